@@ -1,0 +1,2 @@
+/** Codes of `api`. */
+export const apiCodes = {} as const;

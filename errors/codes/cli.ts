@@ -1,0 +1,2 @@
+/** Codes of `cli`. */
+export const cliCodes = {} as const;

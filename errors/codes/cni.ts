@@ -1,0 +1,2 @@
+/** Codes of `plugins/cni`. */
+export const cniCodes = {} as const;

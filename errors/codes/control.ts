@@ -1,0 +1,2 @@
+/** Codes of `control`. */
+export const controlCodes = {} as const;

@@ -1,0 +1,2 @@
+/** Codes of `daemon`. */
+export const daemonCodes = {} as const;

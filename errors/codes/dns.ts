@@ -1,0 +1,2 @@
+/** Codes of `dns`. */
+export const dnsCodes = {} as const;

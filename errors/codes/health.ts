@@ -1,0 +1,2 @@
+/** Codes of `health`. */
+export const healthCodes = {} as const;

@@ -1,0 +1,2 @@
+/** Codes of `ipam`. */
+export const ipamCodes = {} as const;

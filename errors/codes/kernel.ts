@@ -1,0 +1,2 @@
+/** Codes of `kernel`. */
+export const kernelCodes = {} as const;

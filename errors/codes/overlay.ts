@@ -1,0 +1,2 @@
+/** Codes of `overlay`. */
+export const overlayCodes = {} as const;

@@ -1,0 +1,2 @@
+/** Codes of `registry`. */
+export const registryCodes = {} as const;

@@ -1,0 +1,2 @@
+/** Codes of `store`. */
+export const storeCodes = {} as const;

@@ -1,0 +1,82 @@
+/**
+ * What may be done to a namespace, as data. Every `put` replaces and every `delete` succeeds when there is
+ * nothing to delete, so that applying a plan twice is the same as applying it once.
+ */
+import type { Ip, Mac } from "../addr/index.ts";
+import type { FdbEntry, Neighbour, NetnsPath, Route, Rule } from "./kernel.ts";
+
+/** An end of a veth pair. */
+export interface VethEnd {
+  readonly name: string;
+  readonly mac?: Mac;
+  readonly alias?: string;
+}
+
+export type LinkSpec =
+  | {
+      readonly kind: "veth";
+      readonly name: string;
+      readonly mac?: Mac;
+      readonly mtu?: number;
+      readonly alias?: string;
+      /** The other end, made straight in its namespace. */
+      readonly peer: VethEnd & { readonly netns?: NetnsPath; readonly mtu?: number };
+    }
+  | {
+      readonly kind: "bridge";
+      readonly name: string;
+      readonly mac?: Mac;
+      readonly mtu?: number;
+      readonly alias?: string;
+    }
+  | {
+      readonly kind: "vxlan";
+      readonly name: string;
+      readonly mac?: Mac;
+      readonly mtu?: number;
+      readonly alias?: string;
+      readonly vni: number;
+      readonly port: number;
+      readonly local: Ip;
+      readonly underlayIndex?: number;
+      readonly learning: boolean;
+    };
+
+/** Fields to change on a link; absent ones stay. `masterIndex: 0` takes it off its bridge. */
+export interface LinkChange {
+  readonly name?: string;
+  readonly mac?: Mac;
+  readonly mtu?: number;
+  readonly up?: boolean;
+  readonly masterIndex?: number;
+  readonly alias?: string;
+  readonly netns?: NetnsPath;
+}
+
+/** A link by index, or by name for one that an earlier operation of the same list makes. */
+export type LinkRef = number | string;
+
+export type KernelOperation =
+  | { readonly op: "link.create"; readonly link: LinkSpec }
+  | { readonly op: "link.change"; readonly link: LinkRef; readonly change: LinkChange }
+  | { readonly op: "link.delete"; readonly link: LinkRef }
+  | {
+      readonly op: "address.put" | "address.delete";
+      readonly link: LinkRef;
+      readonly ip: Ip;
+      readonly prefix: number;
+      /** rtnetlink scope, default 0; IPv6 addresses are added without duplicate detection (nodad). */
+      readonly scope?: number;
+    }
+  | { readonly op: "route.put" | "route.delete"; readonly route: RouteSpec }
+  | { readonly op: "rule.put" | "rule.delete"; readonly rule: Rule }
+  | { readonly op: "neighbour.put" | "neighbour.delete"; readonly neighbour: Referring<Neighbour> }
+  | { readonly op: "fdb.put" | "fdb.delete"; readonly entry: Referring<FdbEntry> }
+  | { readonly op: "sysctl.put"; readonly path: readonly string[]; readonly value: string };
+
+/** A row whose link may be named instead of numbered. */
+export type Referring<T extends { readonly linkIndex: number }> = Omit<T, "linkIndex"> & {
+  readonly link: LinkRef;
+};
+
+export type RouteSpec = Omit<Route, "linkIndex"> & { readonly link?: LinkRef };

@@ -1,0 +1,117 @@
+/**
+ * The store contract: an ordered map of keys to bytes with revisions, transactions, watches and leases. It is
+ * the smallest thing that an embedded engine, etcd and Consul can all keep (etcd's v3 API is the model).
+ *
+ * Always holds: revisions rise by one a committed write transaction; a transaction is seen whole or not at
+ * all; what `txn` answered survives `kill -9`; a watch sees every change from its revision on, once, in
+ * order, or ends with STORE_COMPACTED.
+ */
+
+export interface StoreItem {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Revision at which the key was made; a key deleted and made again starts anew. */
+  readonly createRevision: number;
+  /** Revision of the last change. */
+  readonly modRevision: number;
+  /** Changes since it was made, from 1. */
+  readonly version: number;
+  /** Lease that takes the key with it when it ends. */
+  readonly lease?: string;
+}
+
+export interface RangeOptions {
+  /** At most so many items, in key order. */
+  readonly limit?: number;
+  /** Begin at this key (inclusive) instead of the first of the prefix: paging. */
+  readonly from?: string;
+  /** Leave `value` empty. */
+  readonly keysOnly?: boolean;
+  /** May answer from a cache that lags. Default false: linearizable. */
+  readonly stale?: boolean;
+}
+
+export interface RangeResult {
+  /** Revision of the store as of this read. */
+  readonly revision: number;
+  readonly items: readonly StoreItem[];
+  /** There were more than `limit`. */
+  readonly more: boolean;
+}
+
+export type Compare =
+  | { readonly key: string; readonly exists: boolean }
+  | { readonly key: string; readonly modRevision: number }
+  | { readonly key: string; readonly createRevision: number }
+  | { readonly key: string; readonly value: Uint8Array };
+
+export type Write =
+  | { readonly op: "put"; readonly key: string; readonly value: Uint8Array; readonly lease?: string }
+  | { readonly op: "delete"; readonly key: string }
+  | { readonly op: "deletePrefix"; readonly prefix: string };
+
+/** Reads inside of a transaction see the state after the writes before them. */
+export type Operation =
+  | Write
+  | { readonly op: "get"; readonly key: string }
+  | { readonly op: "range"; readonly prefix: string; readonly limit?: number };
+
+export interface Txn {
+  /** All must hold for `then`, else `else` runs. Empty: `then`. */
+  readonly compare?: readonly Compare[];
+  readonly then: readonly Operation[];
+  readonly else?: readonly Operation[];
+}
+
+export type OperationResult =
+  | { readonly op: "put"; readonly previous?: StoreItem }
+  | { readonly op: "delete" | "deletePrefix"; readonly deleted: number }
+  | { readonly op: "get"; readonly item?: StoreItem }
+  | { readonly op: "range"; readonly items: readonly StoreItem[] };
+
+export interface TxnResult {
+  /** The revision that this transaction made, or the current one when it wrote nothing. */
+  readonly revision: number;
+  readonly succeeded: boolean;
+  /** One entry an operation of the branch that ran. */
+  readonly results: readonly OperationResult[];
+}
+
+export type StoreEvent =
+  | { readonly kind: "put"; readonly item: StoreItem; readonly created: boolean }
+  | {
+      readonly kind: "delete";
+      readonly key: string;
+      readonly modRevision: number /** Its lease ended, nobody deleted it. */;
+      readonly expired: boolean;
+    };
+
+/** All events of one revision that fall under the watched prefix. */
+export interface WatchBatch {
+  readonly revision: number;
+  readonly events: readonly StoreEvent[];
+}
+
+export interface Lease {
+  readonly id: string;
+  readonly ttlMs: number;
+}
+
+export interface Store {
+  /** @throws STORE_UNAVAILABLE, STORE_CLOSED */
+  range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
+  /** @throws STORE_UNAVAILABLE, STORE_CLOSED, STORE_LIMIT (too many operations or too large), STORE_LEASE_NOT_FOUND */
+  txn(txn: Txn): Promise<TxnResult>;
+  /**
+   * Every change with revision ≥ `fromRevision` under `prefix`; ends when the signal aborts.
+   * @throws STORE_COMPACTED when history before `fromRevision` is gone: range again, then watch from its revision + 1
+   */
+  watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncIterable<WatchBatch>;
+  grantLease(ttlMs: number): Promise<Lease>;
+  /** Restarts the lease's time. @throws STORE_LEASE_NOT_FOUND when it has ended */
+  keepAlive(lease: string): Promise<void>;
+  /** Ends the lease and deletes its keys; nothing happens when it is gone already. */
+  revokeLease(lease: string): Promise<void>;
+  /** Finishes what was acknowledged and lets go of files and sockets. */
+  close(): Promise<void>;
+}

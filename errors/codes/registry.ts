@@ -1,2 +1,13 @@
 /** Codes of `registry`. */
-export const registryCodes = {} as const;
+export const registryCodes = {
+  REGISTRY_LIMIT: "A table or queue of the registry is full.",
+  REGISTRY_CLOSED: "The registry was closed while it was in use.",
+  REGISTRY_CONTENDED: "A write lost against other writers of the same record too often.",
+  REGISTRY_NODE_NOT_FOUND: "The catalog does not hold the node.",
+  REGISTRY_SERVICE_NOT_FOUND: "The service is not registered.",
+  REGISTRY_CHECK_NOT_FOUND: "The check is not registered.",
+  REGISTRY_STALE_EPOCH: "A writer speaks for an earlier term of its node.",
+  REGISTRY_INVALID: "A registration cannot be accepted as it is.",
+  REGISTRY_KEY_INVALID: "A key of the key/value store is empty or too long.",
+  REGISTRY_VALUE_TOO_LARGE: "A value of the key/value store exceeds its limit.",
+} as const;

@@ -1,0 +1,41 @@
+/**
+ * One door to the registry: nodes, services, checks and the key/value store as pure state over store events.
+ * The classes behind these contracts are `Registry.open({ store, clock, datacenter, signal })`, which implements
+ * RegistryReads, and `new RegistryWriter({ store, registry, clock })`, which implements RegistryWrites.
+ */
+export {
+  catalogPrefix,
+  checkKey,
+  checksPrefix,
+  kvKey,
+  kvPrefix,
+  liveKey,
+  livePrefix,
+  nodeChecksPrefix,
+  nodeKey,
+  nodeServicesPrefix,
+  nodesPrefix,
+  serviceKey,
+  servicesPrefix,
+} from "./keys.ts";
+export {
+  type CheckEntry,
+  type CheckRecord,
+  type CheckStatus,
+  type FabricIdentity,
+  type Indexes,
+  type KvEntry,
+  type KvRecord,
+  livenessCheckId,
+  type NodeEntry,
+  type NodeRecord,
+  type ServiceEntry,
+  type ServiceInstance,
+  type ServiceRecord,
+  type TaggedAddress,
+  type Weights,
+  worstStatus,
+} from "./model.ts";
+export type { RegistryChange, RegistryReads, RegistryStatus } from "./reads.ts";
+export { type Topic, topicKey } from "./topic.ts";
+export type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";

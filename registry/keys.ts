@@ -1,0 +1,81 @@
+/**
+ * Where records stand in the store. Node names and ids are percent-encoded, so that one segment of a key is
+ * one of theirs; the keys of the key/value store are taken as they are, so that a prefix stays a prefix.
+ */
+
+export const catalogPrefix = "catalog/";
+export const nodesPrefix = "catalog/nodes/";
+export const servicesPrefix = "catalog/services/";
+export const checksPrefix = "catalog/checks/";
+export const livePrefix = "live/";
+export const kvPrefix = "kv/";
+
+export function nodeKey(node: string): string {
+  return nodesPrefix + encodeSegment(node);
+}
+
+export function liveKey(node: string): string {
+  return livePrefix + encodeSegment(node);
+}
+
+/** Prefix of all services of a node. */
+export function nodeServicesPrefix(node: string): string {
+  return `${servicesPrefix}${encodeSegment(node)}/`;
+}
+
+/** Prefix of all checks of a node. */
+export function nodeChecksPrefix(node: string): string {
+  return `${checksPrefix}${encodeSegment(node)}/`;
+}
+
+export function serviceKey(node: string, id: string): string {
+  return nodeServicesPrefix(node) + encodeSegment(id);
+}
+
+export function checkKey(node: string, id: string): string {
+  return nodeChecksPrefix(node) + encodeSegment(id);
+}
+
+export function kvKey(key: string): string {
+  return kvPrefix + key;
+}
+
+export type KeyParts =
+  | { readonly kind: "node" | "live"; readonly node: string }
+  | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
+  | { readonly kind: "kv"; readonly key: string };
+
+/** What a store key names, or undefined when it is none of the registry's. */
+export function parseKey(storeKey: string): KeyParts | undefined {
+  if (storeKey.startsWith(kvPrefix)) return { kind: "kv", key: storeKey.slice(kvPrefix.length) };
+  if (storeKey.startsWith(livePrefix)) return single("live", storeKey.slice(livePrefix.length));
+  if (storeKey.startsWith(nodesPrefix)) return single("node", storeKey.slice(nodesPrefix.length));
+  if (storeKey.startsWith(servicesPrefix)) return pair("service", storeKey.slice(servicesPrefix.length));
+  if (storeKey.startsWith(checksPrefix)) return pair("check", storeKey.slice(checksPrefix.length));
+  return undefined;
+}
+
+/** A lone surrogate has no UTF-8; it becomes U+FFFD instead of an exception. */
+function encodeSegment(text: string): string {
+  return encodeURIComponent(text.toWellFormed());
+}
+
+function decodeSegment(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}
+
+function single(kind: "node" | "live", segment: string): KeyParts | undefined {
+  const node = decodeSegment(segment);
+  return node ? { kind, node } : undefined;
+}
+
+function pair(kind: "service" | "check", rest: string): KeyParts | undefined {
+  const slash = rest.indexOf("/");
+  const node = decodeSegment(rest.slice(0, Math.max(slash, 0)));
+  const id = decodeSegment(rest.slice(slash + 1));
+  return slash > 0 && node && id ? { kind, node, id } : undefined;
+}

@@ -1,0 +1,120 @@
+/**
+ * What the catalog and the key/value store hold: nodes, services, checks and keys, as they stand in the store
+ * and as they are read back. Records are JSON-safe (KvRecord apart, which carries bytes) and never change.
+ *
+ * An entry is a record with the store revisions of its making and of its last change, which are Consul's
+ * CreateIndex and ModifyIndex.
+ */
+import type { Ip, Mac } from "../addr/index.ts";
+
+export type CheckStatus = "passing" | "warning" | "critical";
+
+/** What the other nodes must know to reach this node's containers. Absent on nodes outside of the fabric. */
+export interface FabricIdentity {
+  readonly zone: string;
+  /** Addresses of the node on the underlay, at most one a family. */
+  readonly underlay: readonly Ip[];
+  readonly vtepMac: Mac;
+  readonly vxlanPort: number;
+  /** Term of the node; a writer with a lower one is a ghost of an earlier life. */
+  readonly epoch: number;
+}
+
+/** Under `catalog/nodes/<node>`. */
+export interface NodeRecord {
+  readonly name: string;
+  /** UUID; some clients join on it, so it is never empty. */
+  readonly id: string;
+  readonly address: Ip;
+  readonly datacenter: string;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly taggedAddresses: Readonly<Record<string, string>>;
+  readonly fabric?: FabricIdentity;
+}
+
+export interface Weights {
+  readonly passing: number;
+  readonly warning: number;
+}
+
+export interface TaggedAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Under `catalog/services/<node>/<id>`. */
+export interface ServiceRecord {
+  readonly node: string;
+  readonly id: string;
+  readonly name: string;
+  /** Consul's Kind: "" for an ordinary service. */
+  readonly kind: string;
+  readonly tags: readonly string[];
+  /** An address, a host name, or "": the node's address. */
+  readonly address: string;
+  readonly port: number;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly weights: Weights;
+  readonly enableTagOverride: boolean;
+  readonly taggedAddresses: Readonly<Record<string, TaggedAddress>>;
+}
+
+/** Under `catalog/checks/<node>/<id>`. */
+export interface CheckRecord {
+  readonly node: string;
+  readonly id: string;
+  readonly name: string;
+  readonly status: CheckStatus;
+  readonly notes: string;
+  readonly output: string;
+  /** "" for a check of the node. */
+  readonly serviceId: string;
+  readonly serviceName: string;
+  readonly serviceTags: readonly string[];
+  /** `http`, `tcp`, `ttl`, …; "" when unknown. */
+  readonly type: string;
+  /** Go duration as shown to clients, "" when there is none. */
+  readonly interval: string;
+  readonly timeout: string;
+}
+
+/** Under `kv/<key>`, in a binary form of its own (kv-codec.ts). */
+export interface KvRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Unsigned 64-bit number of the client's; means nothing to us. */
+  readonly flags: bigint;
+  readonly lockIndex: number;
+  readonly session?: string;
+}
+
+export interface Indexes {
+  readonly createIndex: number;
+  readonly modifyIndex: number;
+}
+
+export type NodeEntry = NodeRecord & Indexes;
+export type ServiceEntry = ServiceRecord & Indexes;
+export type CheckEntry = CheckRecord & Indexes;
+export type KvEntry = KvRecord & Indexes;
+
+/** One instance of a service with what decides whether it may be answered. */
+export interface ServiceInstance {
+  readonly node: NodeEntry;
+  readonly service: ServiceEntry;
+  /** Checks of the node (with `serfHealth`) first, then those of the instance. */
+  readonly checks: readonly CheckEntry[];
+}
+
+/** The check that a fabric node's liveness makes; its name is what clients of Consul look for. */
+export const livenessCheckId = "serfHealth";
+
+/** The worst of the statuses; `passing` when there is none. */
+export function worstStatus(checks: Iterable<{ readonly status: CheckStatus }>): CheckStatus {
+  let worst: CheckStatus = "passing";
+  for (const { status } of checks) {
+    if (status === "critical") return "critical";
+    if (status === "warning") worst = "warning";
+  }
+  return worst;
+}

@@ -1,0 +1,68 @@
+/**
+ * What a reader of the registry may ask. Every read is synchronous, from memory, and sees one revision whole.
+ * Names of nodes and services are matched without regard to case.
+ */
+import type { Ip } from "../addr/index.ts";
+import type { CheckEntry, CheckStatus, KvEntry, NodeEntry, ServiceEntry, ServiceInstance } from "./model.ts";
+import type { Topic } from "./topic.ts";
+
+export interface RegistryChange {
+  readonly revision: number;
+  /** Keys (topicKey) of the topics that moved; kv prefixes are not among them. */
+  readonly topics: ReadonlySet<string>;
+}
+
+export interface RegistryStatus {
+  /** The registry follows the store; false while it reconnects. */
+  readonly following: boolean;
+  /** Milliseconds since the store was last heard of; 0 while following. */
+  readonly lastContactMs: number;
+  /** Records that could not be read since the start; each is treated as absent. */
+  readonly damaged: number;
+  readonly waiters: number;
+  readonly tombstones: number;
+  readonly nodes: number;
+  readonly services: number;
+  readonly checks: number;
+  readonly keys: number;
+}
+
+export interface RegistryReads {
+  readonly datacenter: string;
+  /** Last applied store revision, at least 1. */
+  readonly index: number;
+  /** Resolves once the revision has been applied: read your writes. Rejects with the signal's reason. */
+  applied(revision: number, signal?: AbortSignal): Promise<void>;
+  /** The revision at which the topic last moved, at least 1; never goes back while the registry lives. */
+  indexOf(topic: Topic): number;
+  /**
+   * Resolves once `indexOf(topic)` is above `index`; rejects with the signal's reason.
+   * @throws REGISTRY_LIMIT when too many readers wait
+   */
+  wait(topic: Topic, index: number, signal?: AbortSignal): Promise<void>;
+  /** Calls back, synchronously, after each applied revision that moved a topic. Returns the unsubscription. */
+  onChange(listener: (change: RegistryChange) => void): () => void;
+  status(): RegistryStatus;
+
+  /** In order of name. */
+  nodes(): readonly NodeEntry[];
+  /** By name or by id. */
+  node(nameOrId: string): NodeEntry | undefined;
+  isLive(node: string): boolean;
+  /** Service name → sorted union of its instances' tags, in order of name. */
+  serviceNames(): ReadonlyMap<string, readonly string[]>;
+  /** In order of node and id. Instances whose node is unknown are left out. */
+  service(name: string): readonly ServiceInstance[];
+  servicesOfNode(node: string): readonly ServiceEntry[];
+  /** With the synthesised `serfHealth` of a fabric node. */
+  checksOfNode(node: string): readonly CheckEntry[];
+  checksOfService(name: string): readonly CheckEntry[];
+  checksInState(state: CheckStatus | "any"): readonly CheckEntry[];
+  /** Nodes and service instances with this address of their own. */
+  atAddress(ip: Ip): { readonly nodes: readonly NodeEntry[]; readonly services: readonly ServiceInstance[] };
+  kv(key: string): KvEntry | undefined;
+  /** In byte order of key. */
+  kvList(prefix: string): readonly KvEntry[];
+  /** Keys in order; with a separator each is cut after its first occurrence behind the prefix, once. */
+  kvKeys(prefix: string, separator?: string): readonly string[];
+}

@@ -1,0 +1,63 @@
+/**
+ * What may be written to the registry's part of the store. A write resolves when it is durable and applied
+ * to the registry of this process; a write that changes nothing makes no revision and wakes nobody.
+ */
+import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord } from "./model.ts";
+
+/** What an agent knows to run on its node. */
+export interface NodeSync {
+  /** True: the catalog's other services and checks of the node go. False: only what is listed changes. */
+  readonly full: boolean;
+  readonly services: readonly ServiceRecord[];
+  readonly checks: readonly CheckRecord[];
+  /** Ids to remove; with `full` they may stay empty. */
+  readonly removedServices?: readonly string[];
+  readonly removedChecks?: readonly string[];
+}
+
+export interface WriteResult {
+  /** Revision of the last transaction, or of the registry when nothing changed. */
+  readonly revision: number;
+  readonly changed: boolean;
+}
+
+export interface KvWriteResult {
+  readonly revision: number;
+  /** False: the compare-and-set index did not match, nothing was written. */
+  readonly succeeded: boolean;
+}
+
+export interface KvPutOptions {
+  readonly flags?: bigint;
+  /** Write only if this is the key's ModifyIndex; 0: only if the key is absent. */
+  readonly cas?: number;
+}
+
+export interface RegistryWrites {
+  /** @throws REGISTRY_STALE_EPOCH when the catalog knows a later term of the node */
+  upsertNode(node: NodeRecord): Promise<WriteResult>;
+  /** Removes the node with its services, checks and liveness. */
+  removeNode(node: string): Promise<WriteResult>;
+  /**
+   * Brings the catalog to what the agent says, by the least writes.
+   * @throws REGISTRY_NODE_NOT_FOUND, REGISTRY_STALE_EPOCH
+   */
+  syncNode(node: string, epoch: number, sync: NodeSync): Promise<WriteResult>;
+  /** @throws REGISTRY_NODE_NOT_FOUND */
+  registerService(service: ServiceRecord, checks?: readonly CheckRecord[]): Promise<WriteResult>;
+  /** Removes the instance and its checks; nothing happens when it is gone already. */
+  deregisterService(node: string, id: string): Promise<WriteResult>;
+  /** @throws REGISTRY_NODE_NOT_FOUND, REGISTRY_SERVICE_NOT_FOUND */
+  registerCheck(check: CheckRecord): Promise<WriteResult>;
+  deregisterCheck(node: string, id: string): Promise<WriteResult>;
+  /** @throws REGISTRY_CHECK_NOT_FOUND */
+  updateCheck(node: string, id: string, status: CheckStatus, output: string): Promise<WriteResult>;
+  /** Marks the node alive for as long as the lease lives. @throws REGISTRY_NODE_NOT_FOUND, STORE_LEASE_NOT_FOUND */
+  setLive(node: string, lease: string): Promise<WriteResult>;
+  clearLive(node: string): Promise<WriteResult>;
+  /** @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_KEY_INVALID */
+  kvPut(key: string, value: Uint8Array, options?: KvPutOptions): Promise<KvWriteResult>;
+  /** An absent key counts as deleted, also with `cas`. */
+  kvDelete(key: string, options?: { readonly cas?: number }): Promise<KvWriteResult>;
+  kvDeleteTree(prefix: string): Promise<KvWriteResult>;
+}

@@ -2,6 +2,9 @@
  * The store contract: an ordered map of keys to bytes with revisions, transactions, watches and leases. It is
  * the smallest thing that an embedded engine, etcd and Consul can all keep (etcd's v3 API is the model).
  *
+ * Keys are ordered by UTF-16 code unit, which is byte order for everything below U+10000. Values are copied on
+ * the way in; what comes out is shared and must not be written to.
+ *
  * Always holds: revisions rise by one a committed write transaction; a transaction is seen whole or not at
  * all; what `txn` answered survives `kill -9`; a watch sees every change from its revision on, once, in
  * order, or ends with STORE_COMPACTED.
@@ -41,6 +44,7 @@ export interface RangeResult {
 
 export type Compare =
   | { readonly key: string; readonly exists: boolean }
+  /** 0 holds when the key is not there; so for `createRevision`. */
   | { readonly key: string; readonly modRevision: number }
   | { readonly key: string; readonly createRevision: number }
   | { readonly key: string; readonly value: Uint8Array };
@@ -50,7 +54,10 @@ export type Write =
   | { readonly op: "delete"; readonly key: string }
   | { readonly op: "deletePrefix"; readonly prefix: string };
 
-/** Reads inside of a transaction see the state after the writes before them. */
+/**
+ * Reads inside of a transaction see the state after the writes before them. A key may be written twice; watches
+ * see one event a key, the net of the transaction.
+ */
 export type Operation =
   | Write
   | { readonly op: "get"; readonly key: string }
@@ -86,7 +93,7 @@ export type StoreEvent =
       readonly expired: boolean;
     };
 
-/** All events of one revision that fall under the watched prefix. */
+/** All events of one revision, one a key, that fall under the watched prefix. */
 export interface WatchBatch {
   readonly revision: number;
   readonly events: readonly StoreEvent[];
@@ -98,15 +105,19 @@ export interface Lease {
 }
 
 export interface Store {
+  /** UUID of this history: revisions of two stores compare only when their ids are equal. Survives a restart. */
+  readonly id: string;
   /** @throws STORE_UNAVAILABLE, STORE_CLOSED */
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
   /** @throws STORE_UNAVAILABLE, STORE_CLOSED, STORE_LIMIT (too many operations or too large), STORE_LEASE_NOT_FOUND */
   txn(txn: Txn): Promise<TxnResult>;
   /**
    * Every change with revision ≥ `fromRevision` under `prefix`; ends when the signal aborts.
-   * @throws STORE_COMPACTED when history before `fromRevision` is gone: range again, then watch from its revision + 1
+   * A reader slower than the bounded history ends with STORE_COMPACTED, too.
+   * @throws STORE_CLOSED; STORE_COMPACTED when history before `fromRevision` is gone: range again, then watch from its revision + 1
    */
   watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncIterable<WatchBatch>;
+  /** @throws STORE_LIMIT */
   grantLease(ttlMs: number): Promise<Lease>;
   /** Restarts the lease's time. @throws STORE_LEASE_NOT_FOUND when it has ended */
   keepAlive(lease: string): Promise<void>;

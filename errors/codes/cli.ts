@@ -1,2 +1,6 @@
-/** Codes of `cli`. */
-export const cliCodes = {} as const;
+/** Codes of `cli`: the command line was used in a way that cannot work. */
+export const cliCodes = {
+  CLI_USAGE: "An argument of a command is not what it takes.",
+  CLI_NOT_FOUND: "What a command was asked for does not exist.",
+  CLI_NOT_RUNNING: "Heddle does not run on this node.",
+} as const;

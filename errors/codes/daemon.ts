@@ -1,2 +1,7 @@
-/** Codes of `daemon`. */
-export const daemonCodes = {} as const;
+/** Codes of `daemon`: a process cannot start or stop as asked. */
+export const daemonCodes = {
+  DAEMON_OPTION_INVALID: "An option of a process is not what it takes.",
+  DAEMON_INSECURE: "A process was told to listen beyond loopback without saying that this is meant.",
+  DAEMON_ALREADY_RUNNING: "Another process already runs this role on this node.",
+  DAEMON_STOP_FAILED: "A running process did not stop when told.",
+} as const;

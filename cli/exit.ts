@@ -1,0 +1,22 @@
+/** How a failure is told: one sentence (or one JSON object) on standard error, and a status that scripts can tell apart. */
+import { type ErrorCode, FabricError, isFabricError } from "../errors/index.ts";
+
+const usage: readonly ErrorCode[] = ["CLI_USAGE", "ADDR_INVALID_IP", "ADDR_INVALID_CIDR", "ADDR_INVALID_MAC", "ADDR_INVALID_NAME"];
+const notFound: readonly ErrorCode[] = ["CLI_NOT_FOUND", "IPAM_NETWORK_NOT_FOUND"];
+
+/** 1 failed, 2 wrong use, 3 cannot be reached, 4 not found. */
+export function exitStatusOf(error: unknown): number {
+  if (!(error instanceof FabricError)) return 1;
+  if (usage.includes(error.code)) return 2;
+  if (error.code === "API_UNREACHABLE") return 3;
+  return notFound.includes(error.code) ? 4 : 1;
+}
+
+export function reportError(error: unknown, json: boolean): void {
+  if (isFabricError(error)) {
+    process.stderr.write(json ? `${JSON.stringify({ error })}\n` : `heddle: ${error.message} [${error.code}]\n`);
+  } else {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(json ? `${JSON.stringify({ error: { message: text } })}\n` : `heddle: unexpected: ${text}\n`);
+  }
+}

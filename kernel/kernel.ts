@@ -60,9 +60,10 @@ export interface Route {
   readonly protocol: number;
   /** 254 is main. */
   readonly table: number;
+  /** Absent for the family's default: 0 in IPv4, 1024 in IPv6. */
   readonly metric?: number;
   readonly mtu?: number;
-  /** rtnetlink scope: 0 universe, 253 link, 254 host. */
+  /** rtnetlink scope: 0 universe, 253 link, 254 host; absent for what follows from type and next hop. */
   readonly scope?: number;
 }
 
@@ -123,6 +124,7 @@ export interface Kernel {
   /** One link by name, without a dump; undefined when there is none. */
   link(name: string): Promise<Link | undefined>;
   addresses(linkIndex?: number): Promise<readonly Address[]>;
+  /** In normal form (see `normalRoute`); types outside of RouteType (broadcast, multicast…) are left out. */
   routes(query?: RouteQuery): Promise<readonly Route[]>;
   rules(family: Family): Promise<readonly Rule[]>;
   neighbours(linkIndex?: number): Promise<readonly Neighbour[]>;

@@ -1,6 +1,7 @@
 /**
  * What may be done to a namespace, as data. Every `put` replaces and every `delete` succeeds when there is
- * nothing to delete, so that applying a plan twice is the same as applying it once.
+ * nothing to delete, so that applying a plan twice is the same as applying it once. `link.create` alone is
+ * refused (EEXIST) when the name is taken: a link of that name may be another's.
  */
 import type { Ip, Mac } from "../addr/index.ts";
 import type { FdbEntry, Neighbour, NetnsPath, Route, Rule } from "./kernel.ts";
@@ -10,6 +11,8 @@ export interface VethEnd {
   readonly name: string;
   readonly mac?: Mac;
   readonly alias?: string;
+  /** Administratively up from the start; default false. */
+  readonly up?: boolean;
 }
 
 export type LinkSpec =
@@ -19,6 +22,7 @@ export type LinkSpec =
       readonly mac?: Mac;
       readonly mtu?: number;
       readonly alias?: string;
+      readonly up?: boolean;
       /** The other end, made straight in its namespace. */
       readonly peer: VethEnd & { readonly netns?: NetnsPath; readonly mtu?: number };
     }
@@ -28,6 +32,7 @@ export type LinkSpec =
       readonly mac?: Mac;
       readonly mtu?: number;
       readonly alias?: string;
+      readonly up?: boolean;
     }
   | {
       readonly kind: "vxlan";
@@ -35,6 +40,7 @@ export type LinkSpec =
       readonly mac?: Mac;
       readonly mtu?: number;
       readonly alias?: string;
+      readonly up?: boolean;
       readonly vni: number;
       readonly port: number;
       readonly local: Ip;
@@ -48,7 +54,7 @@ export interface LinkChange {
   readonly mac?: Mac;
   readonly mtu?: number;
   readonly up?: boolean;
-  readonly masterIndex?: number;
+  readonly masterIndex?: LinkRef;
   readonly alias?: string;
   readonly netns?: NetnsPath;
 }
@@ -74,9 +80,13 @@ export type KernelOperation =
   | { readonly op: "fdb.put" | "fdb.delete"; readonly entry: Referring<FdbEntry> }
   | { readonly op: "sysctl.put"; readonly path: readonly string[]; readonly value: string };
 
+/**
+ * `route.delete` removes the row that equals the given one in destination, table, metric, type and protocol,
+ * and in link and next hop when they are given; a route of another maker stays.
+ */
+export type RouteSpec = Omit<Route, "linkIndex"> & { readonly link?: LinkRef };
+
 /** A row whose link may be named instead of numbered. */
 export type Referring<T extends { readonly linkIndex: number }> = Omit<T, "linkIndex"> & {
   readonly link: LinkRef;
 };
-
-export type RouteSpec = Omit<Route, "linkIndex"> & { readonly link?: LinkRef };

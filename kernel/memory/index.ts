@@ -1,0 +1,2 @@
+/** The in-memory twin of Linux. */
+export { MemoryKernel, type MemoryKernelOptions } from "./memory-kernel.ts";

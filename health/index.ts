@@ -1,0 +1,13 @@
+/** Health checks of a node: what a check is, and the runner that keeps their status. */
+export type {
+  CheckDefinition,
+  CheckStatus,
+  HttpCheck,
+  ManualCheck,
+  ScriptCheck,
+  StatusSink,
+  TcpCheck,
+  TtlCheck,
+} from "./check.ts";
+export { HealthRunner, type HealthRunnerOptions } from "./health-runner.ts";
+export { type HealthLimits, healthLimits } from "./limits.ts";

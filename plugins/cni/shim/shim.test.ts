@@ -1,0 +1,201 @@
+/** The binary itself against a socket that plays the agent: on this machine's processor, and arm64 under qemu where it is there. */
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { requestBytesMax } from "./program.ts";
+import { buildShim } from "./shim.ts";
+
+const qemu = "qemu-aarch64-static";
+const hasQemu = process.arch !== "arm64" && spawnSync(qemu, ["--version"]).status === 0;
+const targets = [
+  { name: `native ${process.arch}`, arch: process.arch, wrap: [] as string[] },
+  ...(hasQemu ? [{ name: "arm64 under qemu", arch: "arm64", wrap: [qemu] }] : []),
+];
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+}
+
+describe.each(targets)("$name", ({ arch, wrap }) => {
+  let directory: string;
+  let socketPath: string;
+  let binary: string;
+  let server: Server | undefined;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "heddle-shim-"));
+    socketPath = join(directory, "cni.sock");
+    binary = join(directory, "heddle");
+    writeFileSync(binary, buildShim({ socketPath, arch }), { mode: 0o755 });
+  });
+
+  afterEach(() => {
+    server?.close();
+    server = undefined;
+    rmSync(directory, { recursive: true });
+  });
+
+  function listen(onConnection: (socket: Socket) => void): Promise<void> {
+    server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on("error", () => undefined);
+      onConnection(socket);
+    });
+    return new Promise((resolve) => server?.listen(socketPath, resolve));
+  }
+
+  /** Collects the request, then answers it. */
+  function answerWith(respond: (request: Buffer, socket: Socket) => void): Promise<void> {
+    return listen((socket) => {
+      const parts: Buffer[] = [];
+      socket.on("data", (part) => parts.push(part));
+      socket.on("end", () => respond(Buffer.concat(parts), socket));
+    });
+  }
+
+  function start(env: Record<string, string>): ChildProcessWithoutNullStreams {
+    const [program = binary, ...args] = [...wrap, binary, "ignored", "arguments"];
+    const child = spawn(program, args, { env });
+    child.stdin.on("error", () => undefined);
+    return child;
+  }
+
+  function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+    const parts: Buffer[] = [];
+    child.stdout.on("data", (part) => parts.push(part));
+    return new Promise((resolve) =>
+      child.on("close", (status) => resolve({ status, stdout: Buffer.concat(parts).toString() })),
+    );
+  }
+
+  function run(env: Record<string, string>, stdin: string | Buffer = ""): Promise<Ended> {
+    const child = start(env);
+    const result = ended(child);
+    child.stdin.end(stdin);
+    return result;
+  }
+
+  test("sends every CNI_ variable and standard input, prints the answer and ends with its status", async () => {
+    let received = "";
+    await answerWith((request, socket) => {
+      received = request.toString();
+      socket.end(Buffer.concat([Buffer.from([7]), Buffer.from("the answer")]));
+    });
+    const env = { CNI_COMMAND: "ADD", PATH: "/bin", CNI_: "x", CN: "no", CNI_ARGS: "A=b;C=d", XCNI_A: "no" };
+    expect(await run(env, '{"name":"web"}')).toEqual({ status: 7, stdout: "the answer" });
+    const [, variables = "", input] = /^(.*\0)\0(.*)$/s.exec(received) ?? [];
+    expect(variables.split("\0").sort()).toEqual(["", "CNI_=x", "CNI_ARGS=A=b;C=d", "CNI_COMMAND=ADD"]);
+    expect(input).toBe('{"name":"web"}');
+  });
+
+  test("sends an empty environment and an empty input", async () => {
+    let received = "unset";
+    await answerWith((request, socket) => {
+      received = request.toString();
+      socket.end(Buffer.from([0]));
+    });
+    expect(await run({})).toEqual({ status: 0, stdout: "" });
+    expect(received).toBe("\0");
+  });
+
+  test("carries half a mebibyte each way whole", async () => {
+    const input = Buffer.alloc(1 << 19, "0123456789abcdef");
+    await answerWith((request, socket) => socket.end(Buffer.concat([Buffer.from([0]), request])));
+    const result = await run({ CNI_COMMAND: "ADD" }, input);
+    expect(result.status).toBe(0);
+    expect(result.stdout).toBe(`CNI_COMMAND=ADD\0\0${input}`);
+  });
+
+  test("reads input and answer in pieces", async () => {
+    await answerWith((request, socket) => {
+      socket.write(Buffer.from([0]));
+      setImmediate(() => {
+        socket.write(request.subarray(0, 20));
+        setImmediate(() => socket.end(request.subarray(20)));
+      });
+    });
+    const child = start({ CNI_COMMAND: "ADD" });
+    const result = ended(child);
+    child.stdin.write('{"name":');
+    await new Promise(setImmediate);
+    child.stdin.end('"web"}');
+    expect(await result).toEqual({ status: 0, stdout: 'CNI_COMMAND=ADD\0\0{"name":"web"}' });
+  });
+
+  test("takes the answer of an agent that did not read the whole request", async () => {
+    await listen((socket) => socket.end(Buffer.from("\x01refused"), () => socket.destroy()));
+    const result = await run({ CNI_COMMAND: "ADD" }, Buffer.alloc(1 << 19));
+    expect(result).toEqual({ status: 1, stdout: "refused" });
+  });
+
+  test.each([
+    ["ADD", 1, 11],
+    ["DEL", 1, 11],
+    ["STATUS", 1, 50],
+  ])("%s without an agent is an error with a number and what to do", async (command, status, code) => {
+    const result = await run({ CNI_COMMAND: command }, "{}");
+    expect(result.status).toBe(status);
+    expect(JSON.parse(result.stdout)).toMatchObject({
+      cniVersion: "1.1.0",
+      code,
+      msg: expect.stringContaining(`${socketPath}: it is not running; start it with`),
+    });
+  });
+
+  test("VERSION needs no agent", async () => {
+    const result = await run({ CNI_COMMAND: "VERSION" }, "{}");
+    expect(result.status).toBe(0);
+    expect(JSON.parse(result.stdout).supportedVersions).toEqual(["0.4.0", "1.0.0", "1.1.0"]);
+  });
+
+  test("an agent that closes without an answer is try again", async () => {
+    await answerWith((_request, socket) => socket.end());
+    const result = await run({ CNI_COMMAND: "ADD" }, "{}");
+    expect(result.status).toBe(1);
+    expect(JSON.parse(result.stdout).code).toBe(11);
+  });
+
+  test("a call larger than the limit is refused without an agent's help", async () => {
+    const result = await run({ CNI_COMMAND: "ADD" }, Buffer.alloc(requestBytesMax));
+    expect(result.status).toBe(1);
+    expect(JSON.parse(result.stdout)).toMatchObject({ code: 6 });
+  });
+
+  test("a signal that does not end it does not disturb it", async () => {
+    let answer: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      void answerWith((_request, socket) => {
+        answer = () => socket.end(Buffer.from("\0after the signals"));
+        resolve();
+      });
+    });
+    const child = start({ CNI_COMMAND: "ADD" });
+    const result = ended(child);
+    child.stdin.end("{}");
+    await asked;
+    for (const signal of ["SIGSTOP", "SIGCONT", "SIGWINCH"] as const) child.kill(signal);
+    answer();
+    expect(await result).toEqual({ status: 0, stdout: "after the signals" });
+  });
+});
+
+test("an architecture without encodings is refused by name", () => {
+  expect(() => buildShim({ socketPath: "/run/x", arch: "riscv64" })).toThrow(/riscv64: only x64 and arm64/);
+});
+
+test.each(["relative.sock", `/${"x".repeat(107)}`, "/run/a\0b"])(
+  "the socket path %j is refused",
+  (socketPath) => {
+    expect(() => buildShim({ socketPath })).toThrow(
+      expect.objectContaining({ code: "CNI_SHIM_UNSUPPORTED" }),
+    );
+  },
+);
+
+test("the binary stays below 4 KiB", () => {
+  for (const arch of ["x64", "arm64"])
+    expect(buildShim({ socketPath: "/run/heddle/cni.sock", arch }).length).toBeLessThan(4096);
+});

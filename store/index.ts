@@ -1,4 +1,7 @@
 /** The store: its contract, its engines and how a specification opens one. */
 export { defaultStoreLimits, type StoreLimits } from "./core/limits.ts";
-export { MemoryStore, type StoreOptions } from "./memory/memory-store.ts";
+export type { StoreOptions } from "./core/options.ts";
+export { MemoryStore } from "./memory/memory-store.ts";
+export { openStore } from "./open-store.ts";
+export { SqliteStore } from "./sqlite/sqlite-store.ts";
 export type * from "./store.ts";

@@ -1,6 +1,6 @@
 /** What a store accepts at most. Each is checked before anything is written; the defaults suit etcd and Consul, too. */
 import { FabricError } from "../../errors/index.ts";
-import type { Compare, Operation, Txn } from "../store.ts";
+import type { Compare, Lease, Operation, Txn } from "../store.ts";
 
 export interface StoreLimits {
   /** Of one key as UTF-8. */
@@ -22,6 +22,8 @@ export interface StoreLimits {
   /** Transactions that wait for the disk. */
   readonly pendingTxnsMax: number;
   readonly pendingBytesMax: number;
+  /** Of the sqlite file, without its log. */
+  readonly fileBytesMax: number;
 }
 
 const mib = 1024 * 1024;
@@ -39,6 +41,7 @@ export const defaultStoreLimits: StoreLimits = {
   historyBytesMax: 32 * mib,
   pendingTxnsMax: 20_000,
   pendingBytesMax: 64 * mib,
+  fileBytesMax: 4096 * mib,
 };
 
 /** Room that a key takes at most as UTF-8: exact for ASCII, and never too small. */
@@ -68,12 +71,12 @@ export function checkTxn(txn: Txn, limits: StoreLimits): void {
 }
 
 /** @throws STORE_LIMIT */
-export function checkTtl(ttlMs: number, limits: StoreLimits): void {
-  if (ttlMs > 0 && ttlMs <= limits.leaseTtlMaxMs) return;
+export function newLease(id: string, ttlMs: number, limits: StoreLimits): Lease {
+  if (ttlMs > 0 && ttlMs <= limits.leaseTtlMaxMs) return { id, ttlMs: Math.ceil(ttlMs) };
   throw new FabricError(
     "STORE_LIMIT",
     `grant lease: TTL ${ttlMs} ms is not between 1 and ${limits.leaseTtlMaxMs}; ask for another`,
-    { details: { ttlMs, leaseTtlMaxMs: limits.leaseTtlMaxMs } },
+    { details: { limit: "leaseTtlMaxMs", value: ttlMs, max: limits.leaseTtlMaxMs } },
   );
 }
 

@@ -8,6 +8,8 @@
  */
 const nodeMax = 32;
 const nodeMin = 8;
+/** What a split leaves on the left: keys written in order then fill nodes to 7/8 instead of leaving halves behind. */
+const nodeFill = 28;
 
 interface Leaf<V> {
   readonly kind: "leaf";
@@ -32,6 +34,22 @@ export class SortedMap<V> {
 
   static empty<V>(): SortedMap<V> {
     return new SortedMap<V>({ kind: "leaf", keys: [], values: [] }, 0);
+  }
+
+  /** The map of these entries; fastest when they come in order. Of equal keys the last one counts. */
+  static from<V>(entries: readonly (readonly [string, V])[]): SortedMap<V> {
+    if (
+      !entries.every(([key], index) => index === 0 || (entries[index - 1] as readonly [string, V])[0] < key)
+    ) {
+      return entries.reduce((map, [key, value]) => map.with(key, value), SortedMap.empty<V>());
+    }
+    let level: Node<V>[] = chunks(entries).map((part) => ({
+      kind: "leaf",
+      keys: part.map(([key]) => key),
+      values: part.map(([, value]) => value),
+    }));
+    while (level.length > 1) level = chunks(level).map(branch);
+    return new SortedMap(level[0] ?? { kind: "leaf", keys: [], values: [] }, entries.length);
   }
 
   get(key: string): V | undefined {
@@ -72,6 +90,12 @@ export class SortedMap<V> {
   }
 }
 
+function chunks<T>(list: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  for (let start = 0; start < list.length; start += nodeFill) parts.push(list.slice(start, start + nodeFill));
+  return parts;
+}
+
 /** First index whose key is ≥ `key`. */
 function lowerBound(keys: readonly string[], key: string): number {
   let low = 0;
@@ -109,11 +133,9 @@ function insert<V>(node: Node<V>, key: string, value: V): [Node<V>, Node<V>?] {
   });
 }
 
-/** Keys written in order fill the left node (7/8) instead of leaving halves behind. */
 function split<V>(node: Node<V>): [Node<V>, Node<V>?] {
   if (node.keys.length <= nodeMax) return [node];
-  const at = nodeMax - nodeMin / 2;
-  return [slice(node, 0, at), slice(node, at)];
+  return [slice(node, 0, nodeFill), slice(node, nodeFill)];
 }
 
 function slice<V>(node: Node<V>, start: number, end?: number): Node<V> {

@@ -85,13 +85,21 @@ export function isReadOnly(txn: Txn): boolean {
   return txn.then.every(reads) && (txn.else ?? []).every(reads);
 }
 
-/** A stored item put back as it was, when an engine loads its file. */
-export function restoreItem(state: StoreState, item: StoreItem): StoreState {
+/** The state that an engine finds in its file. */
+export function restoreState(
+  revision: number,
+  leases: readonly Lease[],
+  items: readonly StoreItem[],
+): StoreState {
+  const leaseKeys = items.flatMap(({ key, lease }) =>
+    lease === undefined ? [] : [[`${lease} ${key}`, key] as const],
+  );
   return {
-    ...state,
-    items: state.items.with(item.key, item),
-    leaseKeys: item.lease ? state.leaseKeys.with(`${item.lease} ${item.key}`, item.key) : state.leaseKeys,
-    bytes: state.bytes + itemBytes(item.key, item.value),
+    revision,
+    items: SortedMap.from(items.map((item) => [item.key, item])),
+    leases: SortedMap.from(leases.map((lease) => [lease.id, lease])),
+    leaseKeys: SortedMap.from(leaseKeys),
+    bytes: items.reduce((bytes, item) => bytes + itemBytes(item.key, item.value), 0),
   };
 }
 

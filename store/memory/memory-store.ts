@@ -3,22 +3,15 @@
  * It is the pure core of `store/core` and nothing else, so each call has taken effect when it returns its promise.
  */
 import { randomUUID } from "node:crypto";
-import { type Clock, systemClock } from "../../clock/index.ts";
+import { systemClock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { LeaseTimers } from "../core/lease-timers.ts";
-import { checkTtl, checkTxn, defaultStoreLimits, type StoreLimits } from "../core/limits.ts";
+import { checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../core/limits.ts";
+import type { StoreOptions } from "../core/options.ts";
 import { readRange } from "../core/read-range.ts";
 import { applyGrant, applyLeaseEnd, applyTxn, emptyState, type Step } from "../core/state.ts";
 import { WatchHub } from "../core/watch-hub.ts";
 import type { Lease, RangeOptions, RangeResult, Store, Txn, TxnResult, WatchBatch } from "../store.ts";
-
-export interface StoreOptions {
-  /** Times leases. Default: the system's. */
-  readonly clock?: Clock;
-  readonly limits?: Partial<StoreLimits>;
-  /** Makes the ids of stores and leases; unique, without spaces. Default: random UUIDs. */
-  readonly newId?: () => string;
-}
 
 export class MemoryStore implements Store {
   readonly id: string;
@@ -54,8 +47,9 @@ export class MemoryStore implements Store {
 
   async grantLease(ttlMs: number): Promise<Lease> {
     this.#assertOpen("grant lease");
-    checkTtl(ttlMs, this.#limits);
-    const lease = this.#commit(applyGrant(this.#state, { id: this.#newId(), ttlMs }, this.#limits));
+    const lease = this.#commit(
+      applyGrant(this.#state, newLease(this.#newId(), ttlMs, this.#limits), this.#limits),
+    );
     this.#leases.start(lease);
     return lease;
   }

@@ -146,7 +146,10 @@ export interface Kernel {
   /** The objects of our table as libnftables-json lists them, elements included; undefined when there is no such table. */
   nftTable(family: string, name: string): Promise<readonly unknown[] | undefined>;
 
-  /** Yields once for each burst of changes; ends when the signal aborts. */
+  /**
+   * Yields once for each burst of changes; ends when the signal aborts. It listens from the call on, so that
+   * a dump taken afterwards misses nothing. IPv4 routes that a link takes along are told by `link` alone.
+   */
   events(topics: readonly KernelTopic[], signal: AbortSignal): AsyncIterable<KernelEvent>;
 
   /** Another namespace through the same door. @throws KERNEL_NO_NETNS when the path is not a network namespace */

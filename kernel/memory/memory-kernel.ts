@@ -42,21 +42,22 @@ export class MemoryKernel implements Kernel {
   readonly #ns: MemoryNamespace;
   readonly #clock: Clock;
 
-  private constructor(world: MemoryWorld, ns: MemoryNamespace, clock: Clock) {
-    this.#world = world;
-    this.#ns = ns;
-    this.#clock = clock;
+  /** A new host with loopback up; `inside("/proc/1/ns/net")` is its first namespace. */
+  constructor(
+    options: MemoryKernelOptions = {},
+    within?: { world: MemoryWorld; namespace: MemoryNamespace },
+  ) {
+    this.#clock = options.clock ?? systemClock;
+    this.#world = within?.world ?? new MemoryWorld();
+    this.#ns = within?.namespace ?? this.#world.add("/proc/1/ns/net");
+    if (!within) this.#raiseLoopback();
   }
 
-  /** A new host: one namespace with loopback up, reachable by `inside("/proc/1/ns/net")` from the others. */
-  static create(options: MemoryKernelOptions = {}): MemoryKernel {
-    const world = new MemoryWorld();
-    const kernel = new MemoryKernel(world, world.add("/proc/1/ns/net"), options.clock ?? systemClock);
-    const lo = kernel.#ns.linkNamed("lo");
+  #raiseLoopback(): void {
+    const lo = this.#ns.linkNamed("lo");
     if (lo) setUp(lo, true);
-    putAddress(kernel.#ns, { op: "address.put", link: "lo", ip: "127.0.0.1" as Ip, prefix: 8, scope: 254 });
-    putAddress(kernel.#ns, { op: "address.put", link: "lo", ip: "::1" as Ip, prefix: 128, scope: 254 });
-    return kernel;
+    putAddress(this.#ns, { op: "address.put", link: "lo", ip: "127.0.0.1" as Ip, prefix: 8, scope: 254 });
+    putAddress(this.#ns, { op: "address.put", link: "lo", ip: "::1" as Ip, prefix: 128, scope: 254 });
   }
 
   get netnsId(): string {
@@ -65,7 +66,7 @@ export class MemoryKernel implements Kernel {
 
   /** Makes a namespace with a loopback link that is down, as `ip netns add` does. */
   addNetns(path: NetnsPath): MemoryKernel {
-    return new MemoryKernel(this.#world, this.#world.add(path), this.#clock);
+    return this.#twinOf(this.#world.add(path));
   }
 
   removeNetns(path: NetnsPath): void {
@@ -214,18 +215,19 @@ export class MemoryKernel implements Kernel {
     return this.#ns.nft.list(family, name);
   }
 
-  async *events(topics: readonly KernelTopic[], signal: AbortSignal): AsyncGenerator<KernelEvent> {
+  events(topics: readonly KernelTopic[], signal: AbortSignal): AsyncIterable<KernelEvent> {
     const feed = new EventFeed(topics, this.#clock);
     this.#ns.feeds.add(feed);
-    try {
-      yield* feed.events(signal);
-    } finally {
-      this.#ns.feeds.delete(feed);
-    }
+    signal.addEventListener("abort", () => this.#ns.feeds.delete(feed), { once: true });
+    return feed.events(signal);
   }
 
   async inside(netns: NetnsPath): Promise<Kernel> {
-    return new MemoryKernel(this.#world, this.#world.find(netns), this.#clock);
+    return this.#twinOf(this.#world.find(netns));
+  }
+
+  #twinOf(namespace: MemoryNamespace): MemoryKernel {
+    return new MemoryKernel({ clock: this.#clock }, { world: this.#world, namespace });
   }
 
   close(): void {

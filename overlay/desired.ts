@@ -1,0 +1,47 @@
+/** What a node's kernel should carry, in the words of the fabric: the input of the plan. Plain JSON. */
+import type { Cidr, Ip, Mac, Vni } from "../addr/index.ts";
+import type { AttachedEndpoint } from "./endpoint/index.ts";
+
+/** How a network may cross to another node; `auto` is direct where the other is on the link, else vxlan. */
+export type BackendChoice = "auto" | "direct" | "vxlan";
+
+export interface FabricSelf {
+  readonly name: string;
+  /** At most one per family is used: the first. */
+  readonly underlay: readonly Ip[];
+  /** Given once and kept, so that the others' rows stay right over a restart. */
+  readonly vtepMac: Mac;
+  readonly vni: Vni;
+  readonly vxlanPort: number;
+  readonly zone: string;
+}
+
+export interface FabricNetwork {
+  readonly name: string;
+  readonly pools: readonly Cidr[];
+  readonly backend: BackendChoice;
+  /** Traffic that leaves the fabric takes the node's address. */
+  readonly masquerade: boolean;
+}
+
+export interface RemotePrefix {
+  readonly network: string;
+  readonly cidr: Cidr;
+}
+
+export interface RemoteNode {
+  readonly name: string;
+  readonly underlay: readonly Ip[];
+  readonly vtepMac: Mac;
+  readonly vxlanPort: number;
+  readonly zone: string;
+  /** Blocks and static addresses that the node holds. */
+  readonly prefixes: readonly RemotePrefix[];
+}
+
+export interface NodeDesired {
+  readonly self: FabricSelf;
+  readonly networks: readonly FabricNetwork[];
+  readonly remotes: readonly RemoteNode[];
+  readonly endpoints: readonly AttachedEndpoint[];
+}

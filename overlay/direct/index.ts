@@ -1,0 +1,2 @@
+/** The backend for nodes on one link. */
+export { direct } from "./direct.ts";

@@ -1,0 +1,38 @@
+/** What the kernel should hold for this node, and how it gets there: endpoints, plan, reconciliation. */
+export type {
+  BackendChoice,
+  FabricNetwork,
+  FabricSelf,
+  NodeDesired,
+  RemoteNode,
+  RemotePrefix,
+} from "./desired.ts";
+export {
+  type AttachedEndpoint,
+  attachEndpoint,
+  checkEndpoint,
+  type DetachTarget,
+  detachEndpoint,
+  type EndpointSpec,
+  LinkReaper,
+  type LinkReaperLimits,
+  linkReaperDefaults,
+  withdrawEndpoint,
+} from "./endpoint/index.ts";
+export type { HostState, HostStateJournal } from "./host-state.ts";
+export { fabricMtu } from "./mtu.ts";
+export { type NodeObserved, observe } from "./observed.ts";
+export {
+  aliasMark,
+  gateway4,
+  gateway6,
+  gatewayOf,
+  hostInterfaceName,
+  hostPrefix,
+  nftFamily,
+  nftTableName,
+  routeProtocol,
+  vxlanDevice,
+} from "./ownership.ts";
+export { planNode } from "./plan.ts";
+export type { Problem } from "./problem.ts";

@@ -1,0 +1,117 @@
+/**
+ * The nftables table of a node, as the JSON of libnftables-json(5), written the way nft lists it, so that
+ * wanted and observed compare after `canonical`. Static but for four address sets: nothing changes when a
+ * container starts or a node joins, only when a network does.
+ *
+ * `antispoof` drops what a container sends with a source that has no route back over its own veth; that is
+ * one rule for all containers, before conntrack. IPv4 sources 0.0.0.0/8 (DHCP) are dropped, as fib(4)
+ * lets them pass; `::` may send ICMPv6 only, which duplicate address detection needs (RFC 4861 section 4.3).
+ * `masquerade` gives traffic that leaves the fabric the node's address, for networks that ask for it.
+ * An accept in this table does not overrule a drop in another: a host whose FORWARD policy is drop
+ * (Docker sets it) needs its own accept for the pools, for example in the DOCKER-USER chain.
+ */
+import {
+  type Cidr,
+  cidrContainsCidr,
+  cidrFamily,
+  cidrFirst,
+  cidrPrefix,
+  type Family,
+  familyBits,
+} from "../../addr/index.ts";
+
+import type { NodeDesired } from "../desired.ts";
+import { hostPrefix, nftFamily, nftTableName } from "../ownership.ts";
+
+export type NftObject = Readonly<Record<string, unknown>>;
+
+const place = { family: nftFamily, table: nftTableName } as const;
+const table: NftObject = { table: { family: nftFamily, name: nftTableName } };
+
+/** Hook priorities by name in nft(8): raw, srcnat. */
+const rawPriority = -300;
+const srcnatPriority = 100;
+
+/** The objects that should be in the table. */
+export function desiredTable(networks: NodeDesired["networks"]): NftObject[] {
+  const pools = networks.flatMap((network) => network.pools);
+  const masqueraded = networks.filter((network) => network.masquerade).flatMap((network) => network.pools);
+  return [
+    table,
+    addressSet("pools4", 4, pools),
+    addressSet("pools6", 6, pools),
+    addressSet("masquerade4", 4, masqueraded),
+    addressSet("masquerade6", 6, masqueraded),
+    chain("antispoof", "filter", "prerouting", rawPriority),
+    rule("antispoof", match("!=", { meta: { key: "iifname" } }, `${hostPrefix}*`), { accept: null }),
+    rule("antispoof", match("==", field("ip", "saddr"), { prefix: { addr: "0.0.0.0", len: 8 } }), drop),
+    rule(
+      "antispoof",
+      match("==", field("ip6", "saddr"), "::"),
+      match("==", { meta: { key: "l4proto" } }, "ipv6-icmp"),
+      { accept: null },
+    ),
+    rule(
+      "antispoof",
+      match("==", { fib: { result: "oif", flags: ["saddr", "iif"] } }, "0"),
+      { counter: { packets: 0, bytes: 0 } },
+      drop,
+    ),
+    chain("masquerade", "nat", "postrouting", srcnatPriority),
+    masquerade("ip", 4),
+    masquerade("ip6", 6),
+  ];
+}
+
+/** One transaction that leaves the table holding just these objects; packets meet the old or the new one. */
+export function replaceTable(objects: readonly NftObject[]): unknown[] {
+  return [...deleteTable(), ...objects.map((object) => ({ add: object }))];
+}
+
+/** Adding first makes the deletion succeed when there is no such table. */
+export function deleteTable(): unknown[] {
+  return [{ add: table }, { delete: table }];
+}
+
+const drop = { drop: null } as const;
+
+function masquerade(protocol: "ip" | "ip6", family: Family): NftObject {
+  return rule(
+    "masquerade",
+    match("==", field(protocol, "saddr"), `@masquerade${family}`),
+    match("!=", field(protocol, "daddr"), `@pools${family}`),
+    { masquerade: { flags: "fully-random" } },
+  );
+}
+
+function addressSet(name: string, family: Family, cidrs: readonly Cidr[]): NftObject {
+  const elem = widest(cidrs.filter((cidr) => cidrFamily(cidr) === family)).map((cidr) =>
+    cidrPrefix(cidr) === familyBits(family)
+      ? cidrFirst(cidr)
+      : { prefix: { addr: cidrFirst(cidr), len: cidrPrefix(cidr) } },
+  );
+  const set = { ...place, name, type: family === 4 ? "ipv4_addr" : "ipv6_addr", flags: ["interval"] };
+  return { set: elem.length === 0 ? set : { ...set, elem } };
+}
+
+/** Without blocks that lie in another one: an interval set refuses overlaps. */
+function widest(cidrs: readonly Cidr[]): Cidr[] {
+  const unique = [...new Set(cidrs)];
+  return unique.filter((cidr) => !unique.some((outer) => outer !== cidr && cidrContainsCidr(outer, cidr)));
+}
+
+function chain(name: string, type: string, hook: string, prio: number): NftObject {
+  return { chain: { ...place, name, type, hook, prio, policy: "accept" } };
+}
+
+function rule(inChain: string, ...expr: readonly unknown[]): NftObject {
+  return { rule: { ...place, chain: inChain, expr } };
+}
+
+function match(op: "==" | "!=", left: unknown, right: unknown): unknown {
+  return { match: { op, left, right } };
+}
+
+function field(protocol: string, name: string): unknown {
+  return { payload: { protocol, field: name } };
+}

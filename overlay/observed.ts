@@ -1,0 +1,91 @@
+/**
+ * What the kernel carries now, as far as the plan asks: our routes, the rows of our links, and the node's
+ * ways to the others. One dump a table and no call per remote node but for its path, which is cached while
+ * the routes and addresses of others stay as they are.
+ */
+import type { Ip } from "../addr/index.ts";
+import type { Address, Kernel, Link, Route, RoutePath } from "../kernel/index.ts";
+import type { NodeDesired } from "./desired.ts";
+import { type Dumps, rowsOf } from "./observed-rows.ts";
+import { gateway4, gateway6, isHostEnd, isOurs, mainTable, routeProtocol, vxlanDevice } from "./ownership.ts";
+import type { PathCache } from "./path-cache.ts";
+import { type Row, type RowTable, rowKey } from "./row.ts";
+
+export interface NodeObserved {
+  readonly links: readonly Link[];
+  /** Of every link, to find those of the underlay. */
+  readonly addresses: readonly Address[];
+  /** The rows that are ours: see ownership.ts. */
+  readonly rows: RowTable;
+  /** Keys of rows where only one can stand and another's does: never replaced. */
+  readonly foreign: ReadonlySet<string>;
+  /** By destination; a destination without any way is absent. */
+  readonly paths: ReadonlyMap<Ip, RoutePath>;
+  /** By path joined with "/"; what this kernel does not have is absent. */
+  readonly sysctls: ReadonlyMap<string, string>;
+}
+
+/** All of it but the sysctls, which cost a file each and seldom change: see `observeSysctls`. */
+export async function observe(
+  kernel: Kernel,
+  desired: NodeDesired,
+  cache: PathCache,
+): Promise<Omit<NodeObserved, "sysctls">> {
+  const [links, addresses, routes, neighbours] = await Promise.all([
+    kernel.links(),
+    kernel.addresses(),
+    kernel.routes({ table: mainTable }),
+    kernel.neighbours(),
+  ]);
+  const device = links.find((link) => link.name === vxlanDevice && isOurs(link));
+  const fdb = device ? await kernel.fdb(device.index) : [];
+  const paths = await cache.paths(kernel, desired, foreignState(links, addresses, routes));
+  return { links, addresses, ...sortOut({ links, addresses, routes, neighbours, fdb }), paths };
+}
+
+/** Tells our rows from those of others. */
+function sortOut(dumps: Dumps): Pick<NodeObserved, "rows" | "foreign"> {
+  const ours = new Set(
+    dumps.links.filter((link) => isHostEnd(link) || isDevice(link)).map(({ name }) => name),
+  );
+  const rows = new Map<string, Row>();
+  const foreign = new Set<string>();
+  for (const row of rowsOf(dumps)) {
+    if (isOurRow(row, ours)) rows.set(rowKey(row), row);
+    else if (row.kind === "route") foreign.add(rowKey(row));
+  }
+  return { rows, foreign };
+}
+
+function isDevice(link: Link): boolean {
+  return link.name === vxlanDevice && isOurs(link);
+}
+
+function isOurRow(row: Row, ours: ReadonlySet<string>): boolean {
+  switch (row.kind) {
+    case "address":
+      return row.link === "lo" ? row.ip === gateway4 : ours.has(row.link) && row.ip === gateway6;
+    case "neighbour":
+      return row.neighbour.permanent && ours.has(row.neighbour.link);
+    case "fdb":
+      return ours.has(row.entry.link);
+    case "route":
+      return row.route.protocol === routeProtocol && row.route.table === mainTable;
+    default:
+      return row satisfies never;
+  }
+}
+
+/** A text that changes when a path to another node may have changed for a reason that is not ours. */
+function foreignState(
+  links: readonly Link[],
+  addresses: readonly Address[],
+  routes: readonly Route[],
+): string {
+  const ours = new Set(links.filter(isOurs).map((link) => link.index));
+  return JSON.stringify([
+    links.filter((link) => !isOurs(link)).map(({ index, up }) => [index, up]),
+    addresses.filter((address) => !ours.has(address.linkIndex)),
+    routes.filter((route) => route.protocol !== routeProtocol),
+  ]);
+}

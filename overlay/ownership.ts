@@ -1,0 +1,54 @@
+/**
+ * How Heddle marks what is its own in the kernel, and the addresses that are the same on every node. A row
+ * without one of these marks is never changed or deleted: routes carry protocol 72, links an alias
+ * `heddle:…`, nftables objects live in table `inet heddle`; neighbour and FDB rows cannot be marked and
+ * belong to Heddle exactly when their device does.
+ */
+import { createHash } from "node:crypto";
+import { type Family, type Ip, type Ipv4, type Ipv6, parseIpv4, parseIpv6 } from "../addr/index.ts";
+import type { Link } from "../kernel/index.ts";
+
+/** rtm_protocol of every route made here. */
+export const routeProtocol = 72;
+export const mainTable = 254;
+export const scopeUniverse = 0;
+export const scopeLink = 253;
+/** Below any real route of the same prefix, so that a pool which is one single block still works. */
+export const poolMetric = 72_000;
+
+export const vxlanDevice = "heddle0";
+export const vxlanAlias = "heddle:vxlan";
+export const hostPrefix = "hd";
+export const aliasMark = "heddle:";
+export const nftFamily = "inet";
+export const nftTableName = "heddle";
+
+/** What every container has as its gateway, and where the DNS listener of every node is. */
+export const gateway4: Ipv4 = parseIpv4("169.254.1.1");
+export const gateway6: Ipv6 = parseIpv6("fe80::1");
+
+export function gatewayOf(family: Family): Ip {
+  return family === 4 ? gateway4 : gateway6;
+}
+
+/** IFALIASZ is 256 with the final zero; container ids of the field have 64 characters. */
+const aliasMax = 255;
+
+/** `hd` and 12 hex digits of a hash: the same for the same interface after a restart, 14 characters. */
+export function hostInterfaceName(containerId: string, ifname: string): string {
+  const hash = createHash("sha256").update(`${containerId}\0${ifname}`).digest("hex");
+  return `${hostPrefix}${hash.slice(0, 12)}`;
+}
+
+export function endpointAlias(containerId: string, ifname: string): string {
+  return `${aliasMark}${containerId.slice(0, aliasMax - aliasMark.length - ifname.length - 1)}/${ifname}`;
+}
+
+export function isOurs(link: Link): boolean {
+  return link.alias?.startsWith(aliasMark) === true;
+}
+
+/** True for the host end of a container's interface. */
+export function isHostEnd(link: Link): boolean {
+  return isOurs(link) && link.name.startsWith(hostPrefix) && link.detail.kind === "veth";
+}

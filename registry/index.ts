@@ -37,5 +37,7 @@ export {
   worstStatus,
 } from "./model.ts";
 export type { RegistryChange, RegistryReads, RegistryStatus } from "./reads.ts";
+export { Registry, type RegistryOptions } from "./registry.ts";
+export { RegistryWriter } from "./registry-writer.ts";
 export { type Topic, topicKey } from "./topic.ts";
 export type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";

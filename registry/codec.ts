@@ -1,0 +1,145 @@
+/**
+ * Catalog records as JSON in UTF-8. Encoding is canonical (fixed order of fields, sorted maps), so that equal
+ * records are equal bytes and "did it change" is one comparison. Decoding never throws: what does not fit is
+ * undefined, and the reader counts it as damaged.
+ */
+import { z } from "zod";
+import { type Ip, isIp, type Mac } from "../addr/index.ts";
+import type { CheckRecord, NodeRecord, ServiceRecord } from "./model.ts";
+
+const ip = z.custom<Ip>((value) => typeof value === "string" && isIp(value));
+const mac = z.custom<Mac>(
+  (value) => typeof value === "string" && /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(value),
+);
+const texts = z.array(z.string()).default([]);
+const textMap = z.record(z.string(), z.string()).default({});
+const text = z.string().default("");
+const port = z.int().min(0).max(65_535);
+
+const nodeSchema = z.object({
+  name: z.string().min(1),
+  id: z.string(),
+  address: ip,
+  datacenter: z.string(),
+  meta: textMap,
+  taggedAddresses: textMap,
+  fabric: z
+    .object({ zone: z.string(), underlay: z.array(ip), vtepMac: mac, vxlanPort: port, epoch: z.int() })
+    .exactOptional(),
+});
+
+const serviceSchema = z.object({
+  node: z.string().min(1),
+  id: z.string().min(1),
+  name: z.string().min(1),
+  kind: text,
+  tags: texts,
+  address: text,
+  port: port.default(0),
+  meta: textMap,
+  weights: z.object({ passing: z.int(), warning: z.int() }).default({ passing: 1, warning: 1 }),
+  enableTagOverride: z.boolean().default(false),
+  taggedAddresses: z.record(z.string(), z.object({ address: z.string(), port: port.default(0) })).default({}),
+});
+
+const checkSchema = z.object({
+  node: z.string().min(1),
+  id: z.string().min(1),
+  name: text,
+  status: z.enum(["passing", "warning", "critical"]),
+  notes: text,
+  output: text,
+  serviceId: text,
+  serviceName: text,
+  serviceTags: texts,
+  type: text,
+  interval: text,
+  timeout: text,
+});
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+export function encodeNode(node: NodeRecord): Uint8Array {
+  const { fabric } = node;
+  return encode({
+    name: node.name,
+    id: node.id,
+    address: node.address,
+    datacenter: node.datacenter,
+    meta: sorted(node.meta),
+    taggedAddresses: sorted(node.taggedAddresses),
+    ...(fabric && {
+      fabric: {
+        zone: fabric.zone,
+        underlay: fabric.underlay,
+        vtepMac: fabric.vtepMac,
+        vxlanPort: fabric.vxlanPort,
+        epoch: fabric.epoch,
+      },
+    }),
+  });
+}
+
+export function encodeService(service: ServiceRecord): Uint8Array {
+  return encode({
+    node: service.node,
+    id: service.id,
+    name: service.name,
+    kind: service.kind,
+    tags: service.tags,
+    address: service.address,
+    port: service.port,
+    meta: sorted(service.meta),
+    weights: { passing: service.weights.passing, warning: service.weights.warning },
+    enableTagOverride: service.enableTagOverride,
+    taggedAddresses: sorted(service.taggedAddresses),
+  });
+}
+
+export function encodeCheck(check: CheckRecord): Uint8Array {
+  return encode({
+    node: check.node,
+    id: check.id,
+    name: check.name,
+    status: check.status,
+    notes: check.notes,
+    output: check.output,
+    serviceId: check.serviceId,
+    serviceName: check.serviceName,
+    serviceTags: check.serviceTags,
+    type: check.type,
+    interval: check.interval,
+    timeout: check.timeout,
+  });
+}
+
+export function decodeNode(bytes: Uint8Array): NodeRecord | undefined {
+  return decode(nodeSchema, bytes);
+}
+
+export function decodeService(bytes: Uint8Array): ServiceRecord | undefined {
+  return decode(serviceSchema, bytes);
+}
+
+export function decodeCheck(bytes: Uint8Array): CheckRecord | undefined {
+  return decode(checkSchema, bytes);
+}
+
+function encode(record: unknown): Uint8Array {
+  return encoder.encode(JSON.stringify(record));
+}
+
+function decode<T>(schema: z.ZodType<T>, bytes: Uint8Array): T | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(decoder.decode(bytes));
+  } catch {
+    return undefined;
+  }
+  return schema.safeParse(json).data;
+}
+
+function sorted<T>(map: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}

@@ -1,0 +1,145 @@
+/**
+ * The reducer: store events in, entries and moved topics out. Pure and synchronous; a batch is applied whole.
+ *
+ * Applying an event twice, or one that a load has overtaken, changes nothing: an event counts only when its
+ * revision is above that of what is held. A record that cannot be decoded is counted and held as absent.
+ */
+import type { StoreEvent, StoreItem } from "../store/index.ts";
+import { CatalogState, fold } from "./catalog-state.ts";
+import { decodeCheck, decodeNode, decodeService } from "./codec.ts";
+import { checkKey, type KeyParts, kvKey, liveKey, nodeKey, parseKey, serviceKey } from "./keys.ts";
+import { decodeKv } from "./kv-codec.ts";
+import { KvIndex } from "./kv-index.ts";
+import { type Topic, topicKey } from "./topic.ts";
+
+/** What one batch moved. */
+export interface Moved {
+  readonly topics: ReadonlyMap<string, Topic>;
+  readonly kvKeys: readonly string[];
+}
+
+export class RegistryState {
+  readonly kv = new KvIndex();
+  readonly catalog: CatalogState;
+  #topics = new Map<string, Topic>();
+  #kvKeys: string[] = [];
+  #damaged = 0;
+
+  constructor() {
+    this.catalog = new CatalogState((topic) => this.#topics.set(topicKey(topic), topic));
+  }
+
+  get damaged(): number {
+    return this.#damaged;
+  }
+
+  apply(event: StoreEvent): void {
+    if (event.kind === "put") this.put(event.item);
+    else this.delete(event.key, event.modRevision);
+  }
+
+  put(item: StoreItem): void {
+    const parts = parseKey(item.key);
+    if (!parts || item.modRevision <= this.#heldRevision(parts)) return;
+    if (!this.#decodeAndPut(parts, item)) {
+      this.#damaged++;
+      this.#remove(parts, item.modRevision);
+    }
+  }
+
+  delete(key: string, revision: number): void {
+    const parts = parseKey(key);
+    if (parts && revision >= this.#heldRevision(parts)) this.#remove(parts, revision);
+  }
+
+  /** What moved since the last call. */
+  takeMoved(): Moved {
+    const moved = { topics: this.#topics, kvKeys: this.#kvKeys };
+    this.#topics = new Map();
+    this.#kvKeys = [];
+    return moved;
+  }
+
+  /** Store keys of everything that is held. */
+  *heldKeys(): Generator<string> {
+    for (const node of this.catalog.nodes.values()) yield nodeKey(node.name);
+    for (const services of this.catalog.services.values())
+      for (const service of services.values()) yield serviceKey(service.node, service.id);
+    for (const checks of this.catalog.checks.values())
+      for (const check of checks.values()) yield checkKey(check.node, check.id);
+    for (const { node, alive } of this.catalog.liveness.values()) if (alive) yield liveKey(node);
+    for (const key of this.kv.keys()) yield kvKey(key);
+  }
+
+  #decodeAndPut(parts: KeyParts, item: StoreItem): boolean {
+    const indexes = { createIndex: item.createRevision, modifyIndex: item.modRevision };
+    switch (parts.kind) {
+      case "node": {
+        const node = decodeNode(item.value);
+        if (node) this.catalog.putNode({ ...node, name: parts.node, ...indexes });
+        return node !== undefined;
+      }
+      case "live":
+        this.catalog.setLiveness({ node: parts.node, alive: true, revision: item.createRevision });
+        return true;
+      case "service": {
+        const service = decodeService(item.value);
+        if (service) this.catalog.putService({ ...service, node: parts.node, id: parts.id, ...indexes });
+        return service !== undefined;
+      }
+      case "check": {
+        const check = decodeCheck(item.value);
+        if (check) this.catalog.putCheck({ ...check, node: parts.node, id: parts.id, ...indexes });
+        return check !== undefined;
+      }
+      case "kv": {
+        const record = decodeKv(parts.key, item.value);
+        if (!record) return false;
+        this.kv.put(Object.assign(record, indexes));
+        this.#kvKeys.push(parts.key);
+        return true;
+      }
+      default:
+        return parts satisfies never;
+    }
+  }
+
+  #remove(parts: KeyParts, revision: number): void {
+    switch (parts.kind) {
+      case "node":
+        this.catalog.deleteNode(parts.node);
+        break;
+      case "live":
+        this.catalog.setLiveness({ node: parts.node, alive: false, revision });
+        break;
+      case "service":
+        this.catalog.deleteService(parts.node, parts.id);
+        break;
+      case "check":
+        this.catalog.deleteCheck(parts.node, parts.id);
+        break;
+      case "kv":
+        if (this.kv.delete(parts.key, revision)) this.#kvKeys.push(parts.key);
+        break;
+      default:
+        parts satisfies never;
+    }
+  }
+
+  #heldRevision(parts: KeyParts): number {
+    switch (parts.kind) {
+      case "node":
+        return this.catalog.nodes.get(fold(parts.node))?.modifyIndex ?? 0;
+      case "live":
+        return this.catalog.liveness.get(fold(parts.node))?.revision ?? 0;
+      case "service":
+        return this.catalog.services.get(fold(parts.node))?.get(parts.id)?.modifyIndex ?? 0;
+      case "check":
+        return this.catalog.checks.get(fold(parts.node))?.get(parts.id)?.modifyIndex ?? 0;
+      case "kv":
+        return this.kv.get(parts.key)?.modifyIndex ?? 0;
+      default:
+        return parts satisfies never;
+    }
+  }
+}

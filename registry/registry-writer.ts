@@ -1,0 +1,172 @@
+/**
+ * The writes of RegistryWrites over a store. Each resolves when it is durable and this process's registry has
+ * applied it, so that a reader who was told "done" reads its own write.
+ */
+import type { Clock } from "../clock/index.ts";
+import { FabricError } from "../errors/index.ts";
+import type { Store, Write } from "../store/index.ts";
+import { CatalogWriter } from "./catalog-writer.ts";
+import { encodeCheck, encodeService } from "./codec.ts";
+import { KeyedQueue } from "./keyed-queue.ts";
+import { checkKey, liveKey, nodeChecksPrefix, nodeServicesPrefix, serviceKey } from "./keys.ts";
+import { KvWriter } from "./kv-writer.ts";
+import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord } from "./model.ts";
+import type { RegistryReads } from "./reads.ts";
+import type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";
+
+/** A durable write is answered after this time even when the registry has not caught up with the store. */
+export const ownWriteWaitMaxMs = 5000;
+
+export class RegistryWriter implements RegistryWrites {
+  readonly #registry: RegistryReads;
+  readonly #clock: Clock;
+  readonly #catalog: CatalogWriter;
+  readonly #kv: KvWriter;
+  readonly #perNode = new KeyedQueue();
+
+  constructor(options: { readonly store: Store; readonly registry: RegistryReads; readonly clock: Clock }) {
+    this.#registry = options.registry;
+    this.#clock = options.clock;
+    this.#catalog = new CatalogWriter(options.store, options.registry);
+    this.#kv = new KvWriter(options.store, options.registry);
+  }
+
+  async upsertNode(node: NodeRecord): Promise<WriteResult> {
+    return this.#seen(await this.#catalog.upsertNode(node));
+  }
+
+  async removeNode(node: string): Promise<WriteResult> {
+    return this.#seen(await this.#catalog.removeNode(node));
+  }
+
+  async syncNode(node: string, epoch: number, sync: NodeSync): Promise<WriteResult> {
+    return this.#perNode.run(node, async () => {
+      const held = sync.full ? await this.#storedBytes(node) : this.#rememberedBytes(node);
+      const wanted = wantedBytes(node, sync);
+      const writes: Write[] = [];
+      for (const [key, value] of wanted)
+        if (!same(held.get(key), value)) writes.push({ op: "put", key, value });
+      const removed = sync.full ? [...held.keys()] : removedKeys(node, sync);
+      // Checks sort before services: nothing is left pointing at a service that is gone.
+      for (const key of removed.sort())
+        if (!wanted.has(key) && held.has(key)) writes.push({ op: "delete", key });
+      return this.#seen(await this.#catalog.writeBelow(node, epoch, writes));
+    });
+  }
+
+  async registerService(service: ServiceRecord, checks: readonly CheckRecord[] = []): Promise<WriteResult> {
+    return this.#put(service.node, { full: false, services: [service], checks });
+  }
+
+  async deregisterService(node: string, id: string): Promise<WriteResult> {
+    const checks = this.#registry.checksOfNode(node).filter((check) => check.serviceId === id);
+    const keys = [...checks.map((check) => checkKey(node, check.id)), serviceKey(node, id)];
+    return this.#seen(await this.#catalog.remove(keys.map((key) => ({ op: "delete", key }))));
+  }
+
+  async registerCheck(check: CheckRecord): Promise<WriteResult> {
+    const { node, serviceId } = check;
+    const known = serviceId === "" || this.#registry.servicesOfNode(node).some(({ id }) => id === serviceId);
+    if (!known) throw notFound("REGISTRY_SERVICE_NOT_FOUND", `register check "${check.id}"`, node, serviceId);
+    return this.#put(node, { full: false, services: [], checks: [check] });
+  }
+
+  async deregisterCheck(node: string, id: string): Promise<WriteResult> {
+    return this.#seen(await this.#catalog.remove([{ op: "delete", key: checkKey(node, id) }]));
+  }
+
+  async updateCheck(node: string, id: string, status: CheckStatus, output: string): Promise<WriteResult> {
+    const held = this.#registry.checksOfNode(node).find((check) => check.id === id);
+    if (!held) throw notFound("REGISTRY_CHECK_NOT_FOUND", "update check", node, id);
+    return this.#put(node, { full: false, services: [], checks: [{ ...held, status, output }] });
+  }
+
+  async setLive(node: string, lease: string): Promise<WriteResult> {
+    const put: Write = { op: "put", key: liveKey(node), value: new Uint8Array(0), lease };
+    return this.#seen(await this.#catalog.writeBelow(node, undefined, [put]));
+  }
+
+  async clearLive(node: string): Promise<WriteResult> {
+    return this.#seen(await this.#catalog.remove([{ op: "delete", key: liveKey(node) }]));
+  }
+
+  async kvPut(key: string, value: Uint8Array, options: KvPutOptions = {}): Promise<KvWriteResult> {
+    return this.#seen(await this.#kv.put(key, value, options));
+  }
+
+  async kvDelete(key: string, options: { readonly cas?: number } = {}): Promise<KvWriteResult> {
+    return this.#seen(await this.#kv.delete(key, options.cas));
+  }
+
+  async kvDeleteTree(prefix: string): Promise<KvWriteResult> {
+    return this.#seen(await this.#kv.deleteTree(prefix));
+  }
+
+  async #put(node: string, sync: NodeSync): Promise<WriteResult> {
+    return this.#perNode.run(node, async () => {
+      const held = this.#rememberedBytes(node);
+      const writes: Write[] = [];
+      for (const [key, value] of wantedBytes(node, sync))
+        if (!same(held.get(key), value)) writes.push({ op: "put", key, value });
+      return this.#seen(await this.#catalog.writeBelow(node, undefined, writes));
+    });
+  }
+
+  /** Waits for the registry to apply what was written, but not for ever: the write stands already. */
+  async #seen<T extends { readonly revision: number }>(result: T): Promise<T> {
+    if (result.revision <= this.#registry.index) return result;
+    const late = new AbortController();
+    const timer = this.#clock.setTimer(ownWriteWaitMaxMs, () => late.abort());
+    await this.#registry.applied(result.revision, late.signal).catch(() => undefined);
+    timer.cancel();
+    return result;
+  }
+
+  #rememberedBytes(node: string): Map<string, Uint8Array> {
+    const held = new Map<string, Uint8Array>();
+    for (const service of this.#registry.servicesOfNode(node))
+      held.set(serviceKey(node, service.id), encodeService(service));
+    for (const check of this.#registry.checksOfNode(node))
+      held.set(checkKey(node, check.id), encodeCheck(check));
+    return held;
+  }
+
+  async #storedBytes(node: string): Promise<Map<string, Uint8Array>> {
+    const items = [
+      ...(await this.#catalog.readAll(nodeServicesPrefix(node))),
+      ...(await this.#catalog.readAll(nodeChecksPrefix(node))),
+    ];
+    return new Map(items.map((item) => [item.key, item.value]));
+  }
+}
+
+/** Services before checks: a check never stands in the catalog before its service. */
+function wantedBytes(node: string, sync: NodeSync): Map<string, Uint8Array> {
+  const wanted = new Map<string, Uint8Array>();
+  for (const service of sync.services)
+    wanted.set(serviceKey(node, service.id), encodeService({ ...service, node }));
+  for (const check of sync.checks) wanted.set(checkKey(node, check.id), encodeCheck({ ...check, node }));
+  return wanted;
+}
+
+function removedKeys(node: string, sync: NodeSync): string[] {
+  return [
+    ...(sync.removedServices ?? []).map((id) => serviceKey(node, id)),
+    ...(sync.removedChecks ?? []).map((id) => checkKey(node, id)),
+  ];
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && Buffer.compare(a, b) === 0;
+}
+
+function notFound(
+  code: "REGISTRY_SERVICE_NOT_FOUND" | "REGISTRY_CHECK_NOT_FOUND",
+  action: string,
+  node: string,
+  id: string,
+): FabricError {
+  return new FabricError(code, `${action}: node "${node}" has no "${id}"; register it first`, {
+    details: { node, id },
+  });
+}

@@ -1,0 +1,232 @@
+/**
+ * The registry of this process: a copy in memory of the store's catalog, liveness and keys, kept current by
+ * one watch. Reads are synchronous and see one revision whole; waiting readers wake only for their own topic.
+ *
+ * Always holds: `index` and every topic's index never go back; an index is at least 1; a topic's index is at
+ * least the revision of the last change to any answer built from it.
+ */
+import type { Ip } from "../addr/index.ts";
+import type { Clock } from "../clock/index.ts";
+import { FabricError } from "../errors/index.ts";
+import type { Store, StoreItem, WatchBatch } from "../store/index.ts";
+import * as catalog from "./catalog-reads.ts";
+import { fold } from "./catalog-state.ts";
+import { follow, loadFrom } from "./feed.ts";
+import type { CheckEntry, CheckStatus, KvEntry, NodeEntry, ServiceEntry, ServiceInstance } from "./model.ts";
+import type { RegistryChange, RegistryReads, RegistryStatus } from "./reads.ts";
+import { RegistryState } from "./registry-state.ts";
+import { RevisionWaiters } from "./revision-waiters.ts";
+import { type Topic, topicKey } from "./topic.ts";
+import { TopicIndexes } from "./topic-indexes.ts";
+import { Waiters, waitersMax } from "./waiters.ts";
+
+export interface RegistryOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly datacenter: string;
+  /** Ends the registry. */
+  readonly signal?: AbortSignal;
+  readonly random?: () => number;
+  readonly waitersMax?: number;
+}
+
+export class Registry implements RegistryReads {
+  readonly datacenter: string;
+  readonly #clock: Clock;
+  readonly #state = new RegistryState();
+  readonly #topicIndexes = new TopicIndexes();
+  readonly #waiters: Waiters;
+  readonly #revisions = new RevisionWaiters();
+  readonly #listeners = new Set<(change: RegistryChange) => void>();
+  readonly #ending = new AbortController();
+  #following: Promise<void> = Promise.resolve();
+  #index = 0;
+  /** Undefined while the store answers. */
+  #lostAtMs: number | undefined;
+  #names: { readonly index: number; readonly tags: ReadonlyMap<string, readonly string[]> } | undefined;
+
+  /** Loads the store, then follows it until `close`. @throws STORE_UNAVAILABLE, STORE_CLOSED */
+  static async open(options: RegistryOptions): Promise<Registry> {
+    const registry = new Registry(options);
+    const target = {
+      load: (items: readonly StoreItem[], revision: number) => registry.#load(items, revision),
+      apply: (batch: WatchBatch) => registry.#apply(batch),
+      following: (following: boolean) => registry.#setFollowing(following),
+    };
+    const loaded = await loadFrom(options.store, target);
+    const { store, clock, random = Math.random } = options;
+    registry.#following = follow({ store, clock, random }, target, loaded, registry.#ending.signal);
+    options.signal?.addEventListener("abort", () => void registry.close(), { once: true });
+    if (options.signal?.aborted) await registry.close();
+    return registry;
+  }
+
+  private constructor(options: RegistryOptions) {
+    this.datacenter = options.datacenter;
+    this.#clock = options.clock;
+    this.#waiters = new Waiters(options.waitersMax ?? waitersMax);
+  }
+
+  /** Stops following; whoever waits is told REGISTRY_CLOSED. */
+  async close(): Promise<void> {
+    if (!this.#ending.signal.aborted) {
+      const closed = new FabricError(
+        "REGISTRY_CLOSED",
+        "wait for the registry: it was closed; open it again",
+      );
+      this.#ending.abort(closed);
+      this.#waiters.rejectAll(closed);
+      this.#revisions.rejectAll(closed);
+    }
+    await this.#following;
+  }
+
+  get index(): number {
+    return Math.max(1, this.#index);
+  }
+
+  async applied(revision: number, signal?: AbortSignal): Promise<void> {
+    if (revision <= this.#index) return;
+    this.#ending.signal.throwIfAborted();
+    await this.#revisions.add(revision, signal);
+  }
+
+  indexOf(topic: Topic): number {
+    if (topic.kind === "kv") return this.#state.kv.indexOf(topic.key);
+    if (topic.kind === "kvPrefix") return this.#state.kv.indexOfPrefix(topic.prefix);
+    return this.#topicIndexes.get(topicKey(topic));
+  }
+
+  async wait(topic: Topic, index: number, signal?: AbortSignal): Promise<void> {
+    if (this.indexOf(topic) > index) return;
+    this.#ending.signal.throwIfAborted();
+    await this.#waiters.add(topic, index, signal);
+  }
+
+  onChange(listener: (change: RegistryChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  status(): RegistryStatus {
+    const { catalog: state, kv, damaged } = this.#state;
+    return {
+      following: this.#lostAtMs === undefined,
+      lastContactMs: this.#lostAtMs === undefined ? 0 : Math.ceil(this.#clock.monotonicMs() - this.#lostAtMs),
+      damaged,
+      waiters: this.#waiters.size,
+      tombstones: this.#topicIndexes.tombstoneCount + kv.tombstoneCount,
+      nodes: state.nodes.size,
+      services: countAll(state.services),
+      checks: countAll(state.checks),
+      keys: kv.size,
+    };
+  }
+
+  nodes(): readonly NodeEntry[] {
+    return catalog.listNodes(this.#state.catalog);
+  }
+
+  node(nameOrId: string): NodeEntry | undefined {
+    return catalog.findNode(this.#state.catalog, nameOrId);
+  }
+
+  isLive(node: string): boolean {
+    return this.#state.catalog.liveness.get(fold(node))?.alive ?? false;
+  }
+
+  serviceNames(): ReadonlyMap<string, readonly string[]> {
+    const index = this.indexOf({ kind: "services" });
+    if (this.#names?.index !== index)
+      this.#names = { index, tags: catalog.tagsByService(this.#state.catalog) };
+    return this.#names.tags;
+  }
+
+  service(name: string): readonly ServiceInstance[] {
+    return catalog.instancesOf(this.#state.catalog, name);
+  }
+
+  servicesOfNode(node: string): readonly ServiceEntry[] {
+    return catalog.servicesOn(this.#state.catalog, node);
+  }
+
+  checksOfNode(node: string): readonly CheckEntry[] {
+    return catalog.checksOn(this.#state.catalog, node);
+  }
+
+  checksOfService(name: string): readonly CheckEntry[] {
+    return catalog.checksOfServiceNamed(this.#state.catalog, name);
+  }
+
+  checksInState(state: CheckStatus | "any"): readonly CheckEntry[] {
+    return catalog.checksWithStatus(this.#state.catalog, state);
+  }
+
+  atAddress(ip: Ip): { readonly nodes: readonly NodeEntry[]; readonly services: readonly ServiceInstance[] } {
+    return catalog.entriesAt(this.#state.catalog, ip);
+  }
+
+  kv(key: string): KvEntry | undefined {
+    return this.#state.kv.get(key);
+  }
+
+  kvList(prefix: string): readonly KvEntry[] {
+    return this.#state.kv.list(prefix);
+  }
+
+  kvKeys(prefix: string, separator?: string): readonly string[] {
+    return this.#state.kv.listKeys(prefix, separator);
+  }
+
+  /** What is held but not in the load went away unseen, at the latest by its revision. */
+  #load(items: readonly StoreItem[], revision: number): void {
+    const first = this.#index === 0;
+    const missing = new Set(this.#state.heldKeys());
+    for (const item of items) {
+      missing.delete(item.key);
+      this.#state.put(item);
+    }
+    for (const key of missing) this.#state.delete(key, revision);
+    if (first) {
+      this.#topicIndexes.raiseFloor(revision);
+      this.#state.kv.raiseFloor(revision);
+      this.#state.takeMoved();
+      this.#index = revision;
+    } else this.#finish(revision);
+  }
+
+  #apply(batch: WatchBatch): void {
+    this.#setFollowing(true);
+    for (const event of batch.events) this.#state.apply(event);
+    this.#finish(batch.revision);
+  }
+
+  #finish(revision: number): void {
+    this.#index = Math.max(this.#index, revision);
+    const { topics, kvKeys } = this.#state.takeMoved();
+    for (const [key, topic] of topics) {
+      this.#topicIndexes.moved(key, revision, this.#state.catalog.exists(topic));
+      this.#waiters.wake(key, revision);
+    }
+    const moved = new Set(topics.keys());
+    for (const key of kvKeys) {
+      const topic = topicKey({ kind: "kv", key });
+      moved.add(topic);
+      this.#waiters.wake(topic, revision);
+      this.#waiters.wakePrefixesOf(key, revision);
+    }
+    this.#revisions.reached(this.#index);
+    if (moved.size > 0) for (const listener of this.#listeners) listener({ revision, topics: moved });
+  }
+
+  #setFollowing(following: boolean): void {
+    if (following) this.#lostAtMs = undefined;
+    else this.#lostAtMs ??= this.#clock.monotonicMs();
+  }
+}
+
+function countAll(groups: ReadonlyMap<string, ReadonlyMap<string, unknown>>): number {
+  let count = 0;
+  for (const members of groups.values()) count += members.size;
+  return count;
+}

@@ -24,6 +24,14 @@ export function nameLabels(name: string): string[] {
   return labels;
 }
 
+/** True for a name other than the root that a message can carry without escapes. */
+export function isPlainName(name: string): boolean {
+  return (
+    /^[!-[\]-~]{1,253}$/.test(name) &&
+    name.split(".").every(({ length }) => length > 0 && length <= labelBytesMax)
+  );
+}
+
 /** The text of a name with these labels (latin1). */
 export function nameFromLabels(labels: readonly string[]): string {
   return labels.map(escapeLabel).join(".");

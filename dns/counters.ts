@@ -1,0 +1,39 @@
+/** What the DNS server counts, for metrics. */
+import { rcodeName } from "./wire/index.ts";
+
+export interface DnsStats {
+  /** Queries taken, by transport; ready answers included. */
+  readonly udp: number;
+  readonly tcp: number;
+  /** Answered from the table of ready answers. */
+  readonly ready: number;
+  /** Replies of the general path by response code. */
+  readonly replies: Readonly<Record<string, number>>;
+  /** Queries or connections dropped because of a limit. */
+  readonly dropped: number;
+  readonly tcpConnections: number;
+  readonly readyEntries: number;
+  readonly forward: {
+    readonly asked: number;
+    readonly cacheHits: number;
+    readonly failed: number;
+    readonly inflight: number;
+    readonly cached: number;
+  };
+}
+
+export class Counters {
+  udp = 0;
+  tcp = 0;
+  ready = 0;
+  dropped = 0;
+  readonly #replies = new Map<number, number>();
+
+  noteReply(rcode: number): void {
+    this.#replies.set(rcode, (this.#replies.get(rcode) ?? 0) + 1);
+  }
+
+  replies(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#replies].map(([rcode, count]) => [rcodeName(rcode), count]));
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Answers of other name servers, kept as long as their TTL says: positive ones by the smallest TTL among their
+ * records, negative ones by the SOA (RFC 2308), neither beyond a cap. Given out with the time they spent here
+ * taken off. Bounded by number and by bytes; the least recently used go first.
+ */
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../../clock/index.ts";
+import {
+  type DnsRecord,
+  encodeMessage,
+  lowerName,
+  type Message,
+  type Question,
+  rcodes,
+} from "../wire/index.ts";
+
+export interface AnswerCacheLimits {
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+  readonly ttlSecondsMax: number;
+  readonly negativeTtlSecondsMax: number;
+}
+
+interface Entry {
+  readonly message: Message;
+  readonly storedAtMs: number;
+  readonly ttlSeconds: number;
+}
+
+/** An object in memory is about so many times larger than its bytes on the wire. */
+const memoryFactor = 6;
+
+export class AnswerCache {
+  readonly #entries: LRUCache<string, Entry>;
+  readonly #limits: AnswerCacheLimits;
+  readonly #clock: Clock;
+
+  constructor(limits: AnswerCacheLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#entries = new LRUCache({
+      max: limits.entriesMax,
+      maxSize: limits.bytesMax,
+      sizeCalculation: ({ message }) => encodeMessage(message).length * memoryFactor,
+    });
+  }
+
+  get(key: string): Message | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    const ageSeconds = Math.floor((this.#clock.monotonicMs() - entry.storedAtMs) / 1000);
+    if (ageSeconds >= entry.ttlSeconds) {
+      this.#entries.delete(key);
+      return undefined;
+    }
+    const aged = (record: DnsRecord) => ({
+      ...record,
+      ttlSeconds: Math.max(0, record.ttlSeconds - ageSeconds),
+    });
+    const { answers, authorities, additionals } = entry.message;
+    return {
+      ...entry.message,
+      answers: answers.map(aged),
+      authorities: authorities.map(aged),
+      additionals: additionals.map(aged),
+    };
+  }
+
+  put(key: string, message: Message): void {
+    const ttlSeconds = this.#ttlOf(message);
+    if (ttlSeconds > 0)
+      this.#entries.set(key, { message, storedAtMs: this.#clock.monotonicMs(), ttlSeconds });
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** 0: not to be kept. */
+  #ttlOf(message: Message): number {
+    const { answers, authorities, additionals, rcode, truncated } = message;
+    if (truncated || (rcode !== rcodes.NOERROR && rcode !== rcodes.NXDOMAIN)) return 0;
+    const smallest = (records: readonly DnsRecord[]) =>
+      Math.min(...records.map(({ ttlSeconds }) => ttlSeconds));
+    if (rcode === rcodes.NOERROR && answers.length > 0) {
+      return Math.min(this.#limits.ttlSecondsMax, smallest([...answers, ...authorities, ...additionals]));
+    }
+    for (const { data, ttlSeconds } of authorities) {
+      if (data.kind !== "SOA") continue;
+      return Math.min(
+        this.#limits.negativeTtlSecondsMax,
+        ttlSeconds,
+        data.minimumSeconds,
+        smallest([...answers, ...authorities]),
+      );
+    }
+    return 0;
+  }
+}
+
+/** What an answer depends on besides the name servers. */
+export function cacheKey(
+  question: Question,
+  bits: { readonly dnssecOk: boolean; readonly checkingDisabled: boolean },
+): string {
+  const flags = (bits.dnssecOk ? 2 : 0) | (bits.checkingDisabled ? 1 : 0);
+  return `${lowerName(question.name)} ${question.type} ${question.class} ${flags}`;
+}

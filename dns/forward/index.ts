@@ -1,0 +1,4 @@
+/** Names that are not ours: asking upstream name servers, and keeping what they said. */
+export { AnswerCache, type AnswerCacheLimits, cacheKey } from "./answer-cache.ts";
+export { type ForwarderOptions, type ForwarderStats, UpstreamForwarder } from "./forwarder.ts";
+export { parseResolvConf } from "./resolv-conf.ts";

@@ -1,0 +1,23 @@
+/**
+ * DNS: wire codec, Consul's naming, answers from the catalog, forwarding, UDP and TCP listeners. The catalog
+ * itself is elsewhere and is read through `CatalogReader`.
+ */
+export { type DnsQuery, type NameServer, queryDns } from "./client/index.ts";
+export type { DnsStats } from "./counters.ts";
+export { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
+export type { Endpoint } from "./listen/index.ts";
+export type { DnsServerOptions, ForwardOptions, LogLevel } from "./options.ts";
+export type {
+  CatalogChange,
+  CatalogReader,
+  HealthPolicy,
+  InstanceStatus,
+  MaybePromise,
+  NodeAnswer,
+  ReverseTarget,
+  ServiceInstance,
+  TtlPolicy,
+} from "./resolver/index.ts";
+export { MemoryCatalog } from "./resolver/index.ts";
+export { type DnsServer, dnsServer } from "./server.ts";
+export { type DnsRecord, type Message, type Rdata, rcodeName, typeName, typeNumber } from "./wire/index.ts";

@@ -1,0 +1,51 @@
+/** Every bound of the DNS server, with its default. Named in docs/operations.md. */
+export interface DnsLimits {
+  /** Largest UDP reply with EDNS; 1232 passes every path without fragments (dnsflagday.net/2020). */
+  readonly udpBytesMax: number;
+  /** UDP queries on the general path at once, for each address; more are dropped. */
+  readonly udpInflightMax: number;
+  readonly udpReceiveBufferBytes: number;
+  /** For each address. */
+  readonly tcpConnectionsMax: number;
+  readonly tcpInflightPerConnectionMax: number;
+  readonly tcpIdleTimeoutMs: number;
+  /** A query over TCP that is larger closes its connection. */
+  readonly tcpQueryBytesMax: number;
+  /** Replies that a TCP client has not read; more close its connection. */
+  readonly tcpUnreadReplyBytesMax: number;
+  /** From a query to SERVFAIL, when the catalog or an upstream does not answer. */
+  readonly replyTimeoutMs: number;
+  readonly forwardTimeoutMs: number;
+  readonly forwardTriesMax: number;
+  readonly forwardInflightMax: number;
+  readonly forwardCacheEntriesMax: number;
+  readonly forwardCacheBytesMax: number;
+  readonly forwardTtlSecondsMax: number;
+  readonly forwardNegativeTtlSecondsMax: number;
+  readonly resolvConfRefreshMs: number;
+  /** Ready answers; when either bound is reached, all are made anew as they are asked for. */
+  readonly readyEntriesMax: number;
+  readonly readyBytesMax: number;
+}
+
+export const dnsLimitDefaults: DnsLimits = {
+  udpBytesMax: 1232,
+  udpInflightMax: 1024,
+  udpReceiveBufferBytes: 1 << 20,
+  tcpConnectionsMax: 256,
+  tcpInflightPerConnectionMax: 64,
+  tcpIdleTimeoutMs: 10_000,
+  tcpQueryBytesMax: 4096,
+  tcpUnreadReplyBytesMax: 256 << 10,
+  replyTimeoutMs: 5000,
+  forwardTimeoutMs: 1500,
+  forwardTriesMax: 3,
+  forwardInflightMax: 512,
+  forwardCacheEntriesMax: 10_000,
+  forwardCacheBytesMax: 16 << 20,
+  forwardTtlSecondsMax: 86_400,
+  forwardNegativeTtlSecondsMax: 10_800,
+  resolvConfRefreshMs: 10_000,
+  readyEntriesMax: 131_072,
+  readyBytesMax: 32 << 20,
+};

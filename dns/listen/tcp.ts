@@ -1,0 +1,181 @@
+/**
+ * TCP listener (RFC 7766): queries may be pipelined and are answered as they get ready. What a client can hold
+ * is bounded: connections, queries under way on one connection (reading stops at the bound), bytes of replies
+ * that it does not read, the size of a query, and the time in which a whole message must arrive, so that
+ * sending a byte now and then keeps no connection.
+ */
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { familyOf, type Ip, parseZonedIp } from "../../addr/index.ts";
+import type { Clock, Timer } from "../../clock/index.ts";
+import { FrameReader, frame } from "./frames.ts";
+import { listenFailed } from "./listen-failed.ts";
+import type { Endpoint } from "./udp.ts";
+
+export interface TcpHandlers {
+  readonly handle: (query: Uint8Array, client: Ip) => Promise<Uint8Array | undefined>;
+  readonly onDropped: () => void;
+}
+
+export interface TcpLimits {
+  readonly connectionsMax: number;
+  readonly inflightPerConnectionMax: number;
+  /** Between the end of one message and the end of the next. */
+  readonly idleTimeoutMs: number;
+  readonly queryBytesMax: number;
+  readonly unreadReplyBytesMax: number;
+}
+
+export class TcpListener {
+  readonly #handlers: TcpHandlers;
+  readonly #limits: TcpLimits;
+  readonly #clock: Clock;
+  readonly #connections = new Set<Connection>();
+  #server: Server | undefined;
+
+  constructor(handlers: TcpHandlers, limits: TcpLimits, clock: Clock) {
+    this.#handlers = handlers;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Answers where it listens. @throws DNS_LISTEN_FAILED */
+  async start(endpoint: Endpoint): Promise<Endpoint> {
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    server.maxConnections = this.#limits.connectionsMax;
+    server.on("drop", () => this.#handlers.onDropped());
+    try {
+      const listening = once(server, "listening");
+      const ipv6Only = familyOf(endpoint.address) === 6;
+      server.listen({ host: endpoint.address, port: endpoint.port, ipv6Only });
+      await listening;
+    } catch (error) {
+      throw listenFailed("TCP", endpoint, error);
+    }
+    server.on("error", () => this.#handlers.onDropped());
+    this.#server = server;
+    const bound = server.address();
+    return {
+      address: endpoint.address,
+      port: typeof bound === "object" && bound ? bound.port : endpoint.port,
+    };
+  }
+
+  /** Takes no more connections or queries, sends what is under way, then closes. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    const closed = once(server, "close");
+    server.close();
+    for (const connection of this.#connections) connection.finish();
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    if (socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const client = parseZonedIp(socket.remoteAddress).ip;
+    const connection = new Connection(socket, this.#limits, this.#clock, {
+      handle: (query) => this.#handlers.handle(query, client),
+      onDropped: this.#handlers.onDropped,
+    });
+    this.#connections.add(connection);
+    socket.once("close", () => this.#connections.delete(connection));
+  }
+}
+
+interface ConnectionHandlers {
+  readonly handle: (query: Uint8Array) => Promise<Uint8Array | undefined>;
+  readonly onDropped: () => void;
+}
+
+class Connection {
+  readonly #socket: Socket;
+  readonly #limits: TcpLimits;
+  readonly #clock: Clock;
+  readonly #handlers: ConnectionHandlers;
+  readonly #frames: FrameReader;
+  #waiting: Buffer[] = [];
+  #inflight = 0;
+  #finishing = false;
+  #deadline: Timer;
+
+  constructor(socket: Socket, limits: TcpLimits, clock: Clock, handlers: ConnectionHandlers) {
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#handlers = handlers;
+    this.#frames = new FrameReader(limits.queryBytesMax);
+    this.#deadline = this.#startDeadline();
+    socket.setNoDelay(true);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#deadline.cancel());
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("end", () => this.#finish());
+  }
+
+  /** Reads no more, answers what was read, then closes. */
+  finish(): void {
+    this.#socket.pause();
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#finishing = true;
+    this.#deadline.cancel();
+    this.#deadline = this.#startDeadline();
+    this.#pump();
+  }
+
+  #read(chunk: Buffer): void {
+    const queries = this.#frames.push(chunk);
+    if (!queries) {
+      this.#drop();
+      return;
+    }
+    if (queries.length > 0) {
+      this.#deadline.cancel();
+      this.#deadline = this.#startDeadline();
+    }
+    this.#waiting.push(...queries);
+    this.#pump();
+  }
+
+  /** One chunk of the stream is what waits at most, as reading stops while anything waits. */
+  #pump(): void {
+    while (this.#inflight < this.#limits.inflightPerConnectionMax) {
+      const query = this.#waiting.shift();
+      if (!query) break;
+      this.#inflight++;
+      void this.#answer(query);
+    }
+    if (this.#finishing && this.#inflight === 0) this.#socket.end();
+    else if (this.#waiting.length > 0) this.#socket.pause();
+    else if (!this.#finishing) this.#socket.resume();
+  }
+
+  async #answer(query: Buffer): Promise<void> {
+    const reply = await this.#handlers.handle(query);
+    this.#inflight--;
+    if (this.#socket.destroyed) return;
+    if (reply) this.#socket.write(frame(reply));
+    if (this.#socket.writableLength > this.#limits.unreadReplyBytesMax) this.#drop();
+    else this.#pump();
+  }
+
+  #startDeadline(): Timer {
+    return this.#clock.setTimer(this.#limits.idleTimeoutMs, () => this.#socket.destroy());
+  }
+
+  #drop(): void {
+    this.#handlers.onDropped();
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Consul's grammar of names, of the labels left of the domain:
+ *
+ *   [tag.]web.service[.dc]     web's instances; everything left of the name is one tag, dots included
+ *   _web._tag[.service][.dc]   the same as RFC 2782 writes it; tag `tcp` means any instance
+ *   name.node[.dc]             a node; its name may have dots
+ *   0a000001.addr[.dc]         the address itself, 8 or 32 hexadecimal digits
+ *   ns                         the name server of the domain
+ *
+ * Read from the right: the first label that is a keyword splits the name from its locality, so a service or
+ * node may be called `node`. The locality is nothing, a datacenter, or `<dc>.dc`; more labels name nothing.
+ * Names between the domain and these, as `service.consul`, exist but are empty, since an NXDOMAIN for them
+ * would deny everything below (RFC 8020).
+ */
+import { type Ip, ipFromBytes } from "../../addr/index.ts";
+
+export type ConsulName =
+  | { readonly kind: "apex" }
+  | { readonly kind: "nameserver" }
+  | {
+      readonly kind: "service";
+      readonly name: string;
+      readonly tag: string | undefined;
+      readonly datacenter: string | undefined;
+    }
+  | { readonly kind: "node"; readonly name: string; readonly datacenter: string | undefined }
+  | { readonly kind: "address"; readonly ip: Ip; readonly datacenter: string | undefined }
+  /** The name exists, without records. */
+  | { readonly kind: "empty"; readonly datacenter: string | undefined }
+  /** Nothing can have this name. */
+  | { readonly kind: "none" };
+
+/** Keywords of Consul that we know of but do not serve, `query` or `connect`, still split a name. */
+const keywords = new Set(["service", "node", "addr", "query", "connect", "virtual", "ingress"]);
+/** This RFC 2782 protocol label selects no tag. */
+const anyTag = "tcp";
+
+const none: ConsulName = { kind: "none" };
+
+/** @param labels lower case, from the left, without the domain */
+export function parseConsulName(labels: readonly string[]): ConsulName {
+  if (labels.length === 0) return { kind: "apex" };
+  const at = labels.findLastIndex((label) => keywords.has(label));
+  if (at < 0) return parseWithoutKeyword(labels);
+  const locality = parseLocality(labels.slice(at + 1));
+  if (!locality) return none;
+  const { datacenter } = locality;
+  const parts = labels.slice(0, at);
+  const keyword = labels[at];
+  if (keyword === "service") return parseService(parts, datacenter);
+  if (keyword === "addr") return parseAddress(parts, datacenter);
+  if (keyword !== "node") return none;
+  return parts.length === 0
+    ? { kind: "empty", datacenter }
+    : { kind: "node", name: parts.join("."), datacenter };
+}
+
+function parseWithoutKeyword(labels: readonly string[]): ConsulName {
+  const [first = "", second = ""] = labels;
+  if (first.startsWith("_") && second.startsWith("_")) {
+    const locality = parseLocality(labels.slice(2));
+    return locality ? parseService([first, second], locality.datacenter) : none;
+  }
+  if (labels.length === 1 && first === "ns") return { kind: "nameserver" };
+  const locality = parseLocality(labels);
+  return locality ? { kind: "empty", datacenter: locality.datacenter } : none;
+}
+
+function parseService(parts: readonly string[], datacenter: string | undefined): ConsulName {
+  const [first = "", second = ""] = parts;
+  const name = parts.at(-1);
+  if (name === undefined) return { kind: "empty", datacenter };
+  if (parts.length === 2 && first.startsWith("_") && second.startsWith("_")) {
+    const tag = second.slice(1);
+    return { kind: "service", name: first.slice(1), tag: tag === anyTag ? undefined : tag, datacenter };
+  }
+  if (parts.length === 1 && name.startsWith("_")) return { kind: "empty", datacenter };
+  const tag = parts.length > 1 ? parts.slice(0, -1).join(".") : undefined;
+  return { kind: "service", name, tag, datacenter };
+}
+
+function parseAddress(parts: readonly string[], datacenter: string | undefined): ConsulName {
+  const [digits, ...rest] = parts;
+  if (digits === undefined) return { kind: "empty", datacenter };
+  if (rest.length > 0 || !/^([0-9a-f]{8}|[0-9a-f]{32})$/.test(digits)) return none;
+  return { kind: "address", ip: ipFromBytes(Buffer.from(digits, "hex")), datacenter };
+}
+
+/** Undefined when the labels are no locality. */
+function parseLocality(labels: readonly string[]): { readonly datacenter: string | undefined } | undefined {
+  const [datacenter, keyword] = labels;
+  const plain = labels.length < 2;
+  return plain || (labels.length === 2 && keyword === "dc") ? { datacenter } : undefined;
+}

@@ -1,0 +1,4 @@
+/** Grammars of names: which thing of the catalog a name asks for. Pure, and ignorant of what exists. */
+export { type ConsulName, parseConsulName } from "./consul.ts";
+export { domainOf } from "./domain.ts";
+export { parseReverseName, reverseZone } from "./reverse.ts";

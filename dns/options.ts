@@ -1,0 +1,114 @@
+/** Options of the DNS server, and what they are when left out. */
+import { randomInt } from "node:crypto";
+import { type Cidr, type Ip, isLoopback, parseFqdn } from "../addr/index.ts";
+import { type Clock, systemClock } from "../clock/index.ts";
+import { FabricError } from "../errors/index.ts";
+import type { NameServer } from "./client/index.ts";
+import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
+import type { Endpoint } from "./listen/index.ts";
+import type { CatalogReader, HealthPolicy, TtlPolicy } from "./resolver/index.ts";
+
+export interface ForwardOptions {
+  /** Whom to ask, best first. Default: the name servers in `resolvConf`, without ourselves. */
+  readonly servers?: readonly NameServer[];
+  readonly resolvConf?: string;
+  /** Who may ask for names that are not ours. Default: loopback only. */
+  readonly allowed?: (client: Ip) => boolean;
+  /** Mix upper and lower case into forwarded names (0x20). Some old servers do not repeat it. Default: false. */
+  readonly mixCase?: boolean;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface DnsServerOptions {
+  /** Addresses to listen on, UDP and TCP each. Not the wildcard: a reply leaves from the address that was asked. */
+  readonly listen: readonly Endpoint[];
+  readonly catalog: CatalogReader;
+  /** Default: `consul`, `heddle`. The first is used in reverse answers. */
+  readonly domains?: readonly string[];
+  /** Default: `dc1`. */
+  readonly datacenter?: string;
+  /** Absent: names that are not ours are refused. */
+  readonly forward?: ForwardOptions;
+  /** Pools of the fabric, whose reverse names are ours. */
+  readonly reversePools?: () => readonly Cidr[];
+  readonly ttl?: Partial<TtlPolicy>;
+  readonly health?: Partial<HealthPolicy>;
+  readonly limits?: Partial<DnsLimits>;
+  /** `worker` answers hot names over UDP in a thread of its own; `main` has no threads. Default: `worker`. */
+  readonly udp?: "worker" | "main";
+  readonly clock?: Clock;
+  /** 0 ≤ random() < 1; for the order of answers only. */
+  readonly random?: () => number;
+  readonly log?: (level: LogLevel, message: string, details: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface SettledOptions {
+  readonly listen: readonly Endpoint[];
+  readonly catalog: CatalogReader;
+  readonly domains: readonly [string, ...string[]];
+  readonly datacenter: string;
+  readonly forward: (Required<Omit<ForwardOptions, "servers">> & Pick<ForwardOptions, "servers">) | undefined;
+  readonly reversePools: () => readonly Cidr[];
+  readonly ttl: TtlPolicy;
+  readonly health: HealthPolicy;
+  readonly limits: DnsLimits;
+  readonly udp: "worker" | "main";
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: NonNullable<DnsServerOptions["log"]>;
+}
+
+/** @throws DNS_INVALID_OPTION, ADDR_INVALID_NAME */
+export function settleOptions(options: DnsServerOptions): SettledOptions {
+  const [first, ...others] = (options.domains ?? ["consul", "heddle"]).map((domain): string =>
+    parseFqdn(domain),
+  );
+  const limits = { ...dnsLimitDefaults, ...options.limits };
+  const health = { onlyPassing: false, panicThreshold: 0, ...options.health };
+  const ttl = { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0, ...options.ttl };
+  if (!first) throw invalid("domains", "name at least one domain, and not the root");
+  if (options.listen.length === 0) throw invalid("listen", "name at least one address");
+  if (options.listen.some(({ address }) => address === "0.0.0.0" || address === "::")) {
+    throw invalid("listen", "name each address: a reply from the wildcard may leave from another address");
+  }
+  if (limits.udpBytesMax < 512 || limits.udpBytesMax > 65_000)
+    throw invalid("limits.udpBytesMax", "512 to 65000");
+  if (!(health.panicThreshold >= 0 && health.panicThreshold <= 1))
+    throw invalid("health.panicThreshold", "0 to 1");
+  for (const seconds of [ttl.nodeSeconds, ttl.negativeSeconds, ...Object.values(ttl.serviceSeconds)]) {
+    if (!Number.isInteger(seconds) || seconds < 0 || seconds > 0x7fffffff)
+      throw invalid("ttl", "whole seconds from 0 on");
+  }
+  return {
+    listen: options.listen,
+    catalog: options.catalog,
+    domains: [first, ...others],
+    datacenter: (options.datacenter ?? "dc1").toLowerCase(),
+    forward: options.forward && {
+      resolvConf: "/etc/resolv.conf",
+      allowed: isLoopback,
+      mixCase: false,
+      ...options.forward,
+    },
+    reversePools: options.reversePools ?? (() => []),
+    ttl,
+    health,
+    limits,
+    udp: options.udp ?? "worker",
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    log: options.log ?? (() => {}),
+  };
+}
+
+/** For query ids: not to be foretold. */
+export function randomQueryId(): number {
+  return randomInt(0x10000);
+}
+
+function invalid(option: string, rule: string): FabricError {
+  return new FabricError("DNS_INVALID_OPTION", `start the DNS server: option ${option}: ${rule}`, {
+    details: { option },
+  });
+}

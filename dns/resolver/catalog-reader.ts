@@ -1,0 +1,70 @@
+/**
+ * What the DNS server needs to know of the catalog. Whoever implements it hands over facts; which of them may
+ * be named in an answer is decided here (instances.ts), so that every implementation obeys the same rule.
+ *
+ * Contract:
+ * - A lookup answers with a value, or with a promise where the value has to be fetched first. A rejected
+ *   promise becomes SERVFAIL: reject only when it is not known whether the thing exists.
+ * - Names are given in lower case and compare without case; datacenters are one of `datacenters()`.
+ * - Answers are snapshots: the objects are not changed after they were handed over.
+ * - Ready answers are kept until `onChange` names what they came from. A change must be announced after the
+ *   lookups answer with it, and before or soon after the writer is told of success. A service's answer holds
+ *   the address and state of its instances' nodes: when a node changes, announce its services as well.
+ */
+import type { Ip } from "../../addr/index.ts";
+
+export type MaybePromise<T> = T | Promise<T>;
+
+export type InstanceStatus = "passing" | "warning" | "critical";
+
+export interface ServiceInstance {
+  readonly node: string;
+  /** False: the node's lease is lost, or no path leads to it. */
+  readonly nodeUp: boolean;
+  /** At least one; at most one of each family is usual. */
+  readonly nodeAddresses: readonly Ip[];
+  /** The service's own address, if it is not its node's: an address, or a host name that becomes a CNAME. */
+  readonly address?: string;
+  /** 0 if it has none. */
+  readonly port: number;
+  readonly tags: readonly string[];
+  /** The worst of its checks and of its node's checks. */
+  readonly status: InstanceStatus;
+  /** SRV weights while passing and while warning, 1 each if absent. */
+  readonly weights?: { readonly passing: number; readonly warning: number };
+}
+
+export interface NodeAnswer {
+  readonly name: string;
+  readonly up: boolean;
+  readonly addresses: readonly Ip[];
+  readonly meta: Readonly<Record<string, string>>;
+}
+
+export type ReverseTarget =
+  | { readonly kind: "node"; readonly name: string; readonly datacenter: string }
+  | { readonly kind: "service"; readonly name: string; readonly datacenter: string };
+
+export type CatalogChange =
+  | { readonly kind: "service"; readonly name: string }
+  | { readonly kind: "node"; readonly name: string }
+  | { readonly kind: "reverse"; readonly ip: Ip }
+  /** Anything may have changed: a new snapshot, another server. */
+  | { readonly kind: "all" };
+
+export interface CatalogReader {
+  /** All instances, of whatever status; undefined if there is no such service. */
+  service(name: string, datacenter: string): MaybePromise<readonly ServiceInstance[] | undefined>;
+  node(name: string, datacenter: string): MaybePromise<NodeAnswer | undefined>;
+  /** What has this address; empty if nothing does. */
+  reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]>;
+  /** Names of the known datacenters, lower case, our own among them. */
+  datacenters(): readonly string[];
+  /** Calls the listener after each change. Answers how to stop. */
+  onChange(listener: (change: CatalogChange) => void): () => void;
+}
+
+/** One text for what an answer came from and what a change announces. */
+export function changeKey(change: Exclude<CatalogChange, { kind: "all" }>): string {
+  return change.kind === "reverse" ? `reverse/${change.ip}` : `${change.kind}/${change.name.toLowerCase()}`;
+}

@@ -1,0 +1,67 @@
+/** A CatalogReader over maps: the reference for others, and what tests and benchmarks run on. */
+import type { Ip } from "../../addr/index.ts";
+import type {
+  CatalogChange,
+  CatalogReader,
+  NodeAnswer,
+  ReverseTarget,
+  ServiceInstance,
+} from "./catalog-reader.ts";
+
+export class MemoryCatalog implements CatalogReader {
+  readonly #datacenter: string;
+  readonly #services = new Map<string, readonly ServiceInstance[]>();
+  readonly #nodes = new Map<string, NodeAnswer>();
+  readonly #reverse = new Map<Ip, readonly ReverseTarget[]>();
+  readonly #listeners = new Set<(change: CatalogChange) => void>();
+
+  constructor(datacenter = "dc1") {
+    this.#datacenter = datacenter;
+  }
+
+  service(name: string, datacenter: string): readonly ServiceInstance[] | undefined {
+    return datacenter === this.#datacenter ? this.#services.get(name) : undefined;
+  }
+
+  node(name: string, datacenter: string): NodeAnswer | undefined {
+    return datacenter === this.#datacenter ? this.#nodes.get(name) : undefined;
+  }
+
+  reverse(ip: Ip): readonly ReverseTarget[] {
+    return this.#reverse.get(ip) ?? [];
+  }
+
+  datacenters(): readonly string[] {
+    return [this.#datacenter];
+  }
+
+  onChange(listener: (change: CatalogChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Undefined removes it. */
+  setService(name: string, instances: readonly ServiceInstance[] | undefined): void {
+    setOrDelete(this.#services, name.toLowerCase(), instances);
+    this.#announce({ kind: "service", name });
+  }
+
+  setNode(name: string, node: NodeAnswer | undefined): void {
+    setOrDelete(this.#nodes, name.toLowerCase(), node);
+    this.#announce({ kind: "node", name });
+  }
+
+  setReverse(ip: Ip, targets: readonly ReverseTarget[]): void {
+    this.#reverse.set(ip, targets);
+    this.#announce({ kind: "reverse", ip });
+  }
+
+  #announce(change: CatalogChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function setOrDelete<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}

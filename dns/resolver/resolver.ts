@@ -1,0 +1,210 @@
+/**
+ * Question to answer, over the catalog. Pure but for the reads it awaits: the same question, catalog and
+ * random numbers give the same answer. It answers for our domains and for reverse names of what the fabric
+ * knows; for anything else it answers undefined, and the forwarder decides.
+ */
+import { type Cidr, cidrContains, familyOf, type Ip } from "../../addr/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import { type ConsulName, domainOf, parseConsulName, parseReverseName, reverseZone } from "../names/index.ts";
+import {
+  type DnsRecord,
+  isPlainName,
+  lowerName,
+  nameLabels,
+  type Question,
+  rcodes,
+  typeNumbers,
+} from "../wire/index.ts";
+import { addressAnswers, addressRecord } from "./addresses.ts";
+import { type CatalogReader, changeKey, type ReverseTarget } from "./catalog-reader.ts";
+import { type HealthPolicy, usableInstances } from "./instances.ts";
+import { metaRecords } from "./meta.ts";
+import { answer, found, negative, type Resolution, record } from "./resolution.ts";
+import { serviceRecords } from "./service.ts";
+import { serviceTtl, type TtlPolicy } from "./ttl.ts";
+import { nsRecord, soaRecord } from "./zone.ts";
+
+export interface ResolverOptions {
+  readonly catalog: CatalogReader;
+  /** Lower case, without the last dot; the first is used in answers to reverse questions. At least one. */
+  readonly domains: readonly [string, ...string[]];
+  readonly datacenter: string;
+  /** Addresses of `ns.<domain>`: where this server listens. */
+  readonly nameserverAddresses: () => readonly Ip[];
+  /** Pools of the fabric: their reverse names are ours to deny. */
+  readonly reversePools: () => readonly Cidr[];
+  readonly ttl: TtlPolicy;
+  readonly health: HealthPolicy;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** CNAMEs inside of our own domains that are followed for one answer. */
+const chaseDepthMax = 3;
+
+interface Asked {
+  readonly question: Question;
+  readonly domain: string;
+  readonly soa: DnsRecord;
+  readonly depth: number;
+}
+
+export class Resolver {
+  readonly #options: ResolverOptions;
+  #serial: number;
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+    this.#serial = this.#wallSeconds();
+  }
+
+  /** To be called after each change of the catalog. */
+  noteChange(): void {
+    this.#serial = Math.max(this.#serial, this.#wallSeconds());
+  }
+
+  /** Undefined when the name is none of ours. Class and opcode are the caller's to check. */
+  async resolve(question: Question, depth = 0): Promise<Resolution | undefined> {
+    const labels = nameLabels(lowerName(question.name));
+    const domain = domainOf(labels, this.#options.domains);
+    if (domain === undefined) return this.#resolveReverse(question, labels);
+    const left = labels.slice(0, labels.length - domain.split(".").length);
+    const asked = { question, domain, soa: this.#soa(domain, domain), depth };
+    return this.#resolveName(asked, parseConsulName(left));
+  }
+
+  async #resolveName(asked: Asked, name: ConsulName): Promise<Resolution> {
+    const { question, soa } = asked;
+    const { ttl } = this.#options;
+    switch (name.kind) {
+      case "apex":
+        return this.#resolveApex(asked);
+      case "nameserver": {
+        const addresses = this.#options.nameserverAddresses();
+        return answer(addressAnswers(question, ttl.nodeSeconds, addresses), soa, []);
+      }
+      case "service":
+        return this.#resolveService(asked, name);
+      case "node":
+        return this.#resolveNode(asked, name);
+      case "address":
+        if (this.#datacenter(name.datacenter) === undefined) return negative(rcodes.NXDOMAIN, soa, []);
+        return answer(addressAnswers(question, ttl.nodeSeconds, [name.ip]), soa, []);
+      case "empty": {
+        const known = this.#datacenter(name.datacenter) !== undefined;
+        return negative(known ? rcodes.NOERROR : rcodes.NXDOMAIN, soa, []);
+      }
+      case "none":
+        return negative(rcodes.NXDOMAIN, soa, []);
+      default:
+        return name satisfies never;
+    }
+  }
+
+  async #resolveService(asked: Asked, name: Extract<ConsulName, { kind: "service" }>): Promise<Resolution> {
+    const { question, domain, soa } = asked;
+    const { catalog, ttl, health, random } = this.#options;
+    const dependsOn = [changeKey({ kind: "service", name: name.name })];
+    const datacenter = this.#datacenter(name.datacenter);
+    if (datacenter === undefined) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    const instances = (await catalog.service(name.name, datacenter)) ?? [];
+    const usable = usableInstances(instances, name.tag, health);
+    if (usable.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    const ttlSeconds = serviceTtl(ttl, name.name);
+    const records = serviceRecords(
+      { owner: question.name, type: question.type, domain, datacenter, ttlSeconds, random },
+      usable,
+    );
+    if (records.alias !== undefined && question.type !== typeNumbers.CNAME) {
+      return this.#chase(asked, records.alias, records.answers, dependsOn);
+    }
+    return answer(records.answers, soa, dependsOn, records.additionals);
+  }
+
+  async #resolveNode(asked: Asked, name: Extract<ConsulName, { kind: "node" }>): Promise<Resolution> {
+    const { question, soa } = asked;
+    const { catalog, ttl } = this.#options;
+    const dependsOn = [changeKey({ kind: "node", name: name.name })];
+    const datacenter = this.#datacenter(name.datacenter);
+    const node = datacenter === undefined ? undefined : await catalog.node(name.name, datacenter);
+    if (!node?.up) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    const answers =
+      question.type === typeNumbers.TXT
+        ? metaRecords(question.name, ttl.nodeSeconds, node.meta)
+        : addressAnswers(question, ttl.nodeSeconds, node.addresses);
+    return answer(answers, soa, dependsOn);
+  }
+
+  #resolveApex({ question, domain, soa }: Asked): Resolution {
+    const { ttl, nameserverAddresses } = this.#options;
+    if (question.type === typeNumbers.SOA || question.type === typeNumbers.ANY) {
+      return found([{ ...soa, name: question.name }], []);
+    }
+    if (question.type !== typeNumbers.NS) return negative(rcodes.NOERROR, soa, []);
+    const glue = nameserverAddresses().map((ip) => addressRecord(`ns.${domain}`, ttl.nodeSeconds, ip));
+    return found([nsRecord(question.name, domain, ttl.nodeSeconds)], [], glue);
+  }
+
+  async #resolveReverse(question: Question, labels: readonly string[]): Promise<Resolution | undefined> {
+    if (labels.at(-1) !== "arpa") return undefined;
+    const ip = parseReverseName(labels);
+    if (ip === undefined) return undefined;
+    const { catalog, domains, reversePools, ttl } = this.#options;
+    const dependsOn = [changeKey({ kind: "reverse", ip })];
+    const targets = await catalog.reverse(ip);
+    const pool = reversePools().find((each) => cidrContains(each, ip));
+    if (targets.length === 0 && pool === undefined) return undefined;
+    const zone = pool === undefined ? labels.slice(familyOf(ip) === 4 ? 1 : 16).join(".") : reverseZone(pool);
+    const soa = this.#soa(zone, domains[0]);
+    if (targets.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    if (question.type !== typeNumbers.PTR && question.type !== typeNumbers.ANY) {
+      return negative(rcodes.NOERROR, soa, dependsOn);
+    }
+    const names = new Set(targets.map((target) => reverseTargetName(target, domains[0])));
+    const answers = [...names]
+      .filter(isPlainName)
+      .map((target) => record(question.name, ttl.nodeSeconds, { kind: "PTR", target }));
+    return answer(answers, soa, dependsOn);
+  }
+
+  /** Goes on from a CNAME: within our domains here, outside of them by whoever sees `chase`. */
+  async #chase(
+    asked: Asked,
+    alias: string,
+    answers: readonly DnsRecord[],
+    dependsOn: readonly string[],
+  ): Promise<Resolution> {
+    const ours = domainOf(nameLabels(lowerName(alias)), this.#options.domains) !== undefined;
+    const first = { ...found(answers, dependsOn), anyOrder: false };
+    if (!ours) return { ...first, chase: alias };
+    if (asked.depth >= chaseDepthMax) return first;
+    const next = await this.resolve({ ...asked.question, name: alias }, asked.depth + 1);
+    if (!next) return first;
+    return {
+      ...next,
+      answers: [...answers, ...next.answers],
+      dependsOn: [...dependsOn, ...next.dependsOn],
+      anyOrder: false,
+    };
+  }
+
+  /** The asked datacenter, or ours; undefined if there is no such. */
+  #datacenter(asked: string | undefined): string | undefined {
+    const { catalog, datacenter } = this.#options;
+    if (asked === undefined || asked === datacenter) return datacenter;
+    return catalog.datacenters().includes(asked) ? asked : undefined;
+  }
+
+  #soa(apex: string, domain: string): DnsRecord {
+    const { negativeSeconds } = this.#options.ttl;
+    return soaRecord({ apex, domain, serial: this.#serial, negativeSeconds });
+  }
+
+  #wallSeconds(): number {
+    return Math.floor(this.#options.clock.wallMs() / 1000) >>> 0;
+  }
+}
+
+function reverseTargetName(target: ReverseTarget, domain: string): string {
+  return `${target.name}.${target.kind}.${target.datacenter}.${domain}`;
+}

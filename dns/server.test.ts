@@ -1,0 +1,276 @@
+/** The server on loopback, asked by dig, kdig, our client and by clients that mean no good. */
+import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { promisify } from "node:util";
+import { afterEach, describe, expect, test } from "vitest";
+import { parseCidr, parseIp } from "../addr/index.ts";
+import { type DnsServerOptions, dnsServer, MemoryCatalog, queryDns, type ServiceInstance } from "./index.ts";
+import { FrameReader, frame } from "./listen/index.ts";
+import {
+  decodeMessage,
+  emptyMessage,
+  encodeMessage,
+  type Message,
+  rcodes,
+  typeNumbers,
+} from "./wire/index.ts";
+
+const run = promisify(execFile);
+const loopback = parseIp("127.0.0.1");
+const stops: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+function instance(n: number, more: Partial<ServiceInstance> = {}): ServiceInstance {
+  const address = parseIp(`10.1.${n >> 8}.${n & 255}`);
+  return {
+    node: `n${n}`,
+    nodeUp: true,
+    nodeAddresses: [address],
+    port: 8000 + n,
+    tags: [],
+    status: "passing",
+    ...more,
+  };
+}
+
+async function start(more: Partial<DnsServerOptions> = {}) {
+  const catalog = new MemoryCatalog();
+  catalog.setService("web", [
+    instance(1, { tags: ["v1"] }),
+    instance(2),
+    instance(3, { status: "critical" }),
+  ]);
+  catalog.setService(
+    "big",
+    Array.from({ length: 300 }, (_, i) => instance(i)),
+  );
+  catalog.setNode("n1", {
+    name: "n1",
+    up: true,
+    addresses: [parseIp("10.1.0.1"), parseIp("fd00::1")],
+    meta: { rack: "a7" },
+  });
+  catalog.setReverse(parseIp("10.1.0.1"), [{ kind: "node", name: "n1", datacenter: "dc1" }]);
+  const server = dnsServer({
+    listen: [{ address: loopback, port: 0 }],
+    catalog,
+    udp: "main",
+    reversePools: () => [parseCidr("10.1.0.0/16")],
+    ...more,
+  });
+  const [endpoint] = await server.start();
+  stops.push(() => server.stop());
+  const port = endpoint?.port ?? 0;
+  const ask = (name: string, type: string, rest: object = {}) =>
+    queryDns({ server: "127.0.0.1", port, name, type, timeoutMs: 4000, ...rest });
+  return { catalog, server, port, ask };
+}
+
+const dig = async (port: number, ...args: string[]) =>
+  (await run("dig", ["@127.0.0.1", "-p", String(port), "+tries=1", "+time=4", ...args])).stdout;
+const kdig = async (port: number, ...args: string[]) =>
+  (await run("kdig", ["@127.0.0.1", "-p", String(port), "+retry=0", "+time=4", ...args])).stdout;
+
+describe("dig and kdig", () => {
+  test("get the addresses of healthy instances, in the case that they asked", async () => {
+    const { port } = await start();
+    const lines = (await dig(port, "WeB.service.consul", "A", "+short")).trim().split("\n").sort();
+    expect(lines).toEqual(["10.1.0.1", "10.1.0.2"]);
+    const full = await dig(port, "WeB.Service.consul", "A");
+    expect(full).toMatch(/flags: qr aa rd; QUERY: 1, ANSWER: 2, AUTHORITY: 0, ADDITIONAL: 1/);
+    expect(full).toContain("WeB.Service.consul.\t0\tIN\tA\t10.1.0.");
+    expect(full).toMatch(/EDNS: version: 0, flags:; udp: 1232/);
+  });
+
+  test.each([
+    ["web.service.dc1.consul", "A", ["10.1.0.1", "10.1.0.2"]],
+    ["web.service.dc1.dc.consul", "A", ["10.1.0.1", "10.1.0.2"]],
+    ["v1.web.service.heddle", "A", ["10.1.0.1"]],
+    ["_web._tcp.service.consul", "SRV", ["1 1 8001 n1.node.dc1.consul.", "1 1 8002 n2.node.dc1.consul."]],
+    ["_web._v1.consul", "SRV", ["1 1 8001 n1.node.dc1.consul."]],
+    ["n1.node.consul", "AAAA", ["fd00::1"]],
+    ["n1.node.consul", "TXT", ['"rack=a7"']],
+    ["0a000001.addr.consul", "A", ["10.0.0.1"]],
+    ["consul", "NS", ["ns.consul."]],
+    ["ns.consul", "A", ["127.0.0.1"]],
+    ["1.0.1.10.in-addr.arpa", "PTR", ["n1.node.dc1.consul."]],
+  ] as const)("%s %s", async (name, type, expected) => {
+    const { port } = await start();
+    expect((await dig(port, name, type, "+short")).trim().split("\n").sort()).toEqual(expected);
+    expect((await kdig(port, name, type, "+short", "+tcp")).trim().split("\n").sort()).toEqual(expected);
+  });
+
+  test("SRV carries the targets' addresses in ADDITIONAL", async () => {
+    const { port } = await start();
+    const full = await kdig(port, "web.service.consul", "SRV");
+    expect(full).toMatch(/ANSWER: 2; AUTHORITY: 0; ADDITIONAL: 2/);
+    expect(full).toMatch(/n1\.node\.dc1\.consul\.\s+0\s+IN\s+A\s+10\.1\.0\.1/);
+  });
+
+  test.each([
+    ["none.service.consul", "NXDOMAIN"],
+    ["web.service.dc9.consul", "NXDOMAIN"],
+    ["web.service.dc1.more.labels.consul", "NXDOMAIN"],
+    ["v9.web.service.consul", "NXDOMAIN"],
+    ["9.9.1.10.in-addr.arpa", "NXDOMAIN"],
+    ["service.consul", "NOERROR"],
+  ])("%s is %s, with SOA", async (name, status) => {
+    const { port } = await start();
+    const full = await dig(port, name, "A");
+    expect(full).toContain(`status: ${status}`);
+    expect(full).toMatch(/SOA\tns\.consul\. hostmaster\.consul\. \d+ 3600 600 86400 0/);
+  });
+
+  test.each([
+    [["example.com", "A"], "REFUSED"],
+    [["web.service.consul", "AXFR", "+tcp"], "failed"],
+    [["web.service.consul", "A", "-c", "CH"], "REFUSED"],
+    [["+opcode=4", "web.service.consul", "A"], "NOTIMP"],
+    [["+edns=1", "+noednsneg", "web.service.consul", "A"], "BADVERS"],
+  ])("%j gets %s", async (args, status) => {
+    const { port } = await start();
+    expect(await dig(port, ...args)).toMatch(new RegExp(status, "i"));
+  });
+
+  test("pipelined TCP queries are all answered on one connection", async () => {
+    const { port } = await start();
+    const names = Array.from({ length: 40 }, () => ["web.service.consul", "SRV"]).flat();
+    const out = await kdig(port, "+tcp", "+keepopen", "+short", ...names);
+    expect(out.trim().split("\n")).toHaveLength(80);
+  });
+});
+
+describe("size of answers", () => {
+  test("without EDNS 512 bytes, TC, and the same part each time", async () => {
+    const { port } = await start();
+    const seen = new Set<string>();
+    for (let i = 0; i < 5; i++) {
+      const reply = await udp(port, query("big.service.consul", typeNumbers.A));
+      expect(reply.bytes.length).toBeLessThanOrEqual(512);
+      expect(reply.message.truncated).toBe(true);
+      expect(reply.message.edns).toBeUndefined();
+      seen.add(
+        JSON.stringify(
+          reply.message.answers.map(({ data }) => (data.kind === "A" ? data.address : "")).sort(),
+        ),
+      );
+    }
+    expect(seen.size).toBe(1);
+  });
+
+  test.each([
+    [1000, 1000],
+    [4096, 1232],
+    [100, 512],
+  ])("EDNS size %i is answered within %i, with OPT", async (asked, limit) => {
+    const { port } = await start();
+    const edns = { udpBytes: asked, version: 0, dnssecOk: true, options: [] };
+    const reply = await udp(port, { ...query("big.service.consul", typeNumbers.SRV), edns });
+    expect(reply.bytes.length).toBeLessThanOrEqual(limit);
+    expect(reply.bytes.length).toBeGreaterThan(limit - 60);
+    expect(reply.message.truncated).toBe(true);
+    expect(reply.message.edns).toMatchObject({ udpBytes: 1232, dnssecOk: true });
+  });
+
+  test("TCP gives everything", async () => {
+    const { ask } = await start();
+    expect((await ask("big.service.consul", "A")).answers).toHaveLength(300);
+    expect((await ask("big.service.consul", "SRV", { tcp: true })).additionals).toHaveLength(300);
+  });
+});
+
+describe("hostile clients", () => {
+  test("bytes that are no query get FORMERR or silence, and the server goes on", async () => {
+    const { port, ask } = await start();
+    const garbage = Buffer.concat([
+      Buffer.from([7, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+      Buffer.alloc(20, 0xc0),
+    ]);
+    expect((await udp(port, garbage)).message).toMatchObject({ id: 0x0707, rcode: rcodes.FORMERR });
+    const socket = createSocket("udp4");
+    for (const bytes of [[], [1], new Array(12).fill(0xff)])
+      socket.send(Buffer.from(bytes), port, "127.0.0.1");
+    expect((await ask("web.service.consul", "A")).answers).toHaveLength(2);
+    socket.close();
+  });
+
+  test("a TCP client that sends a byte now and then is cut off", async () => {
+    const { port } = await start({ limits: { tcpIdleTimeoutMs: 150 } });
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    const drip = setInterval(() => socket.write(Buffer.from([0])), 20);
+    await once(socket, "close");
+    clearInterval(drip);
+  });
+
+  test("an oversized TCP query and more connections than allowed are dropped", async () => {
+    const { port, server } = await start({ limits: { tcpConnectionsMax: 2 } });
+    const first = connect(port, "127.0.0.1");
+    first.write(Buffer.from([0xff, 0xff]));
+    first.on("error", () => {});
+    await once(first, "close");
+    const kept = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+    await Promise.all(kept.map((socket) => once(socket, "connect")));
+    const third = connect(port, "127.0.0.1");
+    third.on("error", () => {});
+    await once(third, "close");
+    expect(server.stats().dropped).toBe(2);
+    for (const socket of kept) socket.destroy();
+  });
+
+  test("a flood on one TCP connection is answered in full, some at a time", async () => {
+    const { port } = await start({ limits: { tcpInflightPerConnectionMax: 4 } });
+    const socket = connect(port, "127.0.0.1");
+    const frames = new FrameReader(65535);
+    const ids = new Set<number>();
+    const done = new Promise<void>((resolve) =>
+      socket.on("data", (chunk) => {
+        for (const message of frames.push(chunk) ?? []) ids.add(decodeMessage(message).id);
+        if (ids.size === 1000) resolve();
+      }),
+    );
+    const flood = Array.from({ length: 1000 }, (_, id) =>
+      frame(encodeMessage({ ...query("web.service.consul", typeNumbers.A), id })),
+    );
+    socket.end(Buffer.concat(flood));
+    await done;
+    socket.destroy();
+  });
+});
+
+describe("catalog", () => {
+  test("a reader that fails or never answers gives SERVFAIL", async () => {
+    const { ask, catalog } = await start({ limits: { replyTimeoutMs: 100 } });
+    catalog.service = (() => Promise.reject(new Error("no server"))) as never;
+    expect((await ask("web.service.consul", "A")).rcode).toBe(rcodes.SERVFAIL);
+    catalog.service = (() => new Promise(() => {})) as never;
+    expect((await ask("other.service.consul", "A")).rcode).toBe(rcodes.SERVFAIL);
+  });
+
+  test("a port that is taken says so", async () => {
+    const { port, catalog } = await start();
+    const second = dnsServer({ listen: [{ address: loopback, port }], catalog, udp: "main" });
+    await expect(second.start()).rejects.toMatchObject({
+      code: "DNS_LISTEN_FAILED",
+      message: expect.stringContaining("ss -lnptu"),
+    });
+  });
+});
+
+function query(name: string, type: number): Message {
+  return { ...emptyMessage, id: 99, recursionDesired: true, questions: [{ name, type, class: 1 }] };
+}
+
+async function udp(port: number, asked: Message | Uint8Array) {
+  const socket = createSocket("udp4");
+  const answered = once(socket, "message");
+  socket.send(asked instanceof Uint8Array ? asked : encodeMessage(asked), port, "127.0.0.1");
+  const [bytes] = (await answered) as [Buffer];
+  socket.close();
+  return { bytes, message: decodeMessage(bytes) };
+}

@@ -3,6 +3,16 @@
  * The classes behind these contracts are `Registry.open({ store, clock, datacenter, signal })`, which implements
  * RegistryReads, and `new RegistryWriter({ store, registry, clock })`, which implements RegistryWrites.
  */
+
+export { type AgentDelta, AgentState, type AgentStateOptions } from "./agent-state.ts";
+export {
+  type AgentLimits,
+  type CheckDefinition,
+  type CheckProbe,
+  defaultAgentLimits,
+  type ServiceDefinition,
+} from "./definition.ts";
+export { formatGoDuration, parseGoDuration } from "./go-duration.ts";
 export {
   catalogPrefix,
   checkKey,
@@ -36,6 +46,7 @@ export {
   type Weights,
   worstStatus,
 } from "./model.ts";
+export type { RegisteredCheck } from "./plan-registration.ts";
 export type { RegistryChange, RegistryReads, RegistryStatus } from "./reads.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter } from "./registry-writer.ts";

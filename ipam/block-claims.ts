@@ -1,0 +1,212 @@
+/**
+ * Claims of blocks on the server's side: two store round trips each, whatever the size of the pool.
+ *
+ * Always holds for a claim that was answered: at the moment of its transaction the node's term was the one
+ * of its epoch, the network stood and was not being deleted, nobody had the block, and `reserved` names every
+ * static address inside of it.
+ */
+import {
+  addressCount,
+  type Cidr,
+  cidrContainsCidr,
+  cidrPrefix,
+  type Ip,
+  subnetCount,
+} from "../addr/index.ts";
+import type { Clock } from "../clock/index.ts";
+import { FabricError } from "../errors/index.ts";
+import type { Store } from "../store/index.ts";
+import { BlockIndex } from "./block-index.ts";
+import type { BlockClaim, NodeTerm } from "./claims.ts";
+import type { NetworkRecord, PoolRecord } from "./network.ts";
+import { networkNotFound } from "./network-plan.ts";
+import { checkTerm } from "./node-terms.ts";
+import { type Decision, decide, readAll, readTogether, type Snapshot } from "./plan-reader.ts";
+import { unusableIn, usableCount } from "./pool-layout.ts";
+import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
+
+/** An index that misleads is read again from the store, but not more often than this. */
+const indexRefreshMs = 1000;
+
+export interface ClaimBlockRequest {
+  readonly network: string;
+  readonly pool: Cidr;
+  /** Blocks that the node knows it holds. One that it does not know (its answer got lost) is answered again. */
+  readonly held?: readonly Cidr[];
+}
+
+/** The static addresses inside of one block. */
+export interface BlockHold {
+  readonly ips: readonly Ip[];
+}
+
+export class BlockClaims {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #indexes = new Map<string, Promise<BlockIndex>>();
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** @throws IPAM_STALE_EPOCH, IPAM_NETWORK_NOT_FOUND, IPAM_REQUEST_INVALID, IPAM_POOL_EXHAUSTED, IPAM_CONTENDED */
+  claim(node: string, epoch: number, request: ClaimBlockRequest): Promise<BlockClaim> {
+    const action = `claim block of pool ${request.pool} for node "${node}"`;
+    return decide(this.#store, action, () => this.#attempt(node, epoch, request));
+  }
+
+  async #attempt(node: string, epoch: number, request: ClaimBlockRequest): Promise<Decision<BlockClaim>> {
+    const index = await this.#indexOf(request.network);
+    const wanted = findPool(index.network, request.pool);
+    const forgotten = request.held && index.forgottenBy(node, epoch, wanted.cidr, request.held);
+    const block = forgotten ?? index.nextFree(wanted, node);
+    if (block === undefined) {
+      if (this.#refresh(index)) return { kind: "again" };
+      throw exhausted(request, wanted, index);
+    }
+    const keys = {
+      term: ipamKeys.node(node),
+      network: ipamKeys.network(request.network),
+      block: ipamKeys.block(request.network, block),
+      hold: ipamKeys.hold(request.network, block),
+    };
+    const snapshot = await readTogether(this.#store, Object.values(keys));
+    checkTerm(snapshot.get<NodeTerm>(keys.term), node, epoch);
+    const pool = findPool(standing(snapshot, request.network), request.pool);
+    if (pool.blockPrefix !== cidrPrefix(block) || !cidrContainsCidr(pool.cidr, block)) {
+      this.#indexes.delete(request.network);
+      return { kind: "again" };
+    }
+    const holds = snapshot.get<BlockHold>(keys.hold)?.ips ?? [];
+    const holder = snapshot.get<BlockClaim>(keys.block);
+    if (holder && block === forgotten && holder.node === node && holder.epoch === epoch) {
+      const reserved = [...new Set([...holder.reserved, ...holds])];
+      return { kind: "answer", answer: { ...holder, reserved } };
+    }
+    if (holder) {
+      index.take(block, holder);
+      this.#refresh(index);
+      return { kind: "again" };
+    }
+    if (block === forgotten) {
+      index.free(block);
+      return { kind: "again" };
+    }
+    const claim: BlockClaim = {
+      network: request.network,
+      pool: pool.cidr,
+      cidr: block,
+      node,
+      epoch,
+      serial: snapshot.revision + 1,
+      reserved: [...new Set([...unusableIn(pool, block), ...holds])],
+    };
+    if (BigInt(claim.reserved.length) === addressCount(block)) {
+      index.take(block, { pool: pool.cidr });
+      return { kind: "again" };
+    }
+    return {
+      kind: "write",
+      txn: {
+        compare: Object.values(keys).map((key) => snapshot.unchanged(key)),
+        then: [{ op: "put", key: keys.block, value: encodeRecord(claim) }],
+      },
+      answer: () => {
+        index.take(block, claim);
+        return claim;
+      },
+    };
+  }
+
+  /** Gives a block back. Nothing happens if that very claim is gone already. */
+  async release(claim: BlockClaim): Promise<void> {
+    const key = ipamKeys.block(claim.network, claim.cidr);
+    await decide(this.#store, `release block ${claim.cidr}`, async () => {
+      const snapshot = await readTogether(this.#store, [key]);
+      const stored = snapshot.get<BlockClaim>(key);
+      if (!stored || !isSameClaim(stored, claim)) return { kind: "answer", answer: undefined };
+      return {
+        kind: "write",
+        txn: { compare: [snapshot.unchanged(key)], then: [{ op: "delete", key }] },
+        answer: () => undefined,
+      };
+    });
+    await this.noteFreed(claim);
+  }
+
+  async noteFreed(claim: Pick<BlockClaim, "network" | "cidr">): Promise<void> {
+    (await this.#indexes.get(claim.network))?.free(claim.cidr);
+  }
+
+  forgetNetwork(network: string): void {
+    this.#indexes.delete(network);
+  }
+
+  /** True if the index was old enough to be dropped. */
+  #refresh(index: BlockIndex): boolean {
+    if (this.#clock.monotonicMs() - index.loadedAtMs < indexRefreshMs) return false;
+    this.#indexes.delete(index.network.name);
+    return true;
+  }
+
+  #indexOf(network: string): Promise<BlockIndex> {
+    const known = this.#indexes.get(network);
+    if (known) return known;
+    const loading = this.#load(network);
+    this.#indexes.set(network, loading);
+    loading.catch(() => this.#indexes.delete(network));
+    return loading;
+  }
+
+  async #load(name: string): Promise<BlockIndex> {
+    const loadedAtMs = this.#clock.monotonicMs();
+    const network = standing(await readTogether(this.#store, [ipamKeys.network(name)]), name);
+    const claims: BlockClaim[] = [];
+    for await (const item of readAll(this.#store, ipamKeys.blocksOf(name))) claims.push(decodeRecord(item));
+    return new BlockIndex(network, claims, loadedAtMs);
+  }
+}
+
+export function isSameClaim(
+  a: Pick<BlockClaim, "node" | "epoch" | "serial">,
+  b: Pick<BlockClaim, "node" | "epoch" | "serial">,
+): boolean {
+  return a.node === b.node && a.epoch === b.epoch && a.serial === b.serial;
+}
+
+/** The network, unless it is gone or going. @throws IPAM_NETWORK_NOT_FOUND */
+export function standing(snapshot: Snapshot, name: string): NetworkRecord {
+  const network = snapshot.get<NetworkRecord>(ipamKeys.network(name));
+  if (!network || network.deleting) throw networkNotFound("use", name);
+  return network;
+}
+
+function findPool(network: NetworkRecord, cidr: Cidr): PoolRecord {
+  const pool = network.pools.find((candidate) => candidate.cidr === cidr);
+  if (pool) return pool;
+  throw new FabricError(
+    "IPAM_REQUEST_INVALID",
+    `claim block of pool ${cidr}: network "${network.name}" has no such pool; it has ${network.pools.map((candidate) => candidate.cidr).join(", ")}`,
+    { details: { network: network.name, pool: cidr } },
+  );
+}
+
+function exhausted(request: ClaimBlockRequest, pool: PoolRecord, index: BlockIndex): FabricError {
+  const size = usableCount(pool);
+  const blocks = subnetCount(pool.cidr, pool.blockPrefix);
+  const taken = index.takenIn(pool.cidr);
+  return new FabricError(
+    "IPAM_POOL_EXHAUSTED",
+    `claim block of network "${request.network}": pool ${pool.cidr} is full (${size} addresses in ${blocks} blocks of /${pool.blockPrefix}, ${taken} taken, none free); stop containers or add a pool`,
+    {
+      details: {
+        network: request.network,
+        pool: pool.cidr,
+        size: String(size),
+        blocks: String(blocks),
+        blocksTaken: taken,
+      },
+    },
+  );
+}

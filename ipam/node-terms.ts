@@ -1,0 +1,140 @@
+/**
+ * Terms of nodes: joining, renewing, forgetting.
+ *
+ * A term is one key. While it stands, its node may claim; every claim compares it. To end a term is to
+ * delete its key or to move it among the retired, and no claim of that epoch succeeds from then on. What it
+ * claimed before stays claimed until it is reclaimed (see reclaim.ts).
+ *
+ * Epochs need no counter and no tombstone: a new one is the revision of the store that the joining node's
+ * record was read at, plus one. Whatever this node joined with before was written at or before that
+ * revision, so it was less. A record that is there (a store may be restored elsewhere) is exceeded as well.
+ */
+import { FabricError } from "../errors/index.ts";
+import type { Store } from "../store/index.ts";
+import type { NodeTerm } from "./claims.ts";
+import { decide, readTogether } from "./plan-reader.ts";
+import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
+
+/** Terms of one node that wait to be reclaimed: a node that forgets its journal at each start is refused at last. */
+export const retiredTermsMax = 16;
+
+/**
+ * Starts a term, or goes on with it if the node still knows its epoch (`heldEpoch`, from its journal); either
+ * way a renewal. A term that the node does not know any more is retired: its addresses may still be in use
+ * there, so they wait for reclaimAfter like those of a lost node. @throws IPAM_LIMIT, IPAM_CONTENDED
+ */
+export async function joinNode(
+  store: Store,
+  node: string,
+  heldEpoch: number | undefined,
+  reclaimAfterMs: number,
+): Promise<NodeTerm> {
+  const key = ipamKeys.node(node);
+  return decide(store, `join node "${node}"`, async () => {
+    const snapshot = await readTogether(store, [key]);
+    const current = snapshot.get<NodeTerm>(key);
+    const retired = await retiredTerms(store, node);
+    const goesOn = current !== undefined && current.epoch === heldEpoch;
+    if (current && !goesOn && retired.length >= retiredTermsMax) {
+      throw new FabricError(
+        "IPAM_LIMIT",
+        `join node "${node}": ${retired.length} earlier terms of it wait to be reclaimed; keep the agent's data directory, or run \`heddle node forget --force ${node}\` if no container of them runs`,
+        { details: { limit: "retiredTermsMax", value: retiredTermsMax, node } },
+      );
+    }
+    const lastEpoch = Math.max(current?.epoch ?? 0, heldEpoch ?? 0, ...retired.map((term) => term.epoch));
+    const term: NodeTerm = goesOn
+      ? renewed(current, reclaimAfterMs)
+      : { node, epoch: Math.max(snapshot.revision, lastEpoch) + 1, renewal: 1, reclaimAfterMs };
+    return {
+      kind: "write",
+      txn: {
+        compare: [snapshot.unchanged(key)],
+        then: [
+          { op: "put", key, value: encodeRecord(term) },
+          ...(current && !goesOn ? [retire(current)] : []),
+        ],
+      },
+      answer: () => term,
+    };
+  });
+}
+
+/** @throws IPAM_STALE_EPOCH when that term has ended: give everything up, then join again */
+export async function renewNode(
+  store: Store,
+  node: string,
+  epoch: number,
+  reclaimAfterMs: number,
+): Promise<NodeTerm> {
+  const key = ipamKeys.node(node);
+  return decide(store, `renew node "${node}"`, async () => {
+    const snapshot = await readTogether(store, [key]);
+    const current = checkTerm(snapshot.get<NodeTerm>(key), node, epoch);
+    const term = renewed(current, reclaimAfterMs);
+    return {
+      kind: "write",
+      txn: { compare: [snapshot.unchanged(key)], then: [{ op: "put", key, value: encodeRecord(term) }] },
+      answer: () => term,
+    };
+  });
+}
+
+/** Refuses all further renewals, so that the node's time runs out from its last one. @throws IPAM_NODE_NOT_FOUND */
+export async function retireNode(store: Store, node: string): Promise<void> {
+  const key = ipamKeys.node(node);
+  await decide(store, `forget node "${node}"`, async () => {
+    const snapshot = await readTogether(store, [key]);
+    const current = snapshot.get<NodeTerm>(key);
+    if (!current && (await retiredTerms(store, node)).length === 0) throw nodeNotFound(node);
+    if (!current) return { kind: "answer", answer: undefined };
+    return {
+      kind: "write",
+      txn: { compare: [snapshot.unchanged(key)], then: [{ op: "delete", key }, retire(current)] },
+      answer: () => undefined,
+    };
+  });
+}
+
+/** The stored term, if it is the one of `epoch`. @throws IPAM_STALE_EPOCH */
+export function checkTerm(term: NodeTerm | undefined, node: string, epoch: number): NodeTerm {
+  if (term?.epoch === epoch) return term;
+  throw new FabricError(
+    "IPAM_STALE_EPOCH",
+    `act for node "${node}" in epoch ${epoch}: that term has ended${term ? `, the node is in epoch ${term.epoch}` : ""}; give up its addresses and join again`,
+    { details: { node, epoch, ...(term ? { currentEpoch: term.epoch } : {}) } },
+  );
+}
+
+export async function retiredTerms(store: Store, node: string): Promise<readonly NodeTerm[]> {
+  const { items } = await store.range(ipamKeys.retiredOf(node), { limit: retiredTermsMax + 1 });
+  return items.map((item) => decodeRecord<NodeTerm>(item));
+}
+
+export function nodeNotFound(node: string): FabricError {
+  return new FabricError(
+    "IPAM_NODE_NOT_FOUND",
+    `forget node "${node}": the address plan knows no node of that name; see \`heddle ipam show\``,
+    { details: { node } },
+  );
+}
+
+/**
+ * What was promised once in a term is never cut: if the answer with a shorter promise got lost, the node
+ * would go on by the longer one. A shorter reclaimAfter therefore applies from a node's next term on.
+ */
+function renewed(term: NodeTerm, reclaimAfterMs: number): NodeTerm {
+  return {
+    ...term,
+    renewal: term.renewal + 1,
+    reclaimAfterMs: Math.max(term.reclaimAfterMs, reclaimAfterMs),
+  };
+}
+
+function retire(term: NodeTerm) {
+  return {
+    op: "put",
+    key: ipamKeys.retiredTerm(term.node, term.epoch),
+    value: encodeRecord(term),
+  } as const;
+}

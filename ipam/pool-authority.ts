@@ -1,0 +1,196 @@
+/**
+ * The server's side of the address plan, over any store. It holds no truth: any number of servers may run
+ * one, and any may be killed at any time. What each instance does hold is when it first saw each term's last
+ * renewal, so reclaiming waits at least `reclaimAfter` of its own monotonic clock.
+ */
+import type { Clock } from "../clock/index.ts";
+import { isFabricError } from "../errors/index.ts";
+import type { Store } from "../store/index.ts";
+import { BlockClaims, type ClaimBlockRequest } from "./block-claims.ts";
+import type { BlockSource } from "./block-source.ts";
+import type { BlockClaim, NodeTerm, StaticClaim } from "./claims.ts";
+import { reclaimAfterDefaultMs } from "./fence.ts";
+import type { NetworkRecord, NetworkSpec } from "./network.ts";
+import { createNetwork, deleteNetwork, listNetworks } from "./network-plan.ts";
+import { joinNode, nodeNotFound, renewNode, retireNode } from "./node-terms.ts";
+import { type PoolUse, poolUse } from "./pool-use.ts";
+import {
+  endTerm,
+  type ReclaimedTerm,
+  readStored,
+  readTerms,
+  sweepOrphans,
+  TermWatch,
+  termKey,
+} from "./reclaim.ts";
+import { ipamKeys } from "./records.ts";
+import { type ClaimStaticRequest, claimStatic, releaseStatic } from "./static-claims.ts";
+
+export interface PoolAuthorityOptions {
+  /** How long a node keeps what it holds without renewing. Default 24 h. */
+  readonly reclaimAfterMs?: number;
+  /**
+   * Asks the other nodes to give empty blocks of the pool back, and resolves when they had the time to. Called
+   * before a pool is reported as exhausted.
+   */
+  readonly askForEmptyBlocks?: (request: ClaimBlockRequest) => Promise<void>;
+}
+
+export class PoolAuthority {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #options: PoolAuthorityOptions;
+  readonly #blocks: BlockClaims;
+  readonly #watch: TermWatch;
+  /** Claims of a server that died between two transactions of a reclaim wait for a sweep. */
+  #swept = false;
+
+  constructor(store: Store, clock: Clock, options: PoolAuthorityOptions = {}) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#options = options;
+    this.#blocks = new BlockClaims(store, clock);
+    this.#watch = new TermWatch(clock);
+  }
+
+  /** @throws IPAM_NETWORK_INVALID, IPAM_NETWORK_EXISTS, IPAM_LIMIT */
+  createNetwork(spec: NetworkSpec): Promise<NetworkRecord> {
+    return createNetwork(this.#store, this.#clock, spec);
+  }
+
+  /** @throws IPAM_NETWORK_NOT_FOUND, IPAM_NETWORK_IN_USE unless `force` */
+  async deleteNetwork(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    await deleteNetwork(this.#store, name, options.force ?? false);
+    this.#blocks.forgetNetwork(name);
+  }
+
+  networks(): Promise<readonly NetworkRecord[]> {
+    return listNetworks(this.#store);
+  }
+
+  /** @throws IPAM_NETWORK_NOT_FOUND */
+  poolUse(network: string): Promise<readonly PoolUse[]> {
+    return poolUse(this.#store, network);
+  }
+
+  /** Terms that stand and terms that wait to be reclaimed. */
+  async terms(): Promise<readonly NodeTerm[]> {
+    return (await readTerms(this.#store)).map(({ record }) => record);
+  }
+
+  /**
+   * `heldEpoch` is the epoch of the node's journal, if it has one. Another epoch in the answer means that the
+   * node must give up everything of the old one before it uses the new. @throws IPAM_LIMIT, IPAM_CONTENDED
+   */
+  joinNode(node: string, heldEpoch?: number): Promise<NodeTerm> {
+    return joinNode(this.#store, node, heldEpoch, this.#reclaimAfterMs);
+  }
+
+  /** @throws IPAM_STALE_EPOCH */
+  renewNode(node: string, epoch: number): Promise<NodeTerm> {
+    return renewNode(this.#store, node, epoch, this.#reclaimAfterMs);
+  }
+
+  /** @throws IPAM_STALE_EPOCH, IPAM_NETWORK_NOT_FOUND, IPAM_REQUEST_INVALID, IPAM_POOL_EXHAUSTED, IPAM_CONTENDED */
+  async claimBlock(node: string, epoch: number, request: ClaimBlockRequest): Promise<BlockClaim> {
+    const ask = this.#options.askForEmptyBlocks;
+    try {
+      return await this.#blocks.claim(node, epoch, request);
+    } catch (error) {
+      if (!ask || !isFabricError(error, "IPAM_POOL_EXHAUSTED")) throw error;
+    }
+    await ask(request);
+    this.#blocks.forgetNetwork(request.network);
+    return this.#blocks.claim(node, epoch, request);
+  }
+
+  releaseBlock(claim: BlockClaim): Promise<void> {
+    return this.#blocks.release(claim);
+  }
+
+  /** @throws IPAM_STALE_EPOCH, IPAM_NETWORK_NOT_FOUND, IPAM_ADDRESS_OUTSIDE, IPAM_ADDRESS_RESERVED, IPAM_ADDRESS_IN_USE */
+  claimStatic(node: string, epoch: number, request: ClaimStaticRequest): Promise<StaticClaim> {
+    return claimStatic(this.#store, node, epoch, request);
+  }
+
+  releaseStatic(claim: StaticClaim): Promise<void> {
+    return releaseStatic(this.#store, claim);
+  }
+
+  /**
+   * The node may renew no longer, and what it holds is freed `reclaimAfter` after its last renewal. With
+   * `force` at once: the operator vouches that no container of it runs. @throws IPAM_NODE_NOT_FOUND
+   */
+  async forgetNode(node: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    await retireNode(this.#store, node);
+    if (!options.force) return;
+    const terms = await readStored<NodeTerm>(this.#store, ipamKeys.retiredOf(node));
+    if (terms.length === 0) throw nodeNotFound(node);
+    for (const { record } of terms) await this.relinquish(record.node, record.epoch);
+  }
+
+  /** A node that came back in a new term confirms that nothing of the old one is in use any more. */
+  async relinquish(node: string, epoch: number): Promise<void> {
+    const terms = await readStored<NodeTerm>(this.#store, ipamKeys.retiredOf(node));
+    const term = terms.find(({ record }) => record.epoch === epoch);
+    if (term) await this.#end(term);
+    await this.#sweep();
+  }
+
+  /**
+   * Frees what terms hold whose time is over. To be called about once a minute by every server.
+   * @throws STORE_UNAVAILABLE; nothing is lost by that, the next tick goes on
+   */
+  async reclaimTick(): Promise<readonly ReclaimedTerm[]> {
+    const terms = await readTerms(this.#store);
+    const expired = new Set(this.#watch.expired(terms.map(({ record }) => record)).map(termKey));
+    const ended: NodeTerm[] = [];
+    const freed: BlockClaim[] = [];
+    for (const term of terms) {
+      if (!expired.has(termKey(term.record))) continue;
+      const blocks = await this.#end(term);
+      if (!blocks) continue;
+      ended.push(term.record);
+      freed.push(...blocks);
+    }
+    if (ended.length > 0 || !this.#swept) freed.push(...(await this.#sweep()));
+    return ended.map(({ node, epoch }) => ({
+      node,
+      epoch,
+      blocks: freed.filter((block) => block.node === node && block.epoch === epoch),
+    }));
+  }
+
+  /** For a node in the same process, and for tests. `network` answers from `networks`, the node's view. */
+  asBlockSource(
+    node: string,
+    epoch: () => number,
+    networks: ReadonlyMap<string, NetworkRecord>,
+  ): BlockSource {
+    return {
+      network: (name) => networks.get(name),
+      claimBlock: async (request) => this.claimBlock(node, epoch(), request),
+      releaseBlock: (claim) => this.releaseBlock(claim),
+      claimStatic: async (request) => this.claimStatic(node, epoch(), request),
+      releaseStatic: (claim) => this.releaseStatic(claim),
+    };
+  }
+
+  get #reclaimAfterMs(): number {
+    return this.#options.reclaimAfterMs ?? reclaimAfterDefaultMs;
+  }
+
+  /** The blocks that went with the term, or undefined if it was renewed or moved meanwhile. */
+  async #end(term: Parameters<typeof endTerm>[1]): Promise<readonly BlockClaim[] | undefined> {
+    const freed = await endTerm(this.#store, term);
+    for (const block of freed ?? []) await this.#blocks.noteFreed(block);
+    return freed;
+  }
+
+  async #sweep(): Promise<readonly BlockClaim[]> {
+    const freed = await sweepOrphans(this.#store);
+    for (const block of freed) await this.#blocks.noteFreed(block);
+    this.#swept = true;
+    return freed;
+  }
+}

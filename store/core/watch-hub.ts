@@ -8,6 +8,7 @@
 import { FabricError } from "../../errors/index.ts";
 import type { StoreEvent, WatchBatch } from "../store.ts";
 import { itemBytes, type StoreLimits } from "./limits.ts";
+import { emptyState } from "./state.ts";
 
 interface Sleeper {
   readonly prefix: string;
@@ -27,11 +28,11 @@ export class WatchHub {
   #watchers = 0;
   #closed = false;
 
-  /** `floor` is the lowest revision that a watch may begin at, `revision` the last that happened. */
-  constructor(limits: StoreLimits, floor: number, revision: number) {
+  /** `revision` is the last that happened; nothing ever happened to an empty store, so there a watch may begin anywhere. */
+  constructor(limits: StoreLimits, revision: number) {
     this.#limits = limits;
-    this.#floor = floor;
     this.#revision = revision;
+    this.#floor = revision === emptyState.revision ? 0 : revision + 1;
   }
 
   publish(batch: WatchBatch): void {

@@ -27,7 +27,7 @@ export class MemoryStore implements Store {
     this.id = this.#newId();
     this.#limits = { ...defaultStoreLimits, ...options.limits };
     this.#leases = new LeaseTimers(options.clock ?? systemClock, (lease) => this.#endLease(lease, true));
-    this.#hub = new WatchHub(this.#limits, 0, this.#state.revision);
+    this.#hub = new WatchHub(this.#limits, this.#state.revision);
   }
 
   async range(prefix: string, options?: RangeOptions): Promise<RangeResult> {

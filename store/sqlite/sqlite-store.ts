@@ -58,7 +58,7 @@ export class SqliteStore implements Store {
     this.#newId = options.newId ?? randomUUID;
     this.#committed = restoreState(opened.revision, opened.leases, rows.map(itemOf));
     this.#head = this.#committed;
-    this.#hub = new WatchHub(this.#limits, opened.revision + 1, opened.revision);
+    this.#hub = new WatchHub(this.#limits, opened.revision);
     this.#group = new GroupCommit(disk, this.#limits, () => {
       this.#head = this.#committed;
     });

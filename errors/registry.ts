@@ -6,6 +6,7 @@ import { cniCodes } from "./codes/cni.ts";
 import { controlCodes } from "./codes/control.ts";
 import { daemonCodes } from "./codes/daemon.ts";
 import { dnsCodes } from "./codes/dns.ts";
+import { endpointCodes } from "./codes/endpoint.ts";
 import { healthCodes } from "./codes/health.ts";
 import { ipamCodes } from "./codes/ipam.ts";
 import { kernelCodes } from "./codes/kernel.ts";
@@ -22,6 +23,7 @@ export const errorCodes = {
   ...controlCodes,
   ...daemonCodes,
   ...dnsCodes,
+  ...endpointCodes,
   ...healthCodes,
   ...ipamCodes,
   ...kernelCodes,

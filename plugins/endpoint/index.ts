@@ -1,0 +1,20 @@
+/** Container interfaces, whichever plugin asks for them. */
+export type {
+  AttachRequest,
+  Endpoint,
+  EndpointAddress,
+  EndpointForm,
+  EndpointOrigin,
+  EndpointRef,
+  ReadyEndpoint,
+} from "./endpoint.ts";
+export { showEndpoint } from "./endpoint.ts";
+export { overlayLinks } from "./overlay-links.ts";
+export type { AddressSource, EndpointLinks, Lease, NetworkDirectory, NetworkView } from "./ports.ts";
+export {
+  type EndpointChange,
+  type EndpointLimits,
+  EndpointService,
+  type EndpointServiceOptions,
+  endpointLimits,
+} from "./service.ts";

@@ -1,0 +1,248 @@
+/**
+ * Attaches and detaches container interfaces: one lease a family, one veth pair, one journal entry, for
+ * whichever plugin asks.
+ *
+ * Order of attach: intent to the journal → leases → kernel → result to the journal. Of detach: intent →
+ * kernel → leases (which then rest in quarantine) → journal entry away. So an address is never free while a
+ * kernel row for it stands, and a crash at any point leaves an entry that says what to finish. Cost: two
+ * journal commits besides the lease's.
+ */
+import type { Clock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import { type AttachedEndpoint, hostInterfaceName } from "../../overlay/index.ts";
+import type { Store } from "../../store/index.ts";
+import {
+  type AttachRequest,
+  type Endpoint,
+  type EndpointRef,
+  isSameRequest,
+  type ReadyEndpoint,
+  showEndpoint,
+} from "./endpoint.ts";
+import { EndpointJournal } from "./journal.ts";
+import { Lanes } from "./lanes.ts";
+import { containerMac, hostMac } from "./mac.ts";
+import type { AddressSource, EndpointLinks } from "./ports.ts";
+
+export interface EndpointLimits {
+  /** Attach and detach operations that wait or run. */
+  readonly operationsMax: number;
+  /** After this long a caller gets an error instead of an answer. */
+  readonly deadlineMs: number;
+  /** Endpoints of this node. */
+  readonly endpointsMax: number;
+}
+
+export const endpointLimits: EndpointLimits = { operationsMax: 1024, deadlineMs: 2000, endpointsMax: 8192 };
+
+export interface EndpointServiceOptions {
+  readonly addresses: AddressSource;
+  readonly links: EndpointLinks;
+  /** The agent's own store: the journal lies under `endpoint/`. */
+  readonly store: Store;
+  readonly clock: Clock;
+  /** MTU of a container in this network unless it asks for another. */
+  readonly mtu: (network: string) => number | Promise<number>;
+  readonly limits?: Partial<EndpointLimits>;
+}
+
+/** `attached` comes when the kernel has it, `detached` before the kernel loses it. */
+export type EndpointChange = {
+  readonly kind: "attached" | "detached";
+  readonly link: AttachedEndpoint;
+};
+
+export class EndpointService {
+  readonly #options: EndpointServiceOptions;
+  readonly #journal: EndpointJournal;
+  readonly #lanes: Lanes;
+  readonly #listeners = new Set<(change: EndpointChange) => void>();
+
+  private constructor(options: EndpointServiceOptions, limits: EndpointLimits, journal: EndpointJournal) {
+    this.#options = options;
+    this.#journal = journal;
+    this.#lanes = new Lanes(options.clock, limits);
+  }
+
+  /** Reads the journal. @throws ENDPOINT_JOURNAL_INVALID */
+  static async open(options: EndpointServiceOptions): Promise<EndpointService> {
+    const limits = { ...endpointLimits, ...options.limits };
+    return new EndpointService(
+      options,
+      limits,
+      await EndpointJournal.open(options.store, limits.endpointsMax),
+    );
+  }
+
+  /**
+   * Idempotent: the same request again repairs and answers the same addresses.
+   * @throws ENDPOINT_EXISTS when the interface is attached with other parameters
+   * @throws ENDPOINT_BUSY, ENDPOINT_DEADLINE (the attempt may still complete: repeat it, or detach), ENDPOINT_LIMIT
+   * @throws what `ipam` and `overlay` throw, after leases and kernel rows are undone
+   */
+  attach(request: AttachRequest): Promise<ReadyEndpoint> {
+    return this.#lanes.run(request.containerId, `attach ${showEndpoint(request)}`, () =>
+      this.#attach(request),
+    );
+  }
+
+  /**
+   * Idempotent: an endpoint that is not there is a success. When the kernel refuses, the addresses stay leased.
+   * @throws ENDPOINT_BUSY, ENDPOINT_DEADLINE, and what `overlay` and `ipam` throw; then detach again
+   */
+  detach(ref: EndpointRef): Promise<void> {
+    return this.#lanes.run(ref.containerId, `detach ${showEndpoint(ref)}`, () => this.#detach(ref));
+  }
+
+  /** Goes on after a failure and answers every error. */
+  async detachAll(refs: readonly EndpointRef[]): Promise<readonly unknown[]> {
+    const settled = await Promise.allSettled(refs.map((ref) => this.detach(ref)));
+    return settled.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+  }
+
+  /** Compares leases and kernel rows with the journal. @throws ENDPOINT_NOT_FOUND, ENDPOINT_LEASE_LOST, OVERLAY_ENDPOINT_DRIFT */
+  async check(ref: EndpointRef): Promise<ReadyEndpoint> {
+    const endpoint = this.#journal.get(ref);
+    if (endpoint?.phase !== "attached") {
+      throw new FabricError(
+        "ENDPOINT_NOT_FOUND",
+        `check ${showEndpoint(ref)}: this node has no such endpoint; attach it first`,
+      );
+    }
+    const leased = new Set(this.#options.addresses.leasesOf(ref).map(({ ip }) => ip));
+    const lost = endpoint.addresses.filter(({ ip }) => !leased.has(ip)).map(({ ip }) => ip);
+    if (lost.length > 0) {
+      throw new FabricError(
+        "ENDPOINT_LEASE_LOST",
+        `check ${showEndpoint(ref)}: ${lost.join(", ")} is not leased to it any more; remove the container and make it anew`,
+        { details: { lost } },
+      );
+    }
+    if (endpoint.link) await this.#options.links.check(endpoint.link);
+    return endpoint;
+  }
+
+  /** Finishes what a crash left in the middle of a detach; call it once after start. Answers every error. */
+  finishDetaching(): Promise<readonly unknown[]> {
+    const left = this.#journal.list().filter(({ phase }) => phase === "detaching");
+    return this.detachAll(left.map(({ request }) => request));
+  }
+
+  get(ref: EndpointRef): Endpoint | undefined {
+    return this.#journal.get(ref);
+  }
+
+  list(): readonly Endpoint[] {
+    return this.#journal.list();
+  }
+
+  /** What the kernel should hold: the overlay's desired endpoints. */
+  links(): readonly AttachedEndpoint[] {
+    return this.list().flatMap((endpoint) => (endpoint.phase === "attached" ? (endpoint.link ?? []) : []));
+  }
+
+  /** Called synchronously at each change of `links()`. Answers how to stop it. */
+  onChange(listener: (change: EndpointChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Waits until nothing is under way: for an orderly stop. */
+  idle(): Promise<void> {
+    return this.#lanes.idle();
+  }
+
+  async #attach(request: AttachRequest): Promise<ReadyEndpoint> {
+    const existing = this.#journal.get(request);
+    const isRepeat = existing !== undefined && isSameRequest(existing.request, request);
+    if (existing?.phase === "attached" && !isRepeat) {
+      throw new FabricError(
+        "ENDPOINT_EXISTS",
+        `attach ${showEndpoint(request)}: it is attached to network ${JSON.stringify(existing.request.network)} with other parameters; detach it first`,
+        { details: { network: existing.request.network } },
+      );
+    }
+    if (existing && (!isRepeat || existing.phase === "detaching")) await this.#detach(request);
+    const createdAtMs = isRepeat ? existing.createdAtMs : this.#options.clock.wallMs();
+    if (existing?.phase !== "attached") await this.#journal.put({ phase: "attaching", request, createdAtMs });
+    try {
+      return await this.#make(request, createdAtMs);
+    } catch (error) {
+      if (existing?.phase !== "attached") await this.#unwind(request, error);
+      throw error;
+    }
+  }
+
+  async #make(request: AttachRequest, createdAtMs: number): Promise<ReadyEndpoint> {
+    const { network, form, addresses: wanted } = request;
+    const leases = await this.#options.addresses.allocate({
+      network,
+      owner: ownerOf(request),
+      addresses: wanted,
+    });
+    const addresses = leases.map(({ ip, pool }) => ({ ip, pool }));
+    const entry = { phase: "attached", request, createdAtMs, addresses } as const;
+    const [first] = addresses;
+    if (form.kind === "addresses" || !first) {
+      await this.#journal.put(entry);
+      return entry;
+    }
+    const link = await this.#options.links.attach({
+      ...ownerOf(request),
+      netns: form.netns,
+      hostIfname: hostInterfaceName(request.containerId, request.ifname),
+      mac: form.mac ?? containerMac(first.ip),
+      hostMac: hostMac(request),
+      mtu: form.mtu ?? (await this.#options.mtu(network)),
+      addresses: addresses.map(({ ip }) => ip),
+    });
+    const endpoint = { ...entry, link };
+    await this.#journal.put(endpoint);
+    this.#tell({ kind: "attached", link });
+    return endpoint;
+  }
+
+  /** Undoes a failed attach. When that fails too the entry stays, so that a detach can finish it. */
+  async #unwind(request: AttachRequest, error: unknown): Promise<void> {
+    try {
+      await this.#detach(request);
+    } catch (undo) {
+      throw new FabricError(
+        "ENDPOINT_UNWIND_FAILED",
+        `attach ${showEndpoint(request)}: ${messageOf(error)}; undoing it failed as well, detach it: ${messageOf(undo)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #detach(ref: EndpointRef): Promise<void> {
+    const { addresses, links } = this.#options;
+    const existing = this.#journal.get(ref);
+    if (existing) {
+      const { request, createdAtMs } = existing;
+      if (existing.phase === "attached") {
+        await this.#journal.put({ phase: "detaching", request, createdAtMs });
+        if (existing.link) this.#tell({ kind: "detached", link: existing.link });
+      }
+      if (request.form.kind === "interface") {
+        const hostIfname = hostInterfaceName(ref.containerId, ref.ifname);
+        const ips = addresses.leasesOf(ownerOf(ref)).map(({ ip }) => ip);
+        await links.detach({ hostIfname, addresses: ips, netns: request.form.netns });
+      }
+    }
+    await addresses.release(undefined, ownerOf(ref));
+    if (existing) await this.#journal.delete(ref);
+  }
+
+  #tell(change: EndpointChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function ownerOf({ containerId, ifname }: EndpointRef): EndpointRef {
+  return { containerId, ifname };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

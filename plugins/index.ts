@@ -1,0 +1,3 @@
+/** What container engines talk to: the endpoint service and the plugins over it. */
+export * from "./cni/index.ts";
+export * from "./endpoint/index.ts";

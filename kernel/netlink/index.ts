@@ -1,0 +1,2 @@
+/** Linux behind the contract. */
+export { type OpenKernelOptions, openKernel } from "./open-kernel.ts";

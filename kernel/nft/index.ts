@@ -1,0 +1,2 @@
+/** nftables through nft(8). */
+export { applyRuleset, listTable, type NftOptions } from "./nft.ts";

@@ -19,6 +19,9 @@ export const requestBytesMax = 1 << 20;
 /** Twice and more of what the agent allows itself; each single wait for the agent ends then. */
 export const answerTimeoutSeconds = 10;
 
+/** By which an installed binary is known for Heddle's, of whatever version. */
+export const shimSignature = "heddle CNI plugin binary";
+
 export interface CannedAnswer {
   readonly status: number;
   readonly stdout: string;
@@ -63,6 +66,7 @@ export function shimProgram(socketPath: string, canned: CannedAnswers): Program 
       statusCommand: text("CNI_COMMAND=STATUS"),
       timeout,
       address,
+      signature: text(shimSignature),
       ...Object.fromEntries(
         Object.entries(canned).map(([name, { stdout }]) => [`text ${name}`, text(stdout)]),
       ),

@@ -8,7 +8,13 @@ import { newestCniVersion, versionResult } from "../version.ts";
 import { arm64 } from "./arm64.ts";
 import { assemble } from "./elf.ts";
 import type { Architecture } from "./instruction.ts";
-import { answerTimeoutSeconds, type CannedAnswers, requestBytesMax, shimProgram } from "./program.ts";
+import {
+  answerTimeoutSeconds,
+  type CannedAnswers,
+  requestBytesMax,
+  shimProgram,
+  shimSignature,
+} from "./program.ts";
 import { x86_64 } from "./x86-64.ts";
 
 const architectures: ReadonlyMap<string, Architecture> = new Map([
@@ -24,6 +30,12 @@ export interface ShimOptions {
   readonly socketPath: string;
   /** As `process.arch`; default this machine's. */
   readonly arch?: string;
+}
+
+/** True for a binary that `buildShim` of any version made: an ELF file that carries the signature. */
+export function isShim(content: Uint8Array): boolean {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  return bytes.subarray(1, 4).toString("latin1") === "ELF" && bytes.includes(shimSignature);
 }
 
 /** @throws CNI_SHIM_UNSUPPORTED for another architecture or a socket path that no unix socket can have */

@@ -2,6 +2,7 @@
 export {
   bindSocket,
   closeDescriptor,
+  openMemoryFile,
   openSocket,
   receive,
   replaceDescriptor,

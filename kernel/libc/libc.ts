@@ -22,6 +22,11 @@ const cSetOption = self.func(
   "int setsockopt(int fd, int level, int name, void *value, uint32_t length)",
 ) as SetOption;
 
+const cMemoryFile = self.func("int memfd_create(const char *name, unsigned int flags)") as (
+  name: string,
+  flags: number,
+) => number;
+
 const closeOnExec = 0x80000;
 const netNamespace = 0x40000000;
 
@@ -51,6 +56,13 @@ export function closeDescriptor(fd: number): void {
 export function enterNetworkNamespace(fd: number): number {
   return cSetns(fd, netNamespace) === 0 ? 0 : lastErrno();
 }
+
+/** A file without a name that goes with its last descriptor (memfd_create(2)). */
+export function openMemoryFile(name: string): number {
+  return checked(cMemoryFile(name, memoryFileCloseOnExec), "make a file in memory");
+}
+
+const memoryFileCloseOnExec = 1;
 
 /** Answers how many bytes were sent, or minus the errno. */
 export function send(fd: number, bytes: Uint8Array, length: number): number {

@@ -1,10 +1,13 @@
 /**
  * nftables through nft(8), which speaks libnftables-json(5): one ruleset is one transaction of the kernel. A
  * run takes some 5 ms. The child inherits the namespace of the thread that spawns it, so it is spawned in one
- * synchronous stretch inside of the target namespace.
+ * synchronous stretch inside of the target namespace. It reads the ruleset from a file in memory: nft opens
+ * /dev/stdin by name, which fails on the socket that Node gives a child for a pipe.
  */
 import { spawn } from "node:child_process";
+import { closeSync, writeSync } from "node:fs";
 import { FabricError } from "../../errors/index.ts";
+import { openMemoryFile } from "../libc/index.ts";
 
 export interface NftOptions {
   /** Program to run, default `nft` of PATH. */
@@ -64,21 +67,37 @@ function refused(what: string, { error, status }: NftResult): FabricError {
   return new FabricError("KERNEL_NFT_REFUSED", `${what}: nft says: ${text}`, { details: { text, status } });
 }
 
+function start(program: string, args: readonly string[], input: string, options: NftOptions) {
+  const stdin = openMemoryFile("nft-ruleset");
+  try {
+    writeAll(stdin, Buffer.from(input));
+    const timeout = options.timeoutMs ?? nftTimeoutMs;
+    return options.withinNamespace(() =>
+      spawn(program, args, { stdio: [stdin, "pipe", "pipe"], timeout, killSignal: "SIGKILL" }),
+    );
+  } finally {
+    closeSync(stdin);
+  }
+}
+
+/** Leaves the file's position at its start for the child. */
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
+}
+
 function runNft(args: readonly string[], input: string, options: NftOptions): Promise<NftResult> {
   const { program = "nft", timeoutMs = nftTimeoutMs } = options;
   return new Promise((resolve, reject) => {
-    const child = options.withinNamespace(() =>
-      spawn(program, args, { stdio: "pipe", timeout: timeoutMs, killSignal: "SIGKILL" }),
-    );
+    const child = start(program, args, input, options);
     const output: Buffer[] = [];
     let outputBytes = 0;
     let error = "";
-    child.stdout.on("data", (chunk: Buffer) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
       outputBytes += chunk.length;
       if (outputBytes > nftOutputMaxBytes) child.kill("SIGKILL");
       else output.push(chunk);
     });
-    child.stderr.on("data", (chunk: Buffer) => {
+    child.stderr?.on("data", (chunk: Buffer) => {
       error = (error + chunk.toString()).slice(0, errorTextMax);
     });
     child.on("error", (cause: NodeJS.ErrnoException) => reject(cannotStart(program, cause)));
@@ -87,8 +106,6 @@ function runNft(args: readonly string[], input: string, options: NftOptions): Pr
       else if (signal === "SIGKILL") reject(tooSlow(args, timeoutMs));
       else resolve({ status, output: Buffer.concat(output).toString(), error });
     });
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
   });
 }
 

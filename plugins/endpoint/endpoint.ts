@@ -59,7 +59,7 @@ export type Endpoint =
       readonly addresses: readonly EndpointAddress[];
       readonly link?: AttachedEndpoint;
     })
-  | (Entry & { readonly phase: "detaching" });
+  | (Entry & { readonly phase: "detaching"; readonly addresses: readonly EndpointAddress[] });
 
 export type ReadyEndpoint = Extract<Endpoint, { phase: "attached" }>;
 

@@ -9,7 +9,6 @@ export type {
   ReadyEndpoint,
 } from "./endpoint.ts";
 export { showEndpoint } from "./endpoint.ts";
-export { overlayLinks } from "./overlay-links.ts";
 export type { AddressSource, EndpointLinks, Lease, NetworkDirectory, NetworkView } from "./ports.ts";
 export {
   type EndpointChange,

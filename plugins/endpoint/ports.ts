@@ -34,6 +34,7 @@ export interface NetworkDirectory {
   network(name: string): NetworkView | undefined;
 }
 
+/** The overlay's `Reconciler` keeps it. */
 export interface EndpointLinks {
   /** Idempotent; a failed attach leaves nothing. */
   attach(spec: EndpointSpec): Promise<AttachedEndpoint>;

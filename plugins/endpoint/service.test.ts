@@ -135,6 +135,16 @@ describe("detach", () => {
     await rig.endpoints.detach({ containerId: "never", ifname: "eth0" });
   });
 
+  test("after the leases were lost still withdraws the routes", async () => {
+    const rig = await endpointRig();
+    const { link } = await rig.endpoints.attach(request);
+    await rig.addresses.release(undefined, request);
+    await rig.endpoints.detach(request);
+    expect((await rig.kernel.routes({ protocol: 72 })).map(({ to }) => to)).toEqual([]);
+    expect(await rig.kernel.link(link?.hostIfname ?? "")).toBeDefined();
+    expect(await traces(rig)).toEqual([]);
+  });
+
   test("works when the namespace is gone", async () => {
     const rig = await endpointRig();
     await rig.endpoints.attach(request);
@@ -223,7 +233,7 @@ describe("after a crash", () => {
     const { wrap, crashed } = crashAfter(step);
     const rig = await endpointRig({ node, wrap });
     await act(rig).catch(() => undefined);
-    await rig.reaper.flush(); // the reconciler deletes links that nobody claims
+    await rig.reconciler.stop(); // stands for the next process, which deletes links that nobody claims
     return crashed() ? endpointRig({ node }) : undefined;
   }
 
@@ -301,7 +311,8 @@ test("a kernel that hangs costs the caller its deadline, then the next attach co
     wrap: (parts) => ({
       ...parts,
       links: {
-        ...parts.links,
+        check: (spec) => parts.links.check(spec),
+        detach: (target) => parts.links.detach(target),
         attach: async (spec) => {
           await hang;
           return parts.links.attach(spec);

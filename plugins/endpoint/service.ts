@@ -217,26 +217,30 @@ export class EndpointService {
 
   async #detach(ref: EndpointRef): Promise<void> {
     const { addresses, links } = this.#options;
+    const owner = ownerOf(ref);
     const existing = this.#journal.get(ref);
-    if (existing) {
-      const { request, createdAtMs } = existing;
-      if (existing.phase === "attached") {
-        await this.#journal.put({ phase: "detaching", request, createdAtMs });
-        if (existing.link) this.#tell({ kind: "detached", link: existing.link });
-      }
-      if (request.form.kind === "interface") {
-        const hostIfname = hostInterfaceName(ref.containerId, ref.ifname);
-        const ips = addresses.leasesOf(ownerOf(ref)).map(({ ip }) => ip);
-        await links.detach({ hostIfname, addresses: ips, netns: request.form.netns });
-      }
+    if (existing?.phase === "attached") {
+      await this.#journal.put({ ...intent(existing), phase: "detaching", addresses: existing.addresses });
+      if (existing.link) this.#tell({ kind: "detached", link: existing.link });
     }
-    await addresses.release(undefined, ownerOf(ref));
+    if (existing?.request.form.kind === "interface") {
+      // An attach that did not complete has its leases only; after a lost term the journal alone knows.
+      const known = existing.phase === "attaching" ? [] : existing.addresses;
+      const ips = new Set([...known, ...addresses.leasesOf(owner)].map(({ ip }) => ip));
+      const hostIfname = hostInterfaceName(ref.containerId, ref.ifname);
+      await links.detach({ hostIfname, addresses: [...ips], netns: existing.request.form.netns });
+    }
+    await addresses.release(undefined, owner);
     if (existing) await this.#journal.delete(ref);
   }
 
   #tell(change: EndpointChange): void {
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+function intent({ request, createdAtMs }: Endpoint): Pick<Endpoint, "request" | "createdAtMs"> {
+  return { request, createdAtMs };
 }
 
 function ownerOf({ containerId, ifname }: EndpointRef): EndpointRef {

@@ -6,7 +6,7 @@ import { cidrNth, type Ip, parseCidr, parseIp } from "../../addr/index.ts";
 import { type Clock, systemClock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { MemoryKernel } from "../../kernel/index.ts";
-import { LinkReaper } from "../../overlay/index.ts";
+import { Reconciler } from "../../overlay/index.ts";
 import {
   type AddressSource,
   type EndpointLimits,
@@ -15,7 +15,6 @@ import {
   EndpointService,
   type Lease,
   type NetworkView,
-  overlayLinks,
 } from "../../plugins/index.ts";
 import { MemoryStore, type Store } from "../../store/index.ts";
 
@@ -70,7 +69,7 @@ export interface EndpointRig {
   readonly kernel: MemoryKernel;
   readonly store: Store;
   readonly addresses: CountingAddresses;
-  readonly reaper: LinkReaper;
+  readonly reconciler: Reconciler;
   readonly endpoints: EndpointService;
   readonly networks: { network(name: string): NetworkView | undefined };
 }
@@ -98,8 +97,9 @@ export async function endpointRig({
   if (!node) kernel.addNetns(rigNetns);
   const store = node?.store ?? new MemoryStore();
   const addresses = node?.addresses ?? new CountingAddresses();
-  const reaper = new LinkReaper(kernel, clock);
-  const plain = { addresses, links: overlayLinks(kernel, reaper), store };
+  const journal = { load: async () => undefined, save: async () => undefined };
+  const reconciler = new Reconciler({ kernel, journal, clock });
+  const plain = { addresses, links: reconciler, store };
   const endpoints = await EndpointService.open({
     ...(wrap?.(plain) ?? plain),
     clock,
@@ -110,12 +110,12 @@ export async function endpointRig({
     network: (name: string) =>
       name === "default" || name === "web" ? { pools: [{ cidr: rigPool }] } : undefined,
   };
-  return { kernel, store, addresses, reaper, endpoints, networks };
+  return { kernel, store, addresses, reconciler, endpoints, networks };
 }
 
 /** Everything that an endpoint leaves: links but loopback, leases, journal entries. */
-export async function traces({ kernel, addresses, store, reaper }: EndpointRig): Promise<string[]> {
-  await reaper.flush();
+export async function traces({ kernel, addresses, store, reconciler }: EndpointRig): Promise<string[]> {
+  await reconciler.stop();
   const links = (await kernel.links()).filter(({ name }) => name !== "lo").map(({ name }) => `link ${name}`);
   const routes = (await kernel.routes({ protocol: 72 })).map(({ to }) => `route ${to}`);
   const entries = (await store.range("endpoint/")).items.map(({ key: name }) => `entry ${name}`);

@@ -38,6 +38,9 @@ function instance(n: number, more: Partial<ServiceInstance> = {}): ServiceInstan
   };
 }
 
+/** HEDDLE_DNS_UDP=main runs these without the thread. */
+const udpMode = process.env["HEDDLE_DNS_UDP"] === "main" ? "main" : "worker";
+
 async function start(more: Partial<DnsServerOptions> = {}) {
   const catalog = new MemoryCatalog();
   catalog.setService("web", [
@@ -59,7 +62,7 @@ async function start(more: Partial<DnsServerOptions> = {}) {
   const server = dnsServer({
     listen: [{ address: loopback, port: 0 }],
     catalog,
-    udp: "main",
+    udp: udpMode,
     reversePools: () => [parseCidr("10.1.0.0/16")],
     ...more,
   });

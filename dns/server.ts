@@ -4,6 +4,7 @@
  */
 import type { Ip } from "../addr/index.ts";
 import { Counters, type DnsStats } from "./counters.ts";
+import { ReadyAnswers, WorkerUdpListener } from "./fast/index.ts";
 import { UpstreamForwarder } from "./forward/index.ts";
 import { type Endpoint, TcpListener, UdpListener } from "./listen/index.ts";
 import { domainOf } from "./names/index.ts";
@@ -20,6 +21,9 @@ export interface DnsServer {
   stats(): DnsStats;
 }
 
+/** How often another free port is tried when the first is taken on the other transport. */
+const anyPortTriesMax = 8;
+
 /** @throws DNS_INVALID_OPTION, ADDR_INVALID_NAME */
 export function dnsServer(options: DnsServerOptions): DnsServer {
   return new Server(settleOptions(options));
@@ -32,7 +36,8 @@ class Server implements DnsServer {
   readonly #resolver: Resolver;
   readonly #exchange: Exchange;
   #endpoints: readonly Endpoint[] = [];
-  #udp: UdpListener[] = [];
+  readonly #ready: ReadyAnswers;
+  #udp: (UdpListener | WorkerUdpListener)[] = [];
   #tcp: TcpListener[] = [];
   #unsubscribe: () => void = () => {};
 
@@ -43,6 +48,7 @@ class Server implements DnsServer {
       ...options,
       nameserverAddresses: () => options.listen.map(({ address }) => address),
     });
+    this.#ready = new ReadyAnswers(this.#bounds(), options.random);
     this.#exchange = new Exchange({
       resolver: this.#resolver,
       forwarder: this.#forwarder,
@@ -51,7 +57,7 @@ class Server implements DnsServer {
       clock: options.clock,
       random: options.random,
       replyTimeoutMs: options.limits.replyTimeoutMs,
-      onResolved: () => {},
+      keeper: this.#ready,
       onReply: (rcode) => this.#counters.noteReply(rcode),
       onFailure: (question, error) =>
         options.log("warn", "answer DNS question", {
@@ -63,7 +69,10 @@ class Server implements DnsServer {
   }
 
   async start(): Promise<readonly Endpoint[]> {
-    this.#unsubscribe = this.#options.catalog.onChange(() => this.#resolver.noteChange());
+    this.#unsubscribe = this.#options.catalog.onChange((change) => {
+      this.#resolver.noteChange();
+      this.#ready.change(change);
+    });
     try {
       const endpoints: Endpoint[] = [];
       for (const endpoint of this.#options.listen) endpoints.push(await this.#listen(endpoint));
@@ -87,33 +96,77 @@ class Server implements DnsServer {
   stats(): DnsStats {
     const { udp, tcp, ready, dropped } = this.#counters;
     const none = { asked: 0, cacheHits: 0, failed: 0, inflight: 0, cached: 0 };
+    const threads = this.#udp.flatMap((listener) => ("counts" in listener ? [listener.counts()] : []));
+    const threadsReady = threads.reduce((sum, each) => sum + each.ready, 0);
     return {
-      udp,
+      udp: udp + threadsReady,
       tcp,
-      ready,
-      dropped,
+      ready: ready + threadsReady,
+      dropped: threads.reduce((sum, each) => sum + each.dropped, dropped),
       replies: this.#counters.replies(),
       tcpConnections: this.#tcp.reduce((sum, listener) => sum + listener.connections, 0),
-      readyEntries: 0,
+      readyEntries: this.#ready.size,
       forward: this.#forwarder?.stats() ?? none,
     };
   }
 
-  /** Both transports on the same port, also where that is any free one. */
-  async #listen(endpoint: Endpoint): Promise<Endpoint> {
+  /** Both transports on the same port, also where that is any free one: then the next is tried if TCP has it taken. */
+  async #listen(endpoint: Endpoint, triesLeft = anyPortTriesMax): Promise<Endpoint> {
+    const udp = this.#udpListener();
+    const bound = await udp.start(endpoint);
+    const tcp = this.#tcpListener();
+    try {
+      await tcp.start(bound);
+    } catch (error) {
+      await udp.stop();
+      if (endpoint.port === 0 && triesLeft > 0) return this.#listen(endpoint, triesLeft - 1);
+      throw error;
+    }
+    this.#udp.push(udp);
+    this.#tcp.push(tcp);
+    return bound;
+  }
+
+  #udpListener(): UdpListener | WorkerUdpListener {
+    const { limits, udp, clock, log } = this.#options;
+    const counters = this.#counters;
+    const handlers = {
+      ready: (query: Uint8Array) => {
+        const reply = this.#ready.reply(query);
+        if (reply) counters.ready++;
+        if (reply) counters.udp++;
+        return reply;
+      },
+      handle: (query: Uint8Array, ip: Ip) => {
+        counters.udp++;
+        return this.#exchange.handle(query, { ip, transport: "udp" });
+      },
+      onDropped: () => void counters.dropped++,
+    };
+    const udpLimits = {
+      inflightMax: limits.udpInflightMax,
+      receiveBufferBytes: limits.udpReceiveBufferBytes,
+    };
+    if (udp === "main") return new UdpListener(handlers, udpLimits);
+    return new WorkerUdpListener(handlers, this.#ready, {
+      bounds: this.#bounds(),
+      limits: udpLimits,
+      clock,
+      onEnded: (error) => log("error", "the DNS thread ended; it is started again", { error }),
+    });
+  }
+
+  #tcpListener(): TcpListener {
     const { limits, clock } = this.#options;
     const counters = this.#counters;
-    const onDropped = () => void counters.dropped++;
-    const udp = new UdpListener(
+    return new TcpListener(
       {
-        ready: () => undefined,
-        handle: (query, ip) => this.#handleUdp(query, ip),
-        onDropped,
+        handle: (query, ip) => {
+          counters.tcp++;
+          return this.#exchange.handle(query, { ip, transport: "tcp" });
+        },
+        onDropped: () => void counters.dropped++,
       },
-      { inflightMax: limits.udpInflightMax, receiveBufferBytes: limits.udpReceiveBufferBytes },
-    );
-    const tcp = new TcpListener(
-      { handle: (query, ip) => this.#handleTcp(query, ip), onDropped },
       {
         connectionsMax: limits.tcpConnectionsMax,
         inflightPerConnectionMax: limits.tcpInflightPerConnectionMax,
@@ -123,21 +176,11 @@ class Server implements DnsServer {
       },
       clock,
     );
-    const bound = await udp.start(endpoint);
-    this.#udp.push(udp);
-    await tcp.start(bound);
-    this.#tcp.push(tcp);
-    return bound;
   }
 
-  #handleUdp(query: Uint8Array, ip: Ip): Promise<Uint8Array | undefined> {
-    this.#counters.udp++;
-    return this.#exchange.handle(query, { ip, transport: "udp" });
-  }
-
-  #handleTcp(query: Uint8Array, ip: Ip): Promise<Uint8Array | undefined> {
-    this.#counters.tcp++;
-    return this.#exchange.handle(query, { ip, transport: "tcp" });
+  #bounds() {
+    const { readyEntriesMax, readyBytesMax, udpBytesMax } = this.#options.limits;
+    return { entriesMax: readyEntriesMax, bytesMax: readyBytesMax, udpBytesMax };
   }
 
   #makeForwarder(forward: NonNullable<SettledOptions["forward"]>): UpstreamForwarder {

@@ -14,7 +14,7 @@ export interface Endpoint {
 }
 
 export interface UdpHandlers {
-  /** A ready reply, or undefined to take the general path. */
+  /** A ready reply, valid until the next call; undefined to take the general path. */
   readonly ready: (query: Uint8Array) => Uint8Array | undefined;
   readonly handle: (query: Uint8Array, client: Ip) => Promise<Uint8Array | undefined>;
   readonly onDropped: () => void;
@@ -55,7 +55,7 @@ export class UdpListener {
     socket.on("error", () => this.#handlers.onDropped());
     socket.on("message", (query, from) => {
       const ready = this.#handlers.ready(query);
-      if (ready) socket.send(ready, from.port, from.address);
+      if (ready) socket.send(Buffer.from(ready), from.port, from.address);
       else void this.#general(socket, query, from.address, from.port);
     });
     return { address: endpoint.address, port: socket.address().port };

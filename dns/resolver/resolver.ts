@@ -10,6 +10,7 @@ import {
   type DnsRecord,
   isPlainName,
   lowerName,
+  nameFromLabels,
   nameLabels,
   type Question,
   rcodes,
@@ -45,6 +46,7 @@ const chaseDepthMax = 3;
 interface Asked {
   readonly question: Question;
   readonly domain: string;
+  /** Names end in the domain as it was asked, case included, so that all of them compress against the question. */
   readonly soa: DnsRecord;
   readonly depth: number;
 }
@@ -69,7 +71,8 @@ export class Resolver {
     const domain = domainOf(labels, this.#options.domains);
     if (domain === undefined) return this.#resolveReverse(question, labels);
     const left = labels.slice(0, labels.length - domain.split(".").length);
-    const asked = { question, domain, soa: this.#soa(domain, domain), depth };
+    const zone = nameFromLabels(nameLabels(question.name).slice(left.length));
+    const asked = { question, domain, soa: this.#soa(zone, zone), depth };
     return this.#resolveName(asked, parseConsulName(left));
   }
 

@@ -42,6 +42,14 @@ export interface Forwarder {
   ): Promise<Message>;
 }
 
+/** Keeps replies for questions that come again. */
+export interface AnswerKeeper {
+  /** Of the moment before a look-up. */
+  mark(): number;
+  /** Takes note of a reply from our own names, before it is cut to size and put in order. */
+  offer(reply: Message, resolution: Resolution, mark: number): void;
+}
+
 export interface ExchangeOptions {
   readonly resolver: Resolver;
   readonly forwarder: Forwarder | undefined;
@@ -50,8 +58,7 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly replyTimeoutMs: number;
-  /** Sees each reply from our own names before it is encoded: what makes it a ready answer. */
-  readonly onResolved: (query: Message, reply: Message, resolution: Resolution) => void;
+  readonly keeper: AnswerKeeper;
   readonly onReply: (rcode: number) => void;
   readonly onFailure: (question: Question, error: unknown) => void;
 }
@@ -92,7 +99,8 @@ export class Exchange {
   }
 
   async #answer(query: Message, question: Question, client: ClientFacts, limit: number): Promise<Uint8Array> {
-    const { resolver, facts, random, onResolved, onReply } = this.#options;
+    const { resolver, facts, random, keeper, onReply } = this.#options;
+    const mark = keeper.mark();
     const resolution = await resolver.resolve(question);
     if (!resolution) return this.#forward(query, question, client, limit);
     const { rcode, answers, authorities, additionals } = resolution;
@@ -102,7 +110,7 @@ export class Exchange {
       return encodeMessage(await this.#chase(query, question, client, reply, resolution.chase), limit);
     }
     if (!resolution.anyOrder) return encodeMessage(reply, limit);
-    onResolved(query, reply, resolution);
+    keeper.offer(reply, resolution, mark);
     return encodeShuffled(reply, limit, random);
   }
 

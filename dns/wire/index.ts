@@ -11,7 +11,7 @@ export {
   messageBytesMax,
   type Question,
 } from "./message.ts";
-export { escapeLabel, isPlainName, lowerName, nameFromLabels, nameLabels } from "./name.ts";
+export { escapeLabel, isPlainName, lowerName, nameBytesMax, nameFromLabels, nameLabels } from "./name.ts";
 export {
   classIn,
   extendedErrorOption,

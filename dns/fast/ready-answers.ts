@@ -1,0 +1,107 @@
+/**
+ * The ready answers of the server: learns from what the general path resolved, forgets what a change of the
+ * catalog touches, and tells followers (the threads that serve them) each step in order. A follower that
+ * applies the steps holds the same answers as this table.
+ *
+ * Kept are answers for things that exist, never NXDOMAIN or `addr` names, so a client cannot fill the table
+ * with names that it made up. An answer that was looked up while the catalog changed is not kept.
+ */
+import { type CatalogChange, changeKey, type Resolution } from "../resolver/index.ts";
+import { shuffled } from "../serve/index.ts";
+import { type Message, rcodes, typeNumbers } from "../wire/index.ts";
+import { AnswerTable, type TableBounds } from "./answer-table.ts";
+import { questionKey, readyAnswer } from "./ready-answer.ts";
+import type { TableStep } from "./table-step.ts";
+
+const keptTypes: ReadonlySet<number> = new Set([
+  typeNumbers.A,
+  typeNumbers.AAAA,
+  typeNumbers.SRV,
+  typeNumbers.PTR,
+]);
+
+export class ReadyAnswers {
+  readonly #table: AnswerTable;
+  readonly #random: () => number;
+  readonly #followers = new Set<(step: TableStep) => void>();
+  /** changeKey → keys of the answers made from it, as latin1. */
+  readonly #dependents = new Map<string, Set<string>>();
+  #changes = 0;
+  readonly #out: Uint8Array;
+
+  constructor(bounds: TableBounds, random: () => number) {
+    this.#table = new AnswerTable(bounds);
+    this.#random = random;
+    this.#out = new Uint8Array(bounds.udpBytesMax);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** The reply, valid until the next call; undefined if the general path must make it. */
+  reply(query: Uint8Array): Uint8Array | undefined {
+    const random = Math.floor(this.#random() * 0x100000000);
+    const length = this.#table.reply(query, 0, query.length, random, this.#out, 0);
+    return length === 0 ? undefined : this.#out.subarray(0, length);
+  }
+
+  /** To be taken before a look-up and given to `offer` after it. */
+  mark(): number {
+    return this.#changes;
+  }
+
+  offer(reply: Message, resolution: Resolution, mark: number): void {
+    const [question] = reply.questions;
+    if (mark !== this.#changes || resolution.rcode !== rcodes.NOERROR || resolution.dependsOn.length === 0)
+      return;
+    if (!question || !keptTypes.has(question.type)) return;
+    const key = questionKey(reply);
+    if (this.#table.has(key)) return;
+    const answer = readyAnswer({ ...reply, answers: shuffled(reply.answers, this.#random) });
+    if (!answer) return;
+    if (!this.#table.learn(key, answer)) {
+      this.#clear();
+      if (!this.#table.learn(key, answer)) return;
+    }
+    const text = Buffer.from(key).toString("latin1");
+    for (const source of resolution.dependsOn) {
+      const keys = this.#dependents.get(source);
+      if (keys) keys.add(text);
+      else this.#dependents.set(source, new Set([text]));
+    }
+    this.#tell({ kind: "learn", key, answer });
+  }
+
+  change(change: CatalogChange): void {
+    this.#changes++;
+    if (change.kind === "all") {
+      this.#clear();
+      return;
+    }
+    const source = changeKey(change);
+    const texts = this.#dependents.get(source);
+    if (!texts) return;
+    this.#dependents.delete(source);
+    const keys = [...texts].map((text) => new Uint8Array(Buffer.from(text, "latin1")));
+    for (const key of keys) this.#table.forget(key);
+    this.#tell({ kind: "forget", keys });
+  }
+
+  /** Calls the follower with what is there, then with each step. Answers how to stop. */
+  follow(follower: (step: TableStep) => void): () => void {
+    for (const entry of this.#table.entries()) follower({ kind: "learn", ...entry });
+    this.#followers.add(follower);
+    return () => void this.#followers.delete(follower);
+  }
+
+  #clear(): void {
+    this.#table.clear();
+    this.#dependents.clear();
+    this.#tell({ kind: "clear" });
+  }
+
+  #tell(step: TableStep): void {
+    for (const follower of this.#followers) follower(step);
+  }
+}

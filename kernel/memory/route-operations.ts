@@ -35,7 +35,7 @@ export function putRoute(ns: MemoryNamespace, op: RouteOperation): void {
 function outLink(ns: MemoryNamespace, op: RouteOperation, ref: LinkRef | undefined): number {
   const { via, to, onlink } = op.route;
   const link = ref === undefined ? undefined : findLink(ns, ref, op);
-  if (link && !link.up) throw refuse(op, "ENETDOWN", "Nexthop device is not up");
+  if (link && !link.up) checkDownLink(op);
   if (via === undefined || onlink) {
     if (!link && onlink) throw refuse(op, "ENODEV", "Nexthop device required for onlink");
     if (!link) throw refuse(op, "ENODEV");
@@ -49,6 +49,13 @@ function outLink(ns: MemoryNamespace, op: RouteOperation, ref: LinkRef | undefin
   const isDirect = hop?.type === "unicast" && hop.via === undefined;
   if (!isDirect || hop.linkIndex === undefined) throw unreachableHop(op, cidrFamily(to), hop);
   return hop.linkIndex;
+}
+
+/** IPv4 looks for a next hop first, and finds none behind a link that is down. */
+function checkDownLink(op: RouteOperation): void {
+  const { to, via, onlink } = op.route;
+  if (cidrFamily(to) === 6 || onlink) throw refuse(op, "ENETDOWN", "Nexthop device is not up");
+  if (via === undefined) throw refuse(op, "ENETDOWN", "Device for nexthop is not up");
 }
 
 function unreachableHop(op: RouteOperation, family: 4 | 6, hop: Route | undefined): FabricError {

@@ -86,7 +86,7 @@ export function writeLinkChange(
   if (mac !== undefined) writer.attribute(ifla.address, macToBytes(mac));
   if (mtu !== undefined) writer.attributeU32(ifla.mtu, mtu);
   if (masterIndex !== undefined) writer.attributeU32(ifla.master, masterIndex);
-  if (alias !== undefined) writer.attribute(ifla.alias, Buffer.from(alias === "" ? "\0" : alias));
+  if (alias !== undefined) writer.attribute(ifla.alias, Buffer.from(alias));
   if (group !== undefined) writer.attributeU32(ifla.group, group);
 }
 

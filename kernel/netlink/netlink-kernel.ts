@@ -32,7 +32,7 @@ import { messageType } from "./constants.ts";
 import { seekLink } from "./link-changes.ts";
 import { readLink, writeLinkQuery } from "./link-codec.ts";
 import { readFdbEntry, readNeighbour, writeFdbQuery, writeNeighbourQuery } from "./neighbour-codec.ts";
-import { NetlinkSocket } from "./netlink-socket.ts";
+import { NetlinkSocket, openChannel } from "./netlink-socket.ts";
 import { readRoute, readRoutePath, writeRouteLookup, writeRouteQuery } from "./route-codec.ts";
 import { readRule, writeRuleQuery } from "./rule-codec.ts";
 import { subscribe } from "./subscription.ts";
@@ -56,7 +56,7 @@ export class NetlinkKernel implements Kernel {
     this.#options = options;
     this.#netns = openNetns(netns);
     try {
-      this.#socket = this.#within(() => new NetlinkSocket());
+      this.#socket = this.#within(() => new NetlinkSocket(openChannel()));
     } catch (error) {
       closeSync(this.#netns.fd);
       throw error;
@@ -156,7 +156,7 @@ export class NetlinkKernel implements Kernel {
   async apply(operations: readonly KernelOperation[]): Promise<readonly (FabricError | undefined)[]> {
     const context = {
       socket: this.#socket,
-      openSocket: (fd: number) => withinNetns(fd, () => new NetlinkSocket()),
+      openSocket: (fd: number) => withinNetns(fd, () => new NetlinkSocket(openChannel())),
       putSysctl: (path: readonly string[], value: string) => this.#within(() => writeSysctl(path, value)),
     };
     return applyOperations(context, operations);

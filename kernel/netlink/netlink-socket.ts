@@ -49,27 +49,45 @@ export function openNetlinkDescriptor(groups = 0, typeFlags = 0): number {
   }
 }
 
+/** Where datagrams go out and come in; both answer a length or minus the errno. */
+export interface NetlinkChannel {
+  send(bytes: Uint8Array): number;
+  /** One datagram; its whole length also when the buffer was too short. */
+  receive(buffer: Uint8Array): number;
+  close(): void;
+}
+
+/** Belongs for good to the namespace in which it is opened. @throws KERNEL_REFUSED */
+export function openChannel(): NetlinkChannel {
+  const fd = openNetlinkDescriptor();
+  let isClosed = false;
+  const timeout = Buffer.alloc(16);
+  timeout.writeBigInt64LE(BigInt(Math.floor(answerTimeoutMs / 1000)), 0);
+  setSocketOption(fd, solSocket, socketOption.receiveTimeout, timeout);
+  setSocketOption(fd, solSocket, socketOption.sendBufferForce, int32(sendBufferBytes));
+  for (const option of Object.values(netlinkOption)) setSocketOption(fd, solNetlink, option, int32(1));
+  return {
+    send: (bytes) => send(fd, bytes, bytes.length),
+    receive: (buffer) => receive(fd, buffer),
+    close: () => {
+      if (!isClosed) closeDescriptor(fd);
+      isClosed = true;
+    },
+  };
+}
+
 export class NetlinkSocket {
-  readonly #fd: number;
+  readonly #channel: NetlinkChannel;
   readonly #buffer = Buffer.allocUnsafeSlow(readBytes);
   #sequence = 0;
-  #isClosed = false;
   readonly writer = new MessageWriter();
 
-  /** Belongs for good to the namespace in which it is made. @throws KERNEL_REFUSED */
-  constructor() {
-    this.#fd = openNetlinkDescriptor();
-    const timeout = Buffer.alloc(16);
-    timeout.writeBigInt64LE(BigInt(Math.floor(answerTimeoutMs / 1000)), 0);
-    setSocketOption(this.#fd, solSocket, socketOption.receiveTimeout, timeout);
-    setSocketOption(this.#fd, solSocket, socketOption.sendBufferForce, int32(sendBufferBytes));
-    for (const option of Object.values(netlinkOption))
-      setSocketOption(this.#fd, solNetlink, option, int32(1));
+  constructor(channel: NetlinkChannel) {
+    this.#channel = channel;
   }
 
   close(): void {
-    if (!this.#isClosed) closeDescriptor(this.#fd);
-    this.#isClosed = true;
+    this.#channel.close();
   }
 
   nextSequence(): number {
@@ -162,14 +180,14 @@ export class NetlinkSocket {
   }
 
   #send(what: string): void {
-    const sent = send(this.#fd, this.writer.bytes, this.writer.length);
+    const sent = this.#channel.send(this.writer.bytes);
     if (sent < 0) throw refusal(what, -sent);
   }
 
   /** The messages of the next datagram. */
   *#read(what: string): Generator<NetlinkMessage> {
-    let length = receive(this.#fd, this.#buffer);
-    while (length === -errnoInterrupted) length = receive(this.#fd, this.#buffer);
+    let length = this.#channel.receive(this.#buffer);
+    while (length === -errnoInterrupted) length = this.#channel.receive(this.#buffer);
     if (length < 0) throw noAnswer(what, -length);
     if (length > this.#buffer.length) throw noAnswer(what, 0);
     yield* readMessages(this.#buffer.subarray(0, length));

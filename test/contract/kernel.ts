@@ -391,10 +391,13 @@ export function kernelContract(name: string, open: () => Promise<KernelFixture>)
       expect(await host.neighbours(link)).toEqual([]);
       const addresses = (await host.addresses(link)).map((address) => address.ip);
       expect(addresses).toEqual(["10.7.0.1"]);
-      expect(await failure({ op: "route.put", route: ours("10.59.0.0/16", { link }) })).toEqual({
-        errno: "ENETDOWN",
-        sentence: "Nexthop device is not up",
-      });
+      const put = (fields: Partial<RouteSpec>, to = "10.59.0.0/16") =>
+        failure({ op: "route.put", route: ours(to, { link, ...fields }) });
+      const down = { errno: "ENETDOWN", sentence: "Nexthop device is not up" };
+      expect(await put({})).toEqual({ ...down, sentence: "Device for nexthop is not up" });
+      expect(await put({ via: gateway, onlink: true })).toEqual(down);
+      expect(await put({ via: gateway })).toMatchObject({ errno: "ENETUNREACH" });
+      expect(await put({}, "fd59::/64")).toEqual(down);
       await applyAll(host, [{ op: "link.change", link, change: { up: true } }]);
       expect(await host.routeTo(gateway)).toMatchObject({ linkIndex: link });
     });

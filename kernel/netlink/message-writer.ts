@@ -50,17 +50,20 @@ export class MessageWriter {
   }
 
   u8(value: number): this {
-    this.#bytes[this.#take(1)] = value;
+    const at = this.#take(1);
+    this.#bytes[at] = value;
     return this;
   }
 
   u16(value: number): this {
-    this.#bytes.writeUInt16LE(value, this.#take(2));
+    const at = this.#take(2);
+    this.#bytes.writeUInt16LE(value, at);
     return this;
   }
 
   u32(value: number): this {
-    this.#bytes.writeUInt32LE(value >>> 0, this.#take(4));
+    const at = this.#take(4);
+    this.#bytes.writeUInt32LE(value >>> 0, at);
     return this;
   }
 
@@ -109,6 +112,7 @@ export class MessageWriter {
     return this;
   }
 
+  /** Room for `count` bytes; the buffer may be another one afterwards. */
   #take(count: number): number {
     const at = this.#length;
     if (at + count > this.#bytes.length) this.#grow(at + count);

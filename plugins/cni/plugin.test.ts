@@ -278,7 +278,7 @@ describe("as the ipam of another plugin", () => {
     expect(result).toEqual({
       cniVersion: "1.1.0",
       ips: [{ address: "10.1.0.1/29", gateway: "10.1.0.2" }],
-      routes: [{ dst: "0.0.0.0/0" }],
+      routes: [{ dst: "0.0.0.0/0", gw: "10.1.0.2" }],
       dns: {},
     });
     const second = await ask({ ...env, CNI_CONTAINERID: "c2" }, bridge);

@@ -65,9 +65,15 @@ export function addressResult(
       address: `${ip}/${cidrPrefix(pool)}`,
       ...(gateway ? { gateway } : {}),
     })),
-    routes: routes ?? families.map((family) => ({ dst: anywhere[family] })),
+    routes: routes ?? families.map((family) => defaultRoute(family, addresses)),
     dns,
   };
+}
+
+/** With its gateway by name: Debian's bridge adds a second default route otherwise. */
+function defaultRoute(family: Family, addresses: readonly DelegatedAddress[]): CniRoute {
+  const gw = addresses.find(({ pool, gateway }) => gateway && cidrFamily(pool) === family)?.gateway;
+  return { dst: anywhere[family], ...(gw ? { gw } : {}) };
 }
 
 /** `ips[].version` was dropped by 1.0.0. */

@@ -11,7 +11,8 @@ export interface HostPort {
 export function parseHostPort(option: string, text: string): HostPort {
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (!match || port > 65_535) throw invalid(option, text, "expected HOST:PORT, as in 127.0.0.1:8500 or [::1]:8500");
+  if (!match || port > 65_535)
+    throw invalid(option, text, "expected HOST:PORT, as in 127.0.0.1:8500 or [::1]:8500");
   const host = match[1] ?? match[2] ?? "";
   try {
     return { ip: parseIp(host === "" ? "0.0.0.0" : host === "localhost" ? "127.0.0.1" : host), port };
@@ -34,5 +35,7 @@ export function requireLoopback(option: string, address: HostPort, insecure: boo
 }
 
 function invalid(option: string, text: string, why: string, cause?: unknown): FabricError {
-  return new FabricError("DAEMON_OPTION_INVALID", `read ${option} ${JSON.stringify(text)}: ${why}`, { cause });
+  return new FabricError("DAEMON_OPTION_INVALID", `read ${option} ${JSON.stringify(text)}: ${why}`, {
+    cause,
+  });
 }

@@ -6,7 +6,16 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Ip, isHostLabel, isLinkLocal, isLoopback, type Mac, parseIp, parseMac, privateMac } from "../addr/index.ts";
+import {
+  type Ip,
+  isHostLabel,
+  isLinkLocal,
+  isLoopback,
+  type Mac,
+  parseIp,
+  parseMac,
+  privateMac,
+} from "../addr/index.ts";
 import { FabricError, isFabricError } from "../errors/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 
@@ -28,7 +37,10 @@ export interface IdentityOptions {
 export async function nodeIdentity(kernel: Kernel, options: IdentityOptions): Promise<NodeIdentity> {
   const name = (options.node ?? hostname().split(".")[0] ?? "").toLowerCase();
   if (!isHostLabel(name)) {
-    throw new FabricError("DAEMON_OPTION_INVALID", `name this node ${JSON.stringify(name)}: expected letters, digits and hyphens, at most 63; give one with --node`);
+    throw new FabricError(
+      "DAEMON_OPTION_INVALID",
+      `name this node ${JSON.stringify(name)}: expected letters, digits and hyphens, at most 63; give one with --node`,
+    );
   }
   return { name, ...kept(options.dataDir), underlay: await underlayOf(kernel, options.advertise) };
 }
@@ -54,10 +66,16 @@ async function underlayOf(kernel: Kernel, advertise: string | undefined): Promis
   const own = (await kernel.addresses()).map(({ ip }) => ip);
   if (advertise !== undefined) {
     const ip = parseIp(advertise);
-    if (!own.includes(ip)) throw new FabricError("DAEMON_OPTION_INVALID", `advertise ${ip}: this node does not have that address; it has ${own.join(", ")}`);
+    if (!own.includes(ip))
+      throw new FabricError(
+        "DAEMON_OPTION_INVALID",
+        `advertise ${ip}: this node does not have that address; it has ${own.join(", ")}`,
+      );
     return [ip];
   }
-  const sources = await Promise.all(["192.0.2.1", "2001:db8::1"].map((target) => sourceTowards(kernel, parseIp(target))));
+  const sources = await Promise.all(
+    ["192.0.2.1", "2001:db8::1"].map((target) => sourceTowards(kernel, parseIp(target))),
+  );
   const found = sources.filter((ip) => ip !== undefined);
   if (found.length > 0) return found;
   const usable = own.find((ip) => !isLoopback(ip) && !isLinkLocal(ip));

@@ -42,8 +42,8 @@ export class HealthRunner {
     };
   }
 
-  /** @throws HEALTH_INVALID_CHECK, HEALTH_SCRIPTS_DISABLED, HEALTH_LIMIT */
-  put(check: CheckDefinition): void {
+  /** Whether `put` would take it, without starting anything. @throws as put */
+  assertAccepts(check: CheckDefinition): void {
     assertRunnable(check);
     if (check.kind === "script" && !this.#enableScripts) {
       throw new FabricError(
@@ -52,16 +52,21 @@ export class HealthRunner {
         { details: { check: check.id } },
       );
     }
-    const previous = this.#checks.get(check.id);
-    if (previous && isDeepStrictEqual(previous.check, check)) return;
     const { checksMax } = this.#environment.limits;
-    if (!previous && this.#checks.size >= checksMax) {
+    if (!this.#checks.has(check.id) && this.#checks.size >= checksMax) {
       throw new FabricError(
         "HEALTH_LIMIT",
         `run check "${check.id}": this node runs ${checksMax} checks already; remove some or raise checksMax`,
         { details: { check: check.id, checksMax } },
       );
     }
+  }
+
+  /** @throws HEALTH_INVALID_CHECK, HEALTH_SCRIPTS_DISABLED, HEALTH_LIMIT */
+  put(check: CheckDefinition): void {
+    this.assertAccepts(check);
+    const previous = this.#checks.get(check.id);
+    if (previous && isDeepStrictEqual(previous.check, check)) return;
     if (previous) this.#stop(previous);
     this.#checks.set(check.id, new RunningCheck(check, this.#environment, previous));
   }

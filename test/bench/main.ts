@@ -1,0 +1,48 @@
+/**
+ * `npm run bench -- NAME [--json]`: measures Heddle beside its peers, in alternation, inside of a world. Ends with
+ * status 0 when it measured, whether a budget was met or not; with --json the last line is one object.
+ */
+import { parseArgs } from "node:util";
+import { installFor } from "../setup/packages.ts";
+import { insideWorld, runInWorld } from "../world.ts";
+import type { BenchResult } from "./result.ts";
+
+const benches: Readonly<Record<string, { readonly title: string; readonly measure: () => Promise<BenchResult> }>> = {
+  cni: { title: "CNI ADD and DEL, whole processes", measure: async () => (await import("./cni.ts")).measureCni() },
+  dns: { title: "DNS over UDP, one server core", measure: async () => (await import("./dns.ts")).measureDns() },
+};
+
+async function main(): Promise<number> {
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean", default: false } } });
+  const bench = benches[positionals[0] ?? ""];
+  if (!bench || positionals.length !== 1) {
+    const names = Object.entries(benches).map(([name, { title }]) => `  ${name.padEnd(8)}${title}`);
+    process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join("\n")}\n`);
+    return 2;
+  }
+  if (!insideWorld()) {
+    installFor("bench");
+    return runInWorld([process.execPath, import.meta.filename, ...process.argv.slice(2)]);
+  }
+  const result = await bench.measure();
+  process.stdout.write(`${bench.title}\n${report(result)}\n`);
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  return 0;
+}
+
+function report({ rows }: BenchResult): string {
+  return rows
+    .map((row) => {
+      const peers = Object.entries(row.peers).map(([peer, value]) => `${peer} ${value} (${row.ratio[peer]}×)`);
+      const budget = row.budget === undefined ? "" : `  budget ${row.bound} ${row.budget}×: ${row.met ? "met" : "missed"}`;
+      return `  ${row.metric.padEnd(24)} heddle ${row.heddle}  ${peers.join("  ")}${budget}`;
+    })
+    .join("\n");
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+}

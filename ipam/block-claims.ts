@@ -5,14 +5,7 @@
  * of its epoch, the network stood and was not being deleted, nobody had the block, and `reserved` names every
  * static address inside of it.
  */
-import {
-  addressCount,
-  type Cidr,
-  cidrContainsCidr,
-  cidrPrefix,
-  type Ip,
-  subnetCount,
-} from "../addr/index.ts";
+import { addressCount, type Cidr, type Ip, subnetCount } from "../addr/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { Store } from "../store/index.ts";
@@ -21,7 +14,7 @@ import type { BlockClaim, NodeTerm } from "./claims.ts";
 import type { NetworkRecord, PoolRecord } from "./network.ts";
 import { networkNotFound } from "./network-plan.ts";
 import { checkTerm } from "./node-terms.ts";
-import { type Decision, decide, readAll, readTogether, type Snapshot } from "./plan-reader.ts";
+import { type Decision, decide, readAll, readTogether, type Snapshot, transaction } from "./plan-reader.ts";
 import { unusableIn, usableCount } from "./pool-layout.ts";
 import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
 
@@ -58,7 +51,11 @@ export class BlockClaims {
 
   async #attempt(node: string, epoch: number, request: ClaimBlockRequest): Promise<Decision<BlockClaim>> {
     const index = await this.#indexOf(request.network);
-    const wanted = findPool(index.network, request.pool);
+    const wanted = index.network.pools.find((pool) => pool.cidr === request.pool);
+    if (!wanted) {
+      if (this.#refresh(index)) return { kind: "again" };
+      throw noSuchPool(index.network, request.pool);
+    }
     const forgotten = request.held && index.forgottenBy(node, epoch, wanted.cidr, request.held);
     const block = forgotten ?? index.nextFree(wanted, node);
     if (block === undefined) {
@@ -73,8 +70,8 @@ export class BlockClaims {
     };
     const snapshot = await readTogether(this.#store, Object.values(keys));
     checkTerm(snapshot.get<NodeTerm>(keys.term), node, epoch);
-    const pool = findPool(standing(snapshot, request.network), request.pool);
-    if (pool.blockPrefix !== cidrPrefix(block) || !cidrContainsCidr(pool.cidr, block)) {
+    const network = standing(snapshot, request.network);
+    if (network.createdAtMs !== index.network.createdAtMs) {
       this.#indexes.delete(request.network);
       return { kind: "again" };
     }
@@ -94,24 +91,25 @@ export class BlockClaims {
       return { kind: "again" };
     }
     const claim: BlockClaim = {
-      network: request.network,
-      pool: pool.cidr,
+      network: network.name,
+      networkCreatedAtMs: network.createdAtMs,
+      pool: wanted.cidr,
       cidr: block,
       node,
       epoch,
       serial: snapshot.revision + 1,
-      reserved: [...new Set([...unusableIn(pool, block), ...holds])],
+      reserved: [...new Set([...unusableIn(wanted, block), ...holds])],
     };
     if (BigInt(claim.reserved.length) === addressCount(block)) {
-      index.take(block, { pool: pool.cidr });
+      index.take(block, { pool: wanted.cidr });
       return { kind: "again" };
     }
     return {
       kind: "write",
-      txn: {
-        compare: Object.values(keys).map((key) => snapshot.unchanged(key)),
-        then: [{ op: "put", key: keys.block, value: encodeRecord(claim) }],
-      },
+      txn: transaction(
+        Object.values(keys).map((key) => snapshot.unchanged(key)),
+        [{ op: "put", key: keys.block, value: encodeRecord(claim) }],
+      ),
       answer: () => {
         index.take(block, claim);
         return claim;
@@ -128,7 +126,7 @@ export class BlockClaims {
       if (!stored || !isSameClaim(stored, claim)) return { kind: "answer", answer: undefined };
       return {
         kind: "write",
-        txn: { compare: [snapshot.unchanged(key)], then: [{ op: "delete", key }] },
+        txn: transaction([snapshot.unchanged(key)], [{ op: "delete", key }]),
         answer: () => undefined,
       };
     });
@@ -182,10 +180,8 @@ export function standing(snapshot: Snapshot, name: string): NetworkRecord {
   return network;
 }
 
-function findPool(network: NetworkRecord, cidr: Cidr): PoolRecord {
-  const pool = network.pools.find((candidate) => candidate.cidr === cidr);
-  if (pool) return pool;
-  throw new FabricError(
+function noSuchPool(network: NetworkRecord, cidr: Cidr): FabricError {
+  return new FabricError(
     "IPAM_REQUEST_INVALID",
     `claim block of pool ${cidr}: network "${network.name}" has no such pool; it has ${network.pools.map((candidate) => candidate.cidr).join(", ")}`,
     { details: { network: network.name, pool: cidr } },

@@ -16,6 +16,8 @@ export interface LeaseOwner {
 /** One node's right to a slice of a pool. Stored at `ipam/blocks/<network>/<cidr>`. */
 export interface BlockClaim {
   readonly network: string;
+  /** `createdAtMs` of the network: a block of one that was deleted by force is void in its successor. */
+  readonly networkCreatedAtMs: number;
   readonly pool: Cidr;
   readonly cidr: Cidr;
   readonly node: string;

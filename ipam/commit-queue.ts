@@ -10,8 +10,8 @@ import type { JournalChange, LeaseJournal } from "./lease-journal.ts";
 import { type NodeState, restoreState, type StepContext } from "./node-state.ts";
 import { type NodeEffect, type NodeInput, step } from "./node-step.ts";
 
-/** Steps in one commit. */
-const groupMax = 64;
+/** A group is closed at so many changes; one step makes at most as many again. A store takes 128 in a transaction. */
+const changesPerCommit = 64;
 /** Steps that wait. Above it a step is refused at once. */
 export const waitingStepsMax = 4096;
 
@@ -19,6 +19,11 @@ interface Waiting {
   readonly input: NodeInput;
   readonly resolve: (effects: readonly NodeEffect[]) => void;
   readonly reject: (error: unknown) => void;
+}
+
+interface Outcome {
+  readonly waiting: Waiting;
+  effects: readonly NodeEffect[];
 }
 
 export class CommitQueue {
@@ -65,28 +70,33 @@ export class CommitQueue {
   async #drain(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    while (this.#waiting.length > 0) await this.#runGroup(this.#waiting.splice(0, groupMax));
+    while (this.#waiting.length > 0) await this.#runGroup();
     this.#running = false;
   }
 
-  async #runGroup(group: readonly Waiting[]): Promise<void> {
+  async #runGroup(): Promise<void> {
+    const group: Outcome[] = [];
+    const changes: JournalChange[] = [];
     try {
       if (!this.#isCertain) this.#state = await this.#reload();
       let state = this.#state;
-      const changes: JournalChange[] = [];
-      const outcomes = group.map(({ input }) => {
-        const result = step(state, input, this.#context());
+      while (changes.length < changesPerCommit) {
+        const waiting = this.#waiting.shift();
+        if (!waiting) break;
+        const outcome: Outcome = { waiting, effects: [] };
+        group.push(outcome);
+        const result = step(state, waiting.input, this.#context());
         state = result.state;
+        outcome.effects = result.effects;
         changes.push(...result.changes);
-        return result.effects;
-      });
+      }
       if (changes.length > 0) await this.#commit(changes);
       this.#state = state;
-      group.forEach(({ resolve }, i) => {
-        resolve(outcomes[i] ?? []);
-      });
+      for (const { waiting, effects } of group) waiting.resolve(effects);
     } catch (error) {
-      for (const { reject } of group) reject(error);
+      // Without a state nobody can be served: all who wait hear of it.
+      const failed = group.length > 0 ? group.map(({ waiting }) => waiting) : this.#waiting.splice(0);
+      for (const { reject } of failed) reject(error);
     }
   }
 

@@ -7,19 +7,24 @@
  */
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
-import type { Store } from "../store/index.ts";
+import type { RangeResult, Store } from "../store/index.ts";
 import { checkPlan, defineNetwork, type NetworkRecord, type NetworkSpec } from "./network.ts";
-import { decide, readAll, readTogether } from "./plan-reader.ts";
+import { decide, readAll, readTogether, transaction } from "./plan-reader.ts";
 import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
 
 export const networksMax = 1024;
 
+interface PlanMark {
+  readonly lastCreatedAtMs: number;
+}
+
 /** @throws IPAM_NETWORK_INVALID, IPAM_NETWORK_EXISTS, IPAM_LIMIT */
 export async function createNetwork(store: Store, clock: Clock, spec: NetworkSpec): Promise<NetworkRecord> {
-  const network = defineNetwork(spec, clock.wallMs());
-  const key = ipamKeys.network(network.name);
-  return decide(store, `create network "${network.name}"`, async () => {
+  const key = ipamKeys.network(defineNetwork(spec, 0).name);
+  return decide(store, `create network "${spec.name}"`, async () => {
     const plan = await readTogether(store, [ipamKeys.plan]);
+    const lastMs = plan.get<PlanMark>(ipamKeys.plan)?.lastCreatedAtMs ?? 0;
+    const network = defineNetwork(spec, Math.max(clock.wallMs(), lastMs + 1));
     const others = await listNetworks(store);
     if (others.some((other) => other.name === network.name)) {
       throw new FabricError(
@@ -38,13 +43,17 @@ export async function createNetwork(store: Store, clock: Clock, spec: NetworkSpe
     checkPlan(network, others);
     return {
       kind: "write",
-      txn: {
-        compare: [plan.unchanged(ipamKeys.plan), { key, exists: false }],
-        then: [
+      txn: transaction(
+        [plan.unchanged(ipamKeys.plan), { key, exists: false }],
+        [
           { op: "put", key, value: encodeRecord(network) },
-          { op: "put", key: ipamKeys.plan, value: encodeRecord({ lastCreated: network.name }) },
+          {
+            op: "put",
+            key: ipamKeys.plan,
+            value: encodeRecord({ lastCreatedAtMs: network.createdAtMs } satisfies PlanMark),
+          },
         ],
-      },
+      ),
       answer: () => network,
     };
   });
@@ -61,31 +70,35 @@ export async function listNetworks(store: Store): Promise<readonly NetworkRecord
  * no container uses them. @throws IPAM_NETWORK_NOT_FOUND, IPAM_NETWORK_IN_USE
  */
 export async function deleteNetwork(store: Store, name: string, force: boolean): Promise<void> {
-  await setDeleting(store, name, true);
-  const blocks = await store.range(ipamKeys.blocksOf(name), { limit: 100, keysOnly: true });
-  const statics = await store.range(ipamKeys.staticsOf(name), { limit: 100, keysOnly: true });
-  if (!force && blocks.items.length + statics.items.length > 0) {
-    await setDeleting(store, name, false);
-    const count = (range: typeof blocks) => `${range.items.length}${range.more ? " or more" : ""}`;
-    throw new FabricError(
-      "IPAM_NETWORK_IN_USE",
-      `delete network "${name}": nodes hold ${count(blocks)} blocks and ${count(statics)} static addresses of it; stop its containers, or delete it with force if none runs`,
-      { details: { network: name, blocks: blocks.items.length, statics: statics.items.length } },
-    );
-  }
-  await store.txn({
-    then: [
-      { op: "delete", key: ipamKeys.network(name) },
-      { op: "deletePrefix", prefix: ipamKeys.blocksOf(name) },
-      { op: "deletePrefix", prefix: ipamKeys.staticsOf(name) },
-      { op: "deletePrefix", prefix: ipamKeys.holdsOf(name) },
-    ],
+  const key = ipamKeys.network(name);
+  await decide(store, `delete network "${name}"`, async () => {
+    const modRevision = await setDeleting(store, name, true);
+    const blocks = await store.range(ipamKeys.blocksOf(name), { limit: 100, keysOnly: true });
+    const statics = await store.range(ipamKeys.staticsOf(name), { limit: 100, keysOnly: true });
+    if (!force && blocks.items.length + statics.items.length > 0) {
+      await setDeleting(store, name, false);
+      throw networkInUse(name, blocks, statics);
+    }
+    return {
+      kind: "write",
+      txn: transaction(
+        [{ key, modRevision }],
+        [
+          { op: "delete", key },
+          { op: "deletePrefix", prefix: ipamKeys.blocksOf(name) },
+          { op: "deletePrefix", prefix: ipamKeys.staticsOf(name) },
+          { op: "deletePrefix", prefix: ipamKeys.holdsOf(name) },
+        ],
+      ),
+      answer: () => undefined,
+    };
   });
 }
 
-async function setDeleting(store: Store, name: string, deleting: boolean): Promise<void> {
+/** Returns the revision of the record that it wrote. */
+async function setDeleting(store: Store, name: string, deleting: boolean): Promise<number> {
   const key = ipamKeys.network(name);
-  await decide(store, `delete network "${name}"`, async () => {
+  return decide(store, `delete network "${name}"`, async () => {
     const snapshot = await readTogether(store, [key]);
     const record = snapshot.get<NetworkRecord>(key);
     if (!record) throw networkNotFound("delete", name);
@@ -93,10 +106,19 @@ async function setDeleting(store: Store, name: string, deleting: boolean): Promi
     const next: NetworkRecord = deleting ? { ...rest, deleting: true } : rest;
     return {
       kind: "write",
-      txn: { compare: [snapshot.unchanged(key)], then: [{ op: "put", key, value: encodeRecord(next) }] },
-      answer: () => undefined,
+      txn: transaction([snapshot.unchanged(key)], [{ op: "put", key, value: encodeRecord(next) }]),
+      answer: (revision) => revision,
     };
   });
+}
+
+function networkInUse(name: string, blocks: RangeResult, statics: RangeResult): FabricError {
+  const count = (range: RangeResult) => `${range.items.length}${range.more ? " or more" : ""}`;
+  return new FabricError(
+    "IPAM_NETWORK_IN_USE",
+    `delete network "${name}": nodes hold ${count(blocks)} blocks and ${count(statics)} static addresses of it; stop its containers, or delete it with force if none runs`,
+    { details: { network: name, blocks: blocks.items.length, statics: statics.items.length } },
+  );
 }
 
 export function networkNotFound(action: string, name: string): FabricError {

@@ -41,6 +41,7 @@ export interface NetworkRecord {
   readonly backend: NetworkBackend;
   readonly mtu?: number;
   readonly masquerade: boolean;
+  /** Rises with every network made, so that it tells two of the same name and pools apart. */
   readonly createdAtMs: number;
   /** Being deleted: no claim succeeds any more. */
   readonly deleting?: true;

@@ -4,7 +4,7 @@
  */
 import { cidrFamily, type Family, familyOf, type Ip } from "../addr/index.ts";
 import { FabricError } from "../errors/index.ts";
-import { cellOf, nextFree } from "./block.ts";
+import { type Block, cellOf, nextFree } from "./block.ts";
 import {
   type AddressLease,
   type AllocateRequest,
@@ -123,12 +123,17 @@ function pickAny(state: NodeState, network: NetworkRecord, family: Family): Choi
   const pools = poolsOfFamily(network, family).map((pool) => pool.cidr);
   for (const pool of pools) {
     for (const block of state.blocks.values()) {
-      const ip =
-        block.claim.pool === pool && block.claim.network === network.name ? nextFree(block) : undefined;
+      const ip = block.claim.pool === pool && isBlockOf(network, block) ? nextFree(block) : undefined;
       if (ip !== undefined) return { kind: "take", ip, isStatic: false };
     }
   }
   return { kind: "need", effect: { kind: "claim block", network: network.name, pools } };
+}
+
+/** Not if the network was deleted by force and made again: its blocks may belong to other nodes now. */
+function isBlockOf(network: NetworkRecord, block: Block): boolean {
+  const { claim } = block;
+  return claim.network === network.name && claim.networkCreatedAtMs === network.createdAtMs;
 }
 
 /** In the node's own block it is taken at once; elsewhere, or if the claim left it out, the store decides. */
@@ -157,7 +162,8 @@ function pickNamed(state: NodeState, network: NetworkRecord, owner: LeaseOwner, 
       `container ${showOwner(held.claim.owner)} of this node is about to take it`,
     );
   }
-  const block = blockHolding(state, ip);
+  const found = blockHolding(state, ip);
+  const block = found && isBlockOf(network, found) ? found : undefined;
   if (block?.releasing) throw inUse(ip, network.name, "its block is being given back; try again shortly");
   if (block && cellOf(block, ip) !== "reserved") return take;
   return { kind: "need", effect: { kind: "claim static", network: network.name, ip, owner } };

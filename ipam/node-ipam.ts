@@ -7,11 +7,8 @@
  * before the request was sent. After a join into another epoch it takes the endpoints of the answered leases
  * off the fabric before anything else.
  */
-import type { Cidr } from "../addr/index.ts";
-import { cidrContains } from "../addr/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
-import { FabricError, isFabricError } from "../errors/index.ts";
-import { blockCidrs, countCells } from "./block.ts";
+import { FabricError } from "../errors/index.ts";
 import type { BlockSource } from "./block-source.ts";
 import {
   type AddressLease,
@@ -33,7 +30,9 @@ import {
 import type { LeaseJournal } from "./lease-journal.ts";
 import { familiesOf, poolsOfFamily } from "./network.ts";
 import { networkNotFound } from "./network-plan.ts";
+import { NodeClaims } from "./node-claims.ts";
 import type { NodeEffect, NodeInput } from "./node-step.ts";
+import { poolStatus } from "./pool-status.ts";
 
 export interface NodeIpamOptions {
   readonly journal: LeaseJournal;
@@ -57,14 +56,14 @@ const claimsPerAllocationMax = 8;
 export class NodeIpam {
   readonly #options: NodeIpamOptions;
   readonly #queue: CommitQueue;
-  readonly #claiming = new Map<Cidr, Promise<void>>();
-  readonly #releasing = new Set<string>();
+  readonly #claims: NodeClaims;
   #wasOpen: boolean;
   #timer: Timer | undefined;
 
   private constructor(options: NodeIpamOptions, queue: CommitQueue) {
     this.#options = options;
     this.#queue = queue;
+    this.#claims = new NodeClaims(options.source, queue);
     this.#wasOpen = this.fenceStatus().kind === "open";
   }
 
@@ -96,7 +95,7 @@ export class NodeIpam {
         const leases = answerOf(effects);
         if (leases) return leases;
         if (tries >= claimsPerAllocationMax) throw outrun(request);
-        await Promise.all(effects.map((effect) => this.#claim(effect)));
+        await this.#claims.claim(effects);
       }
     } catch (error) {
       if ((request.addresses ?? []).length > 0) {
@@ -131,31 +130,10 @@ export class NodeIpam {
     return fenceStatus(this.#queue.state.term, clock.monotonicMs(), marginMs);
   }
 
-  /** What the node holds of each pool, also of networks that its view does not know. */
+  /** What the node holds of each pool, also of networks that its view does not know any more. */
   status(network?: string): PoolStatus[] {
-    const { blocks, leases, rests } = this.#queue.state;
-    const pools = new Map<Cidr, string>();
-    for (const { pool, network: name } of this.#options.source
-      .network(network ?? "")
-      ?.pools.map(({ cidr }) => ({ pool: cidr, network: network ?? "" })) ?? [])
-      pools.set(pool, name);
-    for (const { claim } of blocks.values()) pools.set(claim.pool, claim.network);
-    for (const lease of leases.values()) pools.set(lease.pool, lease.network);
-    return [...pools]
-      .filter(([, name]) => network === undefined || name === network)
-      .map(([pool, name]) => {
-        const own = [...blocks.values()].filter((block) => block.claim.pool === pool);
-        const free = own.reduce((sum, block) => sum + (block.releasing ? 0 : block.free), 0);
-        return {
-          network: name,
-          pool,
-          blocks: blockCidrs(own, pool),
-          capacity: own.reduce((sum, block) => sum + block.map.length - countCells(block, "reserved"), 0),
-          used: [...leases.values()].filter((lease) => lease.pool === pool).length,
-          quarantined: [...rests.keys()].filter((ip) => cidrContains(pool, ip)).length,
-          free,
-        };
-      });
+    const known = network === undefined ? undefined : this.#options.source.network(network);
+    return poolStatus(this.#queue.state, network, known);
   }
 
   /**
@@ -170,7 +148,7 @@ export class NodeIpam {
     for (const family of familiesOf(record)) {
       const pools = poolsOfFamily(record, family).map((pool) => pool.cidr);
       const hasFree = this.status(network).some((status) => status.free > 0 && pools.includes(status.pool));
-      if (!hasFree) await this.#claim({ kind: "claim block", network, pools });
+      if (!hasFree) await this.#claims.claim([{ kind: "claim block", network, pools }]);
     }
   }
 
@@ -242,93 +220,8 @@ export class NodeIpam {
   /** Runs a step and gives back what it says is to be given back. */
   async #submit(input: NodeInput): Promise<readonly NodeEffect[]> {
     const effects = await this.#queue.run(input);
-    await Promise.all(effects.map((effect) => this.#release(effect)));
+    await this.#claims.release(effects);
     return effects;
-  }
-
-  /** A release that fails stays in the journal and is tried again by the next tick. */
-  async #release(effect: NodeEffect): Promise<void> {
-    if (effect.kind !== "release block" && effect.kind !== "release static") return;
-    const id = effect.kind === "release block" ? effect.claim.cidr : effect.claim.ip;
-    if (this.#releasing.has(id)) return;
-    this.#releasing.add(id);
-    try {
-      if (effect.kind === "release block") {
-        await this.#options.source.releaseBlock(effect.claim);
-        await this.#queue.run({ kind: "block released", claim: effect.claim });
-      } else {
-        await this.#options.source.releaseStatic(effect.claim);
-        await this.#queue.run({ kind: "static released", claim: effect.claim });
-      }
-    } catch {
-      // The journal remembers it as `releasing`.
-    } finally {
-      this.#releasing.delete(id);
-    }
-  }
-
-  async #claim(effect: NodeEffect): Promise<void> {
-    if (effect.kind === "claim static") {
-      const { network, ip, owner } = effect;
-      const claim = await this.#ask(network, () => this.#options.source.claimStatic({ network, ip, owner }));
-      await this.#queue.run({ kind: "static claimed", claim });
-    } else if (effect.kind === "claim block") {
-      await this.#claimBlock(effect.network, effect.pools);
-    }
-  }
-
-  async #claimBlock(network: string, pools: readonly Cidr[]): Promise<void> {
-    let exhausted: unknown;
-    for (const pool of pools) {
-      try {
-        return await this.#claimFrom(network, pool);
-      } catch (error) {
-        if (!isFabricError(error, "IPAM_POOL_EXHAUSTED")) throw error;
-        exhausted ??= error;
-      }
-    }
-    throw this.#exhausted(network, exhausted);
-  }
-
-  /** At most one claim of a pool is under way, whoever waits for it. */
-  #claimFrom(network: string, pool: Cidr): Promise<void> {
-    const underWay = this.#claiming.get(pool);
-    if (underWay) return underWay;
-    const claiming = this.#claimNow(network, pool).finally(() => this.#claiming.delete(pool));
-    this.#claiming.set(pool, claiming);
-    return claiming;
-  }
-
-  async #claimNow(network: string, pool: Cidr): Promise<void> {
-    const held = blockCidrs(this.#queue.state.blocks.values(), pool);
-    const claim = await this.#ask(network, () => this.#options.source.claimBlock({ network, pool, held }));
-    await this.#queue.run({ kind: "block claimed", claim });
-  }
-
-  /** Passes on what the address plan says; anything else means that the servers cannot be reached. */
-  async #ask<T>(network: string, request: () => Promise<T>): Promise<T> {
-    try {
-      return await request();
-    } catch (cause) {
-      if (isFabricError(cause) && cause.code.startsWith("IPAM_")) throw cause;
-      throw new FabricError(
-        "IPAM_UNAVAILABLE",
-        `claim addresses of network "${network}": this node has none free, and no server answers; let the agent reach one`,
-        { cause, details: { network } },
-      );
-    }
-  }
-
-  #exhausted(network: string, cause: unknown): FabricError {
-    const here = this.status(network).map(
-      ({ pool, used, quarantined }) =>
-        `${used} of ${pool} in use and ${quarantined} in quarantine on this node`,
-    );
-    const why = cause instanceof FabricError ? cause.message : `network "${network}" has no pool`;
-    return new FabricError("IPAM_POOL_EXHAUSTED", [why, ...here].join("; "), {
-      cause,
-      details: { ...(cause instanceof FabricError ? cause.details : {}), network },
-    });
   }
 }
 

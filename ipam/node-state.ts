@@ -99,14 +99,16 @@ export class StateDraft {
     this.#changes.push(change);
     switch (change.op) {
       case "put":
-        return this.#put(change.record);
+        this.#put(change.record);
+        break;
       case "drop":
-        return this.#drop(change);
+        this.#drop(change);
+        break;
       case "clear":
         this.#state = { ...emptyState, ...(this.#state.term ? { term: this.#state.term } : {}) };
-        return;
+        break;
       default:
-        return change satisfies never;
+        change satisfies never;
     }
   }
 
@@ -118,23 +120,28 @@ export class StateDraft {
   #put(record: JournalRecord): void {
     switch (record.kind) {
       case "term":
-        return this.#putTerm(record);
+        this.#putTerm(record);
+        break;
       case "block":
-        return this.#putBlock(makeBlock(record.claim, record.releasing));
+        this.#putBlock(makeBlock(record.claim, record.releasing));
+        break;
       case "static":
         this.#writable("statics").set(record.claim.ip, { claim: record.claim, releasing: record.releasing });
-        return this.#recolour(record.claim.ip);
+        this.#recolour(record.claim.ip);
+        break;
       case "lease":
         this.#writable("leases").set(record.lease.ip, record.lease);
-        return this.#recolour(record.lease.ip);
+        this.#recolour(record.lease.ip);
+        break;
       case "rest": {
         const { network, pool, ip, owner } = record;
         const untilMs = this.#context.nowMs + this.#context.quarantineMs;
         this.#writable("rests").set(ip, { network, pool, ip, owner, untilMs });
-        return this.#recolour(ip);
+        this.#recolour(ip);
+        break;
       }
       default:
-        return record satisfies never;
+        record satisfies never;
     }
   }
 
@@ -153,28 +160,22 @@ export class StateDraft {
   #putBlock(block: Block): void {
     const { cidr } = block.claim;
     const known = this.#state.blocks.get(cidr);
-    this.#writable("blocks").set(cidr, known ? { ...known, releasing: block.releasing } : block);
-    if (known) return;
+    const isSame = known?.claim.serial === block.claim.serial;
+    this.#writable("blocks").set(cidr, isSame ? { ...known, releasing: block.releasing } : block);
+    if (isSame) return;
     for (const map of [this.#state.statics, this.#state.leases, this.#state.rests]) {
       for (const ip of map.keys()) if (holdsIp(block, ip)) this.#recolour(ip);
     }
   }
 
-  #drop(change: Extract<JournalChange, { op: "drop" }>): void {
-    switch (change.kind) {
-      case "block":
-        this.#writable("blocks").delete(change.id as Cidr);
-        return;
-      case "static":
-      case "lease":
-      case "rest": {
-        const table = ({ static: "statics", lease: "leases", rest: "rests" } as const)[change.kind];
-        this.#writable(table).delete(change.id as Ip);
-        return this.#recolour(change.id as Ip);
-      }
-      default:
-        return change.kind satisfies never;
+  #drop({ kind, id }: Extract<JournalChange, { op: "drop" }>): void {
+    if (kind === "block") {
+      this.#writable("blocks").delete(id as Cidr);
+      return;
     }
+    const table = ({ static: "statics", lease: "leases", rest: "rests" } as const)[kind];
+    this.#writable(table).delete(id as Ip);
+    this.#recolour(id as Ip);
   }
 
   /** Sets the address's cell in the node's own block, if it lies in one, to what the tables say. */

@@ -59,6 +59,8 @@ export interface NodeStep {
   readonly effects: readonly NodeEffect[];
 }
 
+/** Quarantines ended, or blocks surrendered, in one step: the journal bounds a commit. */
+const endingsPerStepMax = 24;
 /** A renewal is journaled only so often: an older one on disk merely shortens the time after a restart. */
 const renewalJournalIntervalMs = 5 * 60 * 1000;
 
@@ -76,12 +78,12 @@ function dispatch(draft: StateDraft, input: NodeInput, context: StepContext): re
     case "release":
       return [{ kind: "answer", leases: release(draft, input.network, input.owner) }];
     case "block claimed":
-      if (input.claim.epoch === draft.state.term?.epoch && !draft.state.blocks.has(input.claim.cidr)) {
+      if (isNewClaim(draft.state, input.claim, draft.state.blocks.get(input.claim.cidr)?.claim)) {
         draft.put({ kind: "block", claim: input.claim, releasing: false });
       }
       return [];
     case "static claimed":
-      if (input.claim.epoch === draft.state.term?.epoch && !draft.state.statics.has(input.claim.ip)) {
+      if (isNewClaim(draft.state, input.claim, draft.state.statics.get(input.claim.ip)?.claim)) {
         draft.put({ kind: "static", claim: input.claim, releasing: false });
       }
       return [];
@@ -110,9 +112,16 @@ function dispatch(draft: StateDraft, input: NodeInput, context: StepContext): re
   }
 }
 
+type AnyClaim = Pick<BlockClaim, "epoch" | "serial">;
+
+/** Of the node's epoch, and later than what the node has under the same key (which is void then). */
+function isNewClaim(state: NodeState, claim: AnyClaim, known: AnyClaim | undefined): boolean {
+  return claim.epoch === state.term?.epoch && claim.serial > (known?.serial ?? 0);
+}
+
 function endQuarantines(draft: StateDraft, nowMs: number): void {
-  for (const rest of draft.state.rests.values()) {
-    if (rest.untilMs > nowMs) return;
+  const over = draft.state.rests.values().filter((rest) => rest.untilMs <= nowMs);
+  for (const rest of [...over.take(endingsPerStepMax)]) {
     draft.drop("rest", rest.ip);
     const held = draft.state.statics.get(rest.ip);
     if (held) draft.put({ kind: "static", claim: held.claim, releasing: true });
@@ -156,8 +165,9 @@ function surrender(draft: StateDraft, network: string | undefined, keep: number)
     const busy = blocks.length - empty.length;
     given.push(...empty.slice(Math.max(0, keep - busy)).map((block) => block.claim));
   }
-  for (const claim of given) draft.put({ kind: "block", claim, releasing: true });
-  return given.map((claim) => ({ kind: "release block", claim }));
+  const now = given.slice(0, endingsPerStepMax);
+  for (const claim of now) draft.put({ kind: "block", claim, releasing: true });
+  return now.map((claim) => ({ kind: "release block", claim }));
 }
 
 function renewed(

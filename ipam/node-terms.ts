@@ -12,7 +12,7 @@
 import { FabricError } from "../errors/index.ts";
 import type { Store } from "../store/index.ts";
 import type { NodeTerm } from "./claims.ts";
-import { decide, readTogether } from "./plan-reader.ts";
+import { decide, readTogether, transaction } from "./plan-reader.ts";
 import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
 
 /** Terms of one node that wait to be reclaimed: a node that forgets its journal at each start is refused at last. */
@@ -48,13 +48,10 @@ export async function joinNode(
       : { node, epoch: Math.max(snapshot.revision, lastEpoch) + 1, renewal: 1, reclaimAfterMs };
     return {
       kind: "write",
-      txn: {
-        compare: [snapshot.unchanged(key)],
-        then: [
-          { op: "put", key, value: encodeRecord(term) },
-          ...(current && !goesOn ? [retire(current)] : []),
-        ],
-      },
+      txn: transaction(
+        [snapshot.unchanged(key)],
+        [{ op: "put", key, value: encodeRecord(term) }, ...(current && !goesOn ? [retire(current)] : [])],
+      ),
       answer: () => term,
     };
   });
@@ -74,7 +71,7 @@ export async function renewNode(
     const term = renewed(current, reclaimAfterMs);
     return {
       kind: "write",
-      txn: { compare: [snapshot.unchanged(key)], then: [{ op: "put", key, value: encodeRecord(term) }] },
+      txn: transaction([snapshot.unchanged(key)], [{ op: "put", key, value: encodeRecord(term) }]),
       answer: () => term,
     };
   });
@@ -90,7 +87,7 @@ export async function retireNode(store: Store, node: string): Promise<void> {
     if (!current) return { kind: "answer", answer: undefined };
     return {
       kind: "write",
-      txn: { compare: [snapshot.unchanged(key)], then: [{ op: "delete", key }, retire(current)] },
+      txn: transaction([snapshot.unchanged(key)], [{ op: "delete", key }, retire(current)]),
       answer: () => undefined,
     };
   });

@@ -4,7 +4,7 @@
  * decide, write if nothing moved, else again, at most `attemptsMax` times.
  */
 import { FabricError } from "../errors/index.ts";
-import type { Compare, RangeResult, Store, StoreItem, Txn, TxnResult } from "../store/index.ts";
+import type { Compare, Operation, RangeResult, Store, StoreItem, Txn } from "../store/index.ts";
 import { decodeRecord } from "./records.ts";
 
 /** Attempts of one decision before it gives up with IPAM_CONTENDED. */
@@ -21,7 +21,12 @@ export interface Snapshot {
 }
 
 export async function readTogether(store: Store, keys: readonly string[]): Promise<Snapshot> {
-  const { revision, results } = await store.txn({ then: keys.map((key) => ({ op: "get", key })) });
+  const { revision, results } = await store.txn(
+    transaction(
+      [],
+      keys.map((key) => ({ op: "get", key })),
+    ),
+  );
   const items = new Map<string, StoreItem>();
   for (const result of results) {
     if (result.op === "get" && result.item) items.set(result.item.key, result.item);
@@ -36,8 +41,14 @@ export async function readTogether(store: Store, keys: readonly string[]): Promi
   };
 }
 
-export function sameItem(key: string, item: StoreItem | undefined): Compare {
+function sameItem(key: string, item: StoreItem | undefined): Compare {
   return item ? { key, modRevision: item.modRevision } : { key, exists: false };
+}
+
+/** The operations, if all comparisons hold. */
+export function transaction(compare: readonly Compare[], operations: readonly Operation[]): Txn {
+  // biome-ignore lint/suspicious/noThenProperty: the store contract's word, never a function
+  return { compare, then: operations };
 }
 
 /** Every item under the prefix, in pages; pages may be of different revisions. */
@@ -59,7 +70,7 @@ export async function* readAll(store: Store, prefix: string): AsyncGenerator<Sto
 export type Decision<T> =
   | { readonly kind: "again" }
   | { readonly kind: "answer"; readonly answer: T }
-  | { readonly kind: "write"; readonly txn: Txn; readonly answer: (result: TxnResult) => T };
+  | { readonly kind: "write"; readonly txn: Txn; readonly answer: (revision: number) => T };
 
 /** @throws IPAM_CONTENDED after `attemptsMax` lost races */
 export async function decide<T>(
@@ -72,7 +83,7 @@ export async function decide<T>(
     if (decision.kind === "again") continue;
     if (decision.kind === "answer") return decision.answer;
     const result = await store.txn(decision.txn);
-    if (result.succeeded) return decision.answer(result);
+    if (result.succeeded) return decision.answer(result.revision);
   }
   throw new FabricError(
     "IPAM_CONTENDED",

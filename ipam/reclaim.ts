@@ -10,9 +10,9 @@
  * restarts waits anew; nobody is reclaimed early because a wall clock jumped.
  */
 import type { Clock } from "../clock/index.ts";
-import type { Compare, Operation, Store, StoreItem } from "../store/index.ts";
+import type { Store, StoreItem, Txn } from "../store/index.ts";
 import type { BlockClaim, NodeTerm, StaticClaim } from "./claims.ts";
-import { readAll } from "./plan-reader.ts";
+import { readAll, transaction } from "./plan-reader.ts";
 import { decodeRecord, ipamKeys } from "./records.ts";
 import { releaseStatic } from "./static-claims.ts";
 
@@ -97,9 +97,9 @@ export async function readStored<T>(store: Store, prefix: string): Promise<Store
   return stored;
 }
 
-function deletion(stored: readonly Stored<unknown>[]): { compare: Compare[]; then: Operation[] } {
-  return {
-    compare: stored.map(({ item }) => ({ key: item.key, modRevision: item.modRevision })),
-    then: stored.map(({ item }) => ({ op: "delete", key: item.key })),
-  };
+function deletion(stored: readonly Stored<unknown>[]): Txn {
+  return transaction(
+    stored.map(({ item }) => ({ key: item.key, modRevision: item.modRevision })),
+    stored.map(({ item }) => ({ op: "delete", key: item.key })),
+  );
 }

@@ -19,7 +19,7 @@ import {
 } from "./claims.ts";
 import { poolOf } from "./network.ts";
 import { checkTerm } from "./node-terms.ts";
-import { decide, readTogether } from "./plan-reader.ts";
+import { decide, readTogether, transaction } from "./plan-reader.ts";
 import { blockOfIp, isUsable } from "./pool-layout.ts";
 import { encodeRecord, ipamKeys } from "./records.ts";
 
@@ -81,13 +81,13 @@ export async function claimStatic(
     const hold = snapshot.get<BlockHold>(keys.hold);
     return {
       kind: "write",
-      txn: {
-        compare: Object.values(keys).map((key) => snapshot.unchanged(key)),
-        then: [
+      txn: transaction(
+        Object.values(keys).map((key) => snapshot.unchanged(key)),
+        [
           { op: "put", key: keys.static, value: encodeRecord(claim) },
           { op: "put", key: keys.hold, value: encodeRecord({ ips: [...(hold?.ips ?? []), ip] }) },
         ],
-      },
+      ),
       answer: () => claim,
     };
   });
@@ -108,10 +108,10 @@ export async function releaseStatic(store: Store, claim: StaticClaim): Promise<v
         : { op: "put", key: holdKey, value: encodeRecord({ ips }) };
     return {
       kind: "write",
-      txn: {
-        compare: [snapshot.unchanged(key), snapshot.unchanged(holdKey)],
-        then: [{ op: "delete", key }, updateHold],
-      },
+      txn: transaction(
+        [snapshot.unchanged(key), snapshot.unchanged(holdKey)],
+        [{ op: "delete", key }, updateHold],
+      ),
       answer: () => undefined,
     };
   });

@@ -4,6 +4,7 @@
  */
 import type { Operation, Store } from "../store/index.ts";
 import type { JournalChange, JournalRecord, LeaseJournal } from "./lease-journal.ts";
+import { transaction } from "./plan-reader.ts";
 import { readStored } from "./reclaim.ts";
 import { encodeRecord } from "./records.ts";
 
@@ -40,6 +41,6 @@ export function storeLeaseJournal(store: Store, prefix: string): LeaseJournal {
   };
   return {
     load: async () => (await readStored<JournalRecord>(store, prefix)).map(({ record }) => record),
-    commit: async (changes) => void (await store.txn({ then: changes.map(operation) })),
+    commit: async (changes) => void (await store.txn(transaction([], changes.map(operation)))),
   };
 }

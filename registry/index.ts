@@ -47,7 +47,7 @@ export {
   worstStatus,
 } from "./model.ts";
 export type { RegisteredCheck } from "./plan-registration.ts";
-export type { RegistryChange, RegistryReads, RegistryStatus } from "./reads.ts";
+export type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter } from "./registry-writer.ts";
 export { type Topic, topicKey } from "./topic.ts";

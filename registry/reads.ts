@@ -12,11 +12,14 @@ export interface RegistryChange {
   readonly topics: ReadonlySet<string>;
 }
 
-export interface RegistryStatus {
+export interface StoreContact {
   /** The registry follows the store; false while it reconnects. */
   readonly following: boolean;
-  /** Milliseconds since the store was last heard of; 0 while following. */
+  /** Whole milliseconds since the store was last heard of; 0 while following. */
   readonly lastContactMs: number;
+}
+
+export interface RegistryStatus extends StoreContact {
   /** Records that could not be read since the start; each is treated as absent. */
   readonly damaged: number;
   readonly waiters: number;
@@ -33,6 +36,11 @@ export interface RegistryReads {
   readonly index: number;
   /** Resolves once the revision has been applied: read your writes. Rejects with the signal's reason. */
   applied(revision: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves once everything that any process had written before the call is applied: linearizable reads.
+   * @throws STORE_UNAVAILABLE, STORE_CLOSED
+   */
+  barrier(signal?: AbortSignal): Promise<void>;
   /** The revision at which the topic last moved, at least 1; never goes back while the registry lives. */
   indexOf(topic: Topic): number;
   /**
@@ -42,6 +50,7 @@ export interface RegistryReads {
   wait(topic: Topic, index: number, signal?: AbortSignal): Promise<void>;
   /** Calls back, synchronously, after each applied revision that moved a topic. Returns the unsubscription. */
   onChange(listener: (change: RegistryChange) => void): () => void;
+  contact(): StoreContact;
   status(): RegistryStatus;
 
   /** In order of name. */

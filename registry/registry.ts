@@ -12,8 +12,9 @@ import type { Store, StoreItem, WatchBatch } from "../store/index.ts";
 import * as catalog from "./catalog-reads.ts";
 import { fold } from "./catalog-state.ts";
 import { follow, loadFrom } from "./feed.ts";
+import { livePrefix } from "./keys.ts";
 import type { CheckEntry, CheckStatus, KvEntry, NodeEntry, ServiceEntry, ServiceInstance } from "./model.ts";
-import type { RegistryChange, RegistryReads, RegistryStatus } from "./reads.ts";
+import type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 import { RegistryState } from "./registry-state.ts";
 import { RevisionWaiters } from "./revision-waiters.ts";
 import { type Topic, topicKey } from "./topic.ts";
@@ -30,9 +31,12 @@ export interface RegistryOptions {
   readonly waitersMax?: number;
 }
 
+const inContact: StoreContact = { following: true, lastContactMs: 0 };
+
 export class Registry implements RegistryReads {
   readonly datacenter: string;
   readonly #clock: Clock;
+  readonly #store: Store;
   readonly #state = new RegistryState();
   readonly #topicIndexes = new TopicIndexes();
   readonly #waiters: Waiters;
@@ -64,6 +68,7 @@ export class Registry implements RegistryReads {
   private constructor(options: RegistryOptions) {
     this.datacenter = options.datacenter;
     this.#clock = options.clock;
+    this.#store = options.store;
     this.#waiters = new Waiters(options.waitersMax ?? waitersMax);
   }
 
@@ -91,6 +96,11 @@ export class Registry implements RegistryReads {
     await this.#revisions.add(revision, signal);
   }
 
+  async barrier(signal?: AbortSignal): Promise<void> {
+    const { revision } = await this.#store.range(livePrefix, { limit: 1, keysOnly: true });
+    await this.applied(revision, signal);
+  }
+
   indexOf(topic: Topic): number {
     if (topic.kind === "kv") return this.#state.kv.indexOf(topic.key);
     if (topic.kind === "kvPrefix") return this.#state.kv.indexOfPrefix(topic.prefix);
@@ -108,11 +118,15 @@ export class Registry implements RegistryReads {
     return () => void this.#listeners.delete(listener);
   }
 
+  contact(): StoreContact {
+    if (this.#lostAtMs === undefined) return inContact;
+    return { following: false, lastContactMs: Math.ceil(this.#clock.monotonicMs() - this.#lostAtMs) };
+  }
+
   status(): RegistryStatus {
     const { catalog: state, kv, damaged } = this.#state;
     return {
-      following: this.#lostAtMs === undefined,
-      lastContactMs: this.#lostAtMs === undefined ? 0 : Math.ceil(this.#clock.monotonicMs() - this.#lostAtMs),
+      ...this.contact(),
       damaged,
       waiters: this.#waiters.size,
       tombstones: this.#topicIndexes.tombstoneCount + kv.tombstoneCount,

@@ -1,2 +1,16 @@
 /** Codes of `api`. */
-export const apiCodes = {} as const;
+export const apiCodes = {
+  API_BAD_REQUEST: "A request cannot be understood.",
+  API_UNSUPPORTED: "A request asks for something of Consul's that Heddle does not have.",
+  API_NOT_IMPLEMENTED: "A route of Consul's that Heddle does not serve.",
+  API_NOT_FOUND: "A request names something that is not there.",
+  API_BODY_TOO_LARGE: "The body of a request exceeds its limit.",
+  API_CLOSING: "The listener is stopping and gives up requests that wait.",
+  API_NO_AGENT: "A request to the node's agent reached a process that runs none.",
+  API_NO_DATACENTER: "A request names a datacenter that cannot be reached from here.",
+  API_NO_SERVER: "A request needs a server, and none can be reached.",
+  API_LISTEN: "The HTTP listener cannot be opened.",
+  API_UNREACHABLE: "The client cannot reach the API.",
+  API_TIMEOUT: "The API did not answer in time.",
+  API_RESPONSE: "The API answered with something that the client cannot use.",
+} as const;

@@ -1,0 +1,198 @@
+/**
+ * A typed client of the API for the command line and for tests: one request a connection, over TCP or a unix
+ * socket, with a time limit. Failures are FabricErrors: those of `/v1/heddle/` come back with their own code.
+ */
+import { request as httpRequest } from "node:http";
+import { type ErrorCode, errorCodes, FabricError } from "../errors/index.ts";
+import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
+import type { FabricNode, ProcessStatus } from "./fabric-backend.ts";
+import type { HttpAddress } from "./http-server.ts";
+
+export const clientTimeoutMs = 30_000;
+
+export interface ClientResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: Buffer;
+}
+
+export class ApiClient {
+  readonly #address: HttpAddress;
+  readonly #timeoutMs: number;
+
+  constructor(address: HttpAddress, options: { readonly timeoutMs?: number } = {}) {
+    this.#address = address;
+    this.#timeoutMs = options.timeoutMs ?? clientTimeoutMs;
+  }
+
+  status(): Promise<ProcessStatus> {
+    return this.json("GET", "/v1/heddle/status");
+  }
+
+  leases(): Promise<readonly AddressLease[]> {
+    return this.json("GET", "/v1/heddle/leases");
+  }
+
+  networks(): Promise<readonly NetworkRecord[]> {
+    return this.json("GET", "/v1/heddle/networks");
+  }
+
+  createNetwork(spec: NetworkSpec): Promise<NetworkRecord> {
+    return this.json("POST", "/v1/heddle/networks", spec);
+  }
+
+  async deleteNetwork(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    await this.send(
+      "DELETE",
+      `/v1/heddle/networks/${encodeURIComponent(name)}${options.force ? "?force" : ""}`,
+    );
+  }
+
+  poolUse(network?: string): Promise<readonly PoolUse[]> {
+    return this.json("GET", `/v1/heddle/ipam${network ? `?network=${encodeURIComponent(network)}` : ""}`);
+  }
+
+  nodes(): Promise<readonly FabricNode[]> {
+    return this.json("GET", "/v1/heddle/nodes");
+  }
+
+  async forgetNode(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    await this.send("DELETE", `/v1/heddle/nodes/${encodeURIComponent(name)}${options.force ? "?force" : ""}`);
+  }
+
+  /** Undefined when there is no such key. */
+  async kvGet(key: string): Promise<Buffer | undefined> {
+    const response = await this.exchange("GET", `/v1/kv/${encodeURIComponent(key)}?raw`);
+    return response.status === 404 ? undefined : assertDone(response).body;
+  }
+
+  /** False when `cas` did not match. */
+  async kvPut(
+    key: string,
+    value: Uint8Array | string,
+    options: { readonly cas?: number } = {},
+  ): Promise<boolean> {
+    const cas = options.cas === undefined ? "" : `?cas=${options.cas}`;
+    const response = await this.exchange("PUT", `/v1/kv/${encodeURIComponent(key)}${cas}`, value);
+    return assertDone(response).body.toString() === "true";
+  }
+
+  async kvDelete(key: string, options: { readonly recurse?: boolean } = {}): Promise<void> {
+    await this.send("DELETE", `/v1/kv/${encodeURIComponent(key)}${options.recurse ? "?recurse" : ""}`);
+  }
+
+  async kvKeys(prefix = ""): Promise<readonly string[]> {
+    const response = await this.exchange("GET", `/v1/kv/${encodeURIComponent(prefix)}?keys`);
+    return response.status === 404 ? [] : parse(assertDone(response));
+  }
+
+  /** An answer in JSON; a failure of the API is thrown. @throws API_UNREACHABLE, API_TIMEOUT, API_RESPONSE, the server's code */
+  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return parse<T>(await this.send(method, path, body === undefined ? undefined : JSON.stringify(body)));
+  }
+
+  /** As `json`, for answers without one. */
+  async send(method: string, path: string, body?: Uint8Array | string): Promise<ClientResponse> {
+    return assertDone(await this.exchange(method, path, body));
+  }
+
+  /** Any answer, whatever its status. @throws API_UNREACHABLE, API_TIMEOUT */
+  exchange(method: string, path: string, body?: Uint8Array | string): Promise<ClientResponse> {
+    const address = this.#address;
+    const where =
+      address.kind === "unix" ? { socketPath: address.path } : { host: address.host, port: address.port };
+    const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ ...where, method, path, headers: length, agent: false }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", fail);
+        response.on("end", () => {
+          clearTimeout(timer);
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks),
+          });
+        });
+      });
+      const fail = (cause: unknown) => {
+        clearTimeout(timer);
+        reject(cause instanceof FabricError ? cause : unreachable(address, cause));
+      };
+      const timer = setTimeout(
+        () => request.destroy(timedOut(method, path, this.#timeoutMs)),
+        this.#timeoutMs,
+      );
+      request.on("error", fail);
+      request.end(body);
+    });
+  }
+}
+
+/** `http://HOST:PORT` or `unix:PATH`. @throws API_BAD_REQUEST */
+export function parseApiAddress(text: string): HttpAddress {
+  if (text.startsWith("unix:")) return { kind: "unix", path: text.slice("unix:".length) };
+  const url = URL.parse(text);
+  if (url?.protocol === "http:" && url.pathname === "/" && url.search === "")
+    return { kind: "tcp", host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) };
+  throw new FabricError("API_BAD_REQUEST", `use API address "${text}": write http://HOST:PORT or unix:PATH`);
+}
+
+function parse<T>(response: ClientResponse): T {
+  try {
+    return JSON.parse(response.body.toString()) as T;
+  } catch (cause) {
+    throw new FabricError(
+      "API_RESPONSE",
+      "read the API's answer: it is not JSON; is this Heddle's address?",
+      { cause },
+    );
+  }
+}
+
+function assertDone(response: ClientResponse): ClientResponse {
+  if (response.status >= 200 && response.status < 300) return response;
+  const text = response.body.toString();
+  let failure: { code?: unknown; message?: unknown; details?: unknown } = {};
+  if (text.startsWith("{")) failure = parse(response);
+  const { code, message, details } = failure;
+  if (typeof code === "string" && Object.hasOwn(errorCodes, code) && typeof message === "string")
+    throw new FabricError(code as ErrorCode, message, {
+      details: (details ?? {}) as Record<string, unknown>,
+    });
+  throw new FabricError(
+    "API_RESPONSE",
+    `the API refused with status ${response.status}: ${text.slice(0, 500)}`,
+    {
+      details: { status: response.status },
+    },
+  );
+}
+
+function unreachable(address: HttpAddress, cause: unknown): FabricError {
+  const where = address.kind === "unix" ? address.path : `${address.host}:${address.port}`;
+  const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  const advice =
+    errno === "EACCES"
+      ? "you may not open it: run this as root"
+      : "is heddle running? start it with `heddle up`";
+  return new FabricError(
+    "API_UNREACHABLE",
+    `reach the API at ${where}: ${errno || String(cause)}; ${advice}`,
+    {
+      cause,
+      details: { address: where, errno },
+    },
+  );
+}
+
+function timedOut(method: string, path: string, timeoutMs: number): FabricError {
+  return new FabricError(
+    "API_TIMEOUT",
+    `${method} ${path}: no answer in ${timeoutMs} ms; try again, or look at \`heddle status\``,
+    {
+      details: { timeoutMs },
+    },
+  );
+}

@@ -1,0 +1,134 @@
+/**
+ * The API of one process as a function from request to response. A process that holds the registry answers
+ * everything itself; an agent answers `/v1/agent/…` and its own state, and forwards the rest to a server.
+ *
+ * Cost: one look-up in a radix tree a request; a query is parsed only when there is one.
+ */
+import createRouter from "find-my-way";
+import type { Clock } from "../clock/index.ts";
+import { FabricError } from "../errors/index.ts";
+import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
+import type { AgentBackend, SelfInfo } from "./agent-backend.ts";
+import { httpStatusOf } from "./error-status.ts";
+import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
+import { Query } from "./query.ts";
+import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
+import type { Route } from "./route.ts";
+import { agentRoutes, selfRoute } from "./routes/agent.ts";
+import { catalogRoutes } from "./routes/catalog.ts";
+import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { kvRoutes } from "./routes/kv.ts";
+import { statusRoutes } from "./routes/status.ts";
+import { unsupportedRoutes } from "./routes/unsupported.ts";
+
+export interface ApiOptions {
+  readonly self: SelfInfo;
+  readonly clock: Clock;
+  readonly random?: () => number;
+  /** On servers. */
+  readonly server?: {
+    readonly registry: RegistryReads;
+    readonly writer: RegistryWrites;
+    readonly fabric?: FabricBackend;
+  };
+  /** On agents. */
+  readonly agent?: AgentBackend;
+  readonly local?: LocalBackend;
+  /** On agents without a server of their own: what is not answered here goes to a server. */
+  readonly forward?: ApiHandler;
+  /** Told what ended in status 500, with the request. */
+  readonly onError?: (error: unknown, request: ApiRequest) => void;
+}
+
+/** The answer never rejects, unless the request's signal aborted. */
+export function createApi(options: ApiOptions): ApiHandler {
+  const router = createRouter({ maxParamLength: 16_384, querystringParser: () => ({}) });
+  for (const route of routesOf(options)) router.on("GET", route.path, () => undefined, route);
+
+  const answer = (request: ApiRequest): ApiResponse | Promise<ApiResponse> => {
+    const { target } = request;
+    const mark = target.indexOf("?");
+    const path = mark < 0 ? target : target.slice(0, mark);
+    const found = router.find("GET", path);
+    if (!found) return notFound(options, request, path);
+    const { methods } = found.store as Route;
+    const handler = methods[request.method] ?? (request.method === "HEAD" ? methods["GET"] : undefined);
+    if (!handler) return otherMethod(request.method, methods);
+    const query = mark < 0 ? Query.none : new Query(target.slice(mark + 1));
+    return handler({ request, query, rest: found.params["*"] ?? "" });
+  };
+
+  return async (request) => {
+    try {
+      return await answer(request);
+    } catch (error) {
+      request.signal?.throwIfAborted();
+      if (httpStatusOf(error) === 500) options.onError?.(error, request);
+      return errorResponse(error, request.target.startsWith("/v1/heddle/"));
+    }
+  };
+}
+
+function routesOf(options: ApiOptions): readonly Route[] {
+  const { self, clock, random = Math.random, server, agent, local } = options;
+  const routes = [selfRoute(self), ...unsupportedRoutes()];
+  if (agent) routes.push(...agentRoutes(agent, self));
+  if (local) routes.push(...localRoutes(local));
+  if (server) {
+    const context = { registry: server.registry, clock, random };
+    routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
+    routes.push(...kvRoutes(context, server.writer));
+    if (server.fabric) routes.push(...fabricRoutes(server.fabric));
+  }
+  return routes;
+}
+
+function notFound(
+  options: ApiOptions,
+  request: ApiRequest,
+  path: string,
+): ApiResponse | Promise<ApiResponse> {
+  if (!isDecodable(path)) return plainText(400, "Invalid URL path: percent-encoding is damaged");
+  const isServerPath = !path.startsWith("/v1/agent/") || path === "/v1/agent/members";
+  if (path.startsWith("/v1/") && isServerPath && !options.server) {
+    if (options.forward) return options.forward(request);
+    throw new FabricError("API_NO_SERVER", "this process has neither a registry nor a server to ask");
+  }
+  if (!isServerPath && !options.agent)
+    throw new FabricError("API_NO_AGENT", `${path}: this process runs no agent; ask the agent of a node`);
+  return plainText(404, "Invalid URL path: not a recognized HTTP API endpoint");
+}
+
+function otherMethod(method: string, methods: Route["methods"]): ApiResponse {
+  const Allow = ["OPTIONS", ...Object.keys(methods)].join(",");
+  if (method === "OPTIONS") return empty(200, { Allow });
+  return plainText(405, `method ${method} not allowed`, { Allow });
+}
+
+/** Consul's routes answer text, Heddle's own JSON. What is not a FabricError is a defect and says nothing outside. */
+function errorResponse(error: unknown, asJson: boolean): ApiResponse {
+  const status = httpStatusOf(error);
+  const known = error instanceof FabricError ? error : undefined;
+  if (asJson) {
+    const body = known ?? { code: "INTERNAL", message: "unexpected failure; see the log", details: {} };
+    return jsonText(JSON.stringify(body), {}, status);
+  }
+  // Clients decide by the first words whether to try again.
+  if (
+    known?.code === "API_NO_SERVER" ||
+    known?.code === "CONTROL_UNAVAILABLE" ||
+    known?.code === "STORE_UNAVAILABLE"
+  )
+    return plainText(status, `No cluster leader: ${known.message}`);
+  return plainText(status, known?.message ?? "Internal error: see the log");
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,53 @@
+/** What the routes under `/v1/heddle/` need. The daemon plugs in the address plan, the leases and its own state. */
+import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
+
+/** On servers: the address plan and the nodes of the fabric. */
+export interface FabricBackend {
+  networks(): Promise<readonly NetworkRecord[]>;
+  /** @throws IPAM_NETWORK_INVALID, IPAM_NETWORK_EXISTS */
+  createNetwork(spec: NetworkSpec): Promise<NetworkRecord>;
+  /** @throws IPAM_NETWORK_NOT_FOUND, IPAM_NETWORK_IN_USE */
+  deleteNetwork(name: string, options: { readonly force: boolean }): Promise<void>;
+  /** Of one network, or of all. @throws IPAM_NETWORK_NOT_FOUND */
+  poolUse(network: string | undefined): Promise<readonly PoolUse[]>;
+  nodes(): Promise<readonly FabricNode[]>;
+  /** @throws IPAM_NODE_NOT_FOUND */
+  forgetNode(name: string, options: { readonly force: boolean }): Promise<void>;
+}
+
+export interface FabricNode {
+  readonly name: string;
+  readonly id: string;
+  readonly address: string;
+  readonly alive: boolean;
+  readonly zone?: string;
+  readonly underlay: readonly string[];
+  readonly epoch?: number;
+  readonly meta: Readonly<Record<string, string>>;
+}
+
+/** On every process: what runs here. */
+export interface LocalBackend {
+  status(): Promise<ProcessStatus>;
+  /** Addresses that containers of this node hold; empty on a process without agent. */
+  leases(): Promise<readonly AddressLease[]>;
+}
+
+export interface ProcessStatus {
+  readonly mode: "up" | "server" | "agent";
+  readonly version: string;
+  readonly node: string;
+  readonly datacenter: string;
+  readonly startedAtMs: number;
+  readonly components: readonly ComponentStatus[];
+}
+
+export interface ComponentStatus {
+  /** `store`, `registry`, `control`, `dns`, `health`, `overlay`, `ipam`, `cni`, … */
+  readonly name: string;
+  readonly state: "ok" | "starting" | "degraded" | "failed";
+  /** One sentence for people. */
+  readonly summary: string;
+  /** Counters and facts. JSON-safe. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,199 @@
+/**
+ * The HTTP listener, on TCP or a unix socket. It bounds what a stranger can hold: connections, header and body
+ * sizes, the time to send a request; and ends gracefully: no new work, long polls sent home, the rest finished.
+ */
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { FabricError } from "../errors/index.ts";
+import type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
+
+export interface HttpLimits {
+  readonly connectionsMax: number;
+  readonly bodyBytesMax: number;
+  readonly headerBytesMax: number;
+  /** From the first byte of a connection or request to the end of its headers. */
+  readonly headersTimeoutMs: number;
+  /** To the end of the request's body; answers may take longer (long polls). */
+  readonly requestTimeoutMs: number;
+  readonly keepAliveMs: number;
+  /** How long requests under way may take to finish on close. */
+  readonly closeGraceMs: number;
+}
+
+export const defaultHttpLimits: HttpLimits = {
+  connectionsMax: 20_000,
+  bodyBytesMax: 1024 * 1024,
+  headerBytesMax: 16 * 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  keepAliveMs: 120_000,
+  closeGraceMs: 3000,
+};
+
+export type HttpAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  /** Made with mode 0600. */
+  | { readonly kind: "unix"; readonly path: string };
+
+export interface HttpServerOptions {
+  readonly handle: ApiHandler;
+  readonly listen: HttpAddress;
+  readonly limits?: Partial<HttpLimits>;
+}
+
+export class HttpServer {
+  readonly #server: Server;
+  readonly #handle: ApiHandler;
+  readonly #limits: HttpLimits;
+  readonly #closing = new AbortController();
+
+  /** @throws API_LISTEN */
+  static async listen(options: HttpServerOptions): Promise<HttpServer> {
+    const http = new HttpServer(options);
+    const { listen } = options;
+    const where = listen.kind === "tcp" ? `${listen.host}:${listen.port}` : listen.path;
+    try {
+      if (listen.kind === "unix") await rm(listen.path, { force: true });
+      await new Promise<void>((resolve, reject) => {
+        http.#server.once("error", reject);
+        const done = () => resolve();
+        if (listen.kind === "tcp") http.#server.listen({ host: listen.host, port: listen.port }, done);
+        else http.#server.listen({ path: listen.path }, done);
+      });
+      if (listen.kind === "unix") await chmod(listen.path, 0o600);
+    } catch (cause) {
+      http.#server.close();
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new FabricError(
+        "API_LISTEN",
+        `listen for HTTP on ${where}: ${why}; stop what holds it or choose another`,
+        {
+          cause,
+          details: { address: where },
+        },
+      );
+    }
+    return http;
+  }
+
+  private constructor(options: HttpServerOptions) {
+    this.#handle = options.handle;
+    this.#limits = { ...defaultHttpLimits, ...options.limits };
+    this.#server = createServer(
+      {
+        maxHeaderSize: this.#limits.headerBytesMax,
+        headersTimeout: this.#limits.headersTimeoutMs,
+        requestTimeout: this.#limits.requestTimeoutMs,
+        keepAliveTimeout: this.#limits.keepAliveMs,
+        noDelay: true,
+      },
+      (message, response) => void this.#serve(message, response),
+    );
+    this.#server.maxConnections = this.#limits.connectionsMax;
+  }
+
+  /** Port that was bound, for listeners on TCP with port 0. */
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#closing.abort(
+      new FabricError("API_CLOSING", "the process is stopping; ask again, or another server"),
+    );
+    this.#server.closeIdleConnections();
+    const late = setTimeout(() => this.#server.closeAllConnections(), this.#limits.closeGraceMs);
+    await closed;
+    clearTimeout(late);
+  }
+
+  async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const body = await readBody(message, this.#limits.bodyBytesMax);
+      if (!body)
+        return refuse(response, 413, `Request body too large, max size: ${this.#limits.bodyBytesMax} bytes.`);
+      const request = new IncomingRequest(message, response, body, this.#closing.signal);
+      send(response, await this.#handle(request), this.#closing.signal.aborted);
+    } catch {
+      // The client left, or the process is stopping: handlers answer everything else.
+      if (!response.headersSent && !response.destroyed)
+        refuse(response, 503, "The request was given up: the process is stopping.");
+    }
+  }
+}
+
+const noBody = new Uint8Array(0);
+
+/** The signal is made when it is asked for: only waiting requests need one. */
+class IncomingRequest implements ApiRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: ApiRequest["headers"];
+  readonly body: Uint8Array;
+  readonly #response: ServerResponse;
+  readonly #closing: AbortSignal;
+  #signal: AbortSignal | undefined;
+
+  constructor(message: IncomingMessage, response: ServerResponse, body: Uint8Array, closing: AbortSignal) {
+    this.method = message.method ?? "GET";
+    this.target = message.url ?? "/";
+    this.headers = message.headers;
+    this.body = body;
+    this.#response = response;
+    this.#closing = closing;
+  }
+
+  get remote(): string {
+    return this.#response.socket?.remoteAddress ?? "";
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= this.#makeSignal();
+    return this.#signal;
+  }
+
+  #makeSignal(): AbortSignal {
+    const left = new AbortController();
+    const onClosing = () => left.abort(this.#closing.reason);
+    this.#closing.addEventListener("abort", onClosing, { once: true });
+    this.#response.once("close", () => {
+      this.#closing.removeEventListener("abort", onClosing);
+      left.abort();
+    });
+    if (this.#response.destroyed || this.#closing.aborted) left.abort(this.#closing.reason);
+    return left.signal;
+  }
+}
+
+/** Undefined when it is too large; the rest is not read. */
+async function readBody(message: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined> {
+  const { "content-length": length, "transfer-encoding": encoding } = message.headers;
+  if (length === undefined && encoding === undefined) return noBody;
+  if (Number(length) > bytesMax) return undefined;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) return undefined;
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+}
+
+function send(response: ServerResponse, answer: ApiResponse, closing: boolean): void {
+  const { status, headers, body } = answer;
+  const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  const framing = status === 204 ? {} : { "Content-Length": bytes };
+  response.writeHead(
+    status,
+    closing ? { ...headers, ...framing, Connection: "close" } : { ...headers, ...framing },
+  );
+  response.end(body);
+}
+
+function refuse(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8", Connection: "close" });
+  response.end(text);
+}

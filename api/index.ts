@@ -1,0 +1,22 @@
+/** One door to the API: Consul-compatible routes and Heddle's own, their listener and a client. */
+export type { AgentBackend, SelfInfo } from "./agent-backend.ts";
+export { waitDefaultMs, waitMaxMs } from "./blocking.ts";
+export { BodyFields } from "./body-fields.ts";
+export { ApiClient, type ClientResponse, clientTimeoutMs, parseApiAddress } from "./client.ts";
+export { type ApiOptions, createApi } from "./create-api.ts";
+export type {
+  ComponentStatus,
+  FabricBackend,
+  FabricNode,
+  LocalBackend,
+  ProcessStatus,
+} from "./fabric-backend.ts";
+export {
+  defaultHttpLimits,
+  type HttpAddress,
+  type HttpLimits,
+  HttpServer,
+  type HttpServerOptions,
+} from "./http-server.ts";
+export type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
+export { readCheck, readService } from "./service-body.ts";

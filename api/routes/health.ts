@@ -1,0 +1,65 @@
+/** `/v1/health/…`: services and nodes with their checks. */
+import type { CheckEntry, CheckStatus, RegistryReads } from "../../registry/index.ts";
+import { blockingRead, type ReadContext } from "../blocking.ts";
+import { checkJson, instanceJson } from "../consul-json.ts";
+import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
+import { argument, type Call, json, type Route } from "../route.ts";
+
+export function healthRoutes(context: ReadContext): readonly Route[] {
+  const { registry } = context;
+
+  const service = (call: Call) => {
+    const name = argument(call, "Missing service name");
+    const passing = call.query.flag("passing", "Invalid value for ?passing");
+    const meta = nodeMetaOf(call.query);
+    const tags = call.query.all("tag");
+    return blockingRead(context, call, { kind: "service", name }, (headers) => {
+      const found = registry
+        .service(name)
+        .filter((one) => hasTags(one.service, tags) && matchesMeta(one.node, meta))
+        .filter((one) => !passing || one.checks.every(({ status }) => status === "passing"));
+      return json(call, found.map(instanceJson), headers);
+    });
+  };
+
+  const checks = (call: Call) => {
+    const name = argument(call, "Missing service name");
+    return blockingRead(context, call, { kind: "serviceChecks", service: name }, (headers) =>
+      json(call, ofNodes(registry, registry.checksOfService(name), call).map(checkJson), headers),
+    );
+  };
+
+  const node = (call: Call) => {
+    const name = argument(call, "Missing node name");
+    const known = registry.node(name)?.name ?? name;
+    return blockingRead(context, call, { kind: "nodeChecks", node: known }, (headers) =>
+      json(call, registry.checksOfNode(known).map(checkJson), headers),
+    );
+  };
+
+  /** An unknown state is no error, there is just no check in it. */
+  const state = (call: Call) => {
+    const wanted = argument(call, "Missing check state");
+    const known: CheckStatus | "any" | undefined = isState(wanted) ? wanted : undefined;
+    return blockingRead(context, call, { kind: "checks", state: known ?? "any" }, (headers) =>
+      json(call, known ? ofNodes(registry, registry.checksInState(known), call).map(checkJson) : [], headers),
+    );
+  };
+
+  return [
+    { path: "/v1/health/service/*", methods: { GET: service } },
+    { path: "/v1/health/checks/*", methods: { GET: checks } },
+    { path: "/v1/health/node/*", methods: { GET: node } },
+    { path: "/v1/health/state/*", methods: { GET: state } },
+  ];
+}
+
+function ofNodes(registry: RegistryReads, checks: readonly CheckEntry[], call: Call): readonly CheckEntry[] {
+  const meta = nodeMetaOf(call.query);
+  if (meta.length === 0) return checks;
+  return checks.filter((check) => matchesMeta(registry.node(check.node) ?? { meta: {} }, meta));
+}
+
+function isState(text: string): text is CheckStatus | "any" {
+  return text === "any" || text === "passing" || text === "warning" || text === "critical";
+}

@@ -1,0 +1,109 @@
+/**
+ * `/v1/kv/<key>`: the key/value store with Consul's rules. A point read's index is the key's ModifyIndex, a
+ * missing key is 404 with an empty body and the headers of a read.
+ */
+
+import { FabricError } from "../../errors/index.ts";
+import type { KvEntry, RegistryReads, RegistryWrites } from "../../registry/index.ts";
+import { blockingRead, type ReadContext } from "../blocking.ts";
+import { kvListJson } from "../kv-json.ts";
+import { badRequest, type Query } from "../query.ts";
+import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
+import { type ApiResponse, empty, jsonText } from "../request.ts";
+import { argument, type Call, json, type Route } from "../route.ts";
+
+/** Of one value; the registry's limit, told in Consul's words. */
+const valueBytesMax = 512 * 1024;
+
+export function kvRoutes(context: ReadContext, writer: RegistryWrites): readonly Route[] {
+  const methods: Route["methods"] = {
+    GET: (call) => read(context, call),
+    PUT: (call) => write(context.registry, writer, call),
+    DELETE: (call) => remove(context.registry, writer, call),
+  };
+  // Without the slash it is the empty key.
+  return ["/v1/kv/*", "/v1/kv"].map((path) => ({ path, methods }));
+}
+
+function read(context: ReadContext, call: Call): Promise<ApiResponse> {
+  const { query, rest: key } = call;
+  const { registry } = context;
+  if (query.has("recurse") || query.has("keys")) {
+    return blockingRead(context, call, { kind: "kvPrefix", prefix: key }, (headers) =>
+      query.has("keys") ? listKeys(registry, call, headers) : list(registry.kvList(key), call, headers),
+    );
+  }
+  argument(call, "Missing key name");
+  return blockingRead(context, call, { kind: "kv", key }, (headers) => {
+    const entry = registry.kv(key);
+    if (!entry) return empty(404, headers);
+    return query.has("raw") ? raw(entry, headers) : list([entry], call, headers);
+  });
+}
+
+function list(entries: readonly KvEntry[], call: Call, headers: Record<string, string>): ApiResponse {
+  if (entries.length === 0) return empty(404, headers);
+  const pretty = call.query.has("pretty");
+  return jsonText(kvListJson(entries, pretty) + (pretty ? "\n" : ""), headers);
+}
+
+/** Of the whole store an empty list; of an empty prefix 404. */
+function listKeys(registry: RegistryReads, call: Call, headers: Record<string, string>): ApiResponse {
+  const { query, rest: prefix } = call;
+  const keys = registry.kvKeys(prefix, query.get("separator") || query.get("seperator"));
+  return keys.length === 0 && prefix !== "" ? empty(404, headers) : json(call, keys, headers);
+}
+
+/** What a stranger stored must not run in a browser. */
+function raw(entry: KvEntry, headers: Record<string, string>): ApiResponse {
+  const guard = { "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox" };
+  return { status: 200, headers: { "Content-Type": "text/plain", ...headers, ...guard }, body: entry.value };
+}
+
+async function write(registry: RegistryReads, writer: RegistryWrites, call: Call): Promise<ApiResponse> {
+  const { query, request } = call;
+  const key = argument(call, "Missing key name");
+  assertWrite(query, registry, ["cas", "acquire", "release"]);
+  const flags = query.uint("flags", "Invalid flags");
+  const cas = casOf(query);
+  if (request.body.length > valueBytesMax) {
+    throw new FabricError(
+      "REGISTRY_VALUE_TOO_LARGE",
+      `Request body(${request.body.length} bytes) too large, max size: ${valueBytesMax} bytes.`,
+    );
+  }
+  const options = { ...(flags !== undefined && { flags }), ...(cas !== undefined && { cas }) };
+  const { succeeded } = await writer.kvPut(key, request.body, options);
+  return json(call, succeeded);
+}
+
+async function remove(registry: RegistryReads, writer: RegistryWrites, call: Call): Promise<ApiResponse> {
+  const { query, rest } = call;
+  assertWrite(query, registry, ["recurse", "cas"]);
+  if (query.has("recurse")) {
+    const { succeeded } = await writer.kvDeleteTree(rest);
+    return json(call, succeeded);
+  }
+  const cas = casOf(query);
+  const key = argument(call, "Missing key name");
+  const { succeeded } = await writer.kvDelete(key, cas === undefined ? {} : { cas });
+  return json(call, succeeded);
+}
+
+function casOf(query: Query): number | undefined {
+  const cas = query.uint("cas", "Invalid cas index");
+  return cas === undefined ? undefined : Number(cas);
+}
+
+function assertWrite(query: Query, registry: RegistryReads, exclusive: readonly string[]): void {
+  if (query.text === "") return;
+  if (exclusive.filter((name) => query.has(name)).length > 1)
+    throw badRequest(`Conflicting flags: ${query.text}`);
+  refuseUnsupported(query);
+  assertDatacenter(query, registry.datacenter);
+  if (query.has("acquire") || query.has("release"))
+    throw new FabricError(
+      "API_UNSUPPORTED",
+      "Heddle has no sessions: use cas instead of acquire and release",
+    );
+}

@@ -1,0 +1,38 @@
+/** `/v1/status/…` and `/v1/agent/members`: who serves here. Consul's port 8300 is shown because clients parse it. */
+import type { SelfInfo } from "../agent-backend.ts";
+import type { ReadContext } from "../blocking.ts";
+import { type Call, json, type Route } from "../route.ts";
+
+const serverPort = 8300;
+const aliveStatus = 1;
+const failedStatus = 4;
+
+export function statusRoutes({ registry }: ReadContext, self: SelfInfo): readonly Route[] {
+  const address = self.address.includes(":")
+    ? `[${self.address}]:${serverPort}`
+    : `${self.address}:${serverPort}`;
+  const leader = (call: Call) => json(call, registry.contact().following ? address : "");
+  const peers = (call: Call) => json(call, [address]);
+  const members = (call: Call) =>
+    json(
+      call,
+      registry.nodes().map((node) => ({
+        Name: node.name,
+        Addr: node.address,
+        Port: 8301,
+        Tags: { dc: node.datacenter, id: node.id, role: node.name === self.node ? "consul" : "node" },
+        Status: !node.fabric || registry.isLive(node.name) ? aliveStatus : failedStatus,
+        ProtocolMin: 1,
+        ProtocolMax: 5,
+        ProtocolCur: 2,
+        DelegateMin: 2,
+        DelegateMax: 5,
+        DelegateCur: 4,
+      })),
+    );
+  return [
+    { path: "/v1/status/leader", methods: { GET: leader } },
+    { path: "/v1/status/peers", methods: { GET: peers } },
+    { path: "/v1/agent/members", methods: { GET: members } },
+  ];
+}

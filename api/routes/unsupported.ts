@@ -1,0 +1,46 @@
+/** Consul's routes that Heddle does not serve: said in words, so that nobody takes silence for an answer. */
+import { FabricError } from "../../errors/index.ts";
+import { plainText } from "../request.ts";
+import type { Route, RouteHandler } from "../route.ts";
+
+const paths: Readonly<Record<string, string>> = {
+  "/v1/session/*": "sessions: use the key/value store with cas",
+  "/v1/txn": "transactions over the key/value store: use cas",
+  "/v1/event/*": "user events",
+  "/v1/query": "prepared queries",
+  "/v1/query/*": "prepared queries",
+  "/v1/coordinate/*": "network coordinates",
+  "/v1/connect/*": "the service mesh",
+  "/v1/health/connect/*": "the service mesh",
+  "/v1/health/ingress/*": "the service mesh",
+  "/v1/catalog/connect/*": "the service mesh",
+  "/v1/catalog/gateway-services/*": "the service mesh",
+  "/v1/discovery-chain/*": "the service mesh",
+  "/v1/config": "configuration entries",
+  "/v1/config/*": "configuration entries",
+  "/v1/catalog/register": "registering past an agent: use /v1/agent/service/register on the node",
+  "/v1/catalog/deregister": "deregistering past an agent: use /v1/agent/service/deregister on the node",
+  "/v1/agent/maintenance": "maintenance mode",
+  "/v1/agent/service/maintenance/*": "maintenance mode",
+  "/v1/agent/join/*": "joining by gossip: agents are told their servers",
+  "/v1/agent/leave": "leaving by gossip: use `heddle down`",
+  "/v1/operator/*": "operator routes",
+  "/v1/snapshot": "snapshots",
+  "/v1/peering/*": "cluster peering",
+};
+
+const methods = ["GET", "PUT", "POST", "DELETE"];
+
+export function unsupportedRoutes(): readonly Route[] {
+  const routes = Object.entries(paths).map(([path, what]) =>
+    route(path, () => {
+      throw new FabricError("API_NOT_IMPLEMENTED", `Heddle does not support ${what}`);
+    }),
+  );
+  // Clients look for exactly this when they find out whether tokens are needed.
+  return [...routes, route("/v1/acl/*", () => plainText(401, "ACL support disabled"))];
+}
+
+function route(path: string, handler: RouteHandler): Route {
+  return { path, methods: Object.fromEntries(methods.map((method) => [method, handler])) };
+}

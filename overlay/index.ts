@@ -1,4 +1,6 @@
 /** What the kernel should hold for this node, and how it gets there: endpoints, plan, reconciliation. */
+
+export { attachmentsMaxDefault } from "./attachments.ts";
 export type {
   BackendChoice,
   FabricNetwork,
@@ -21,6 +23,7 @@ export {
 } from "./endpoint/index.ts";
 export type { HostState, HostStateJournal } from "./host-state.ts";
 export { fabricMtu } from "./mtu.ts";
+export type { NodePlan } from "./node-pass.ts";
 export { type NodeObserved, observe } from "./observed.ts";
 export {
   aliasMark,
@@ -34,5 +37,14 @@ export {
   routeProtocol,
   vxlanDevice,
 } from "./ownership.ts";
+export { type PaceLimits, paceDefaults } from "./pace.ts";
 export { planNode } from "./plan.ts";
 export type { Problem } from "./problem.ts";
+export {
+  type ReconcileReport,
+  Reconciler,
+  type ReconcilerLimits,
+  type ReconcilerOptions,
+  type ReconcilerStatus,
+  reconcilerDefaults,
+} from "./reconciler.ts";

@@ -28,7 +28,7 @@ export interface NodeObserved {
 /** All of it but the sysctls, which cost a file each and seldom change: see `observeSysctls`. */
 export async function observe(
   kernel: Kernel,
-  desired: NodeDesired,
+  desired: Pick<NodeDesired, "remotes">,
   cache: PathCache,
 ): Promise<Omit<NodeObserved, "sysctls">> {
   const [links, addresses, routes, neighbours] = await Promise.all([

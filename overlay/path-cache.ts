@@ -14,7 +14,11 @@ export class PathCache {
   #paths = new Map<Ip, RoutePath | undefined>();
 
   /** Paths to the underlay addresses of all remotes; the cache is dropped when `state` is another than before. */
-  async paths(kernel: Kernel, desired: NodeDesired, state: string): Promise<ReadonlyMap<Ip, RoutePath>> {
+  async paths(
+    kernel: Kernel,
+    desired: Pick<NodeDesired, "remotes">,
+    state: string,
+  ): Promise<ReadonlyMap<Ip, RoutePath>> {
     const known = state === this.#state ? this.#paths : new Map<Ip, RoutePath | undefined>();
     const next = new Map<Ip, RoutePath | undefined>();
     for (const ip of desired.remotes.flatMap((remote) => remote.underlay)) {

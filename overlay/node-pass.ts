@@ -1,0 +1,170 @@
+/**
+ * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the cache of paths, the
+ * last look at the nftables table (a process of its own, so only a thorough pass looks again) and since when
+ * each unclaimed host end has been seen.
+ *
+ * Between planning and applying nothing is awaited but the journal of original settings, and only when there
+ * is something new to remember: a plan is never applied to endpoints that changed since.
+ */
+import type { Clock } from "../clock/index.ts";
+import { describeOperation, type Kernel, type KernelOperation } from "../kernel/index.ts";
+import type { Attachments } from "./attachments.ts";
+import { designNode } from "./design.ts";
+import type { NodeDesired } from "./desired.ts";
+import { type HostState, type HostStateJournal, remember } from "./host-state.ts";
+import { canonicalTable, deleteTable, desiredTable, replaceTable } from "./nft/index.ts";
+import { type NodeObserved, observe } from "./observed.ts";
+import { nftFamily, nftTableName } from "./ownership.ts";
+import { PathCache } from "./path-cache.ts";
+import { orphanLinks, planDesign } from "./plan.ts";
+import { type Problem, problemOf } from "./problem.ts";
+import { planPurge } from "./purge.ts";
+import { observeSysctls } from "./sysctls.ts";
+
+export interface NodePlan {
+  readonly operations: readonly KernelOperation[];
+  /** The same in ip(8) words, one a line. */
+  readonly words: readonly string[];
+  /** The nftables transaction, as libnftables-json(5) commands; absent when the table is as it should be. */
+  readonly ruleset?: readonly unknown[];
+  readonly problems: readonly Problem[];
+}
+
+export interface PassResult extends NodePlan {
+  /** Operations that Linux refused; they are worth trying again. */
+  readonly refused: readonly Problem[];
+}
+
+export interface NodePassOptions {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly journal: HostStateJournal;
+  readonly attachments: Attachments;
+  /** How long a host end is unclaimed before it is deleted. */
+  readonly orphanGraceMs: number;
+}
+
+const emptyState: HostState = { sysctls: [] };
+
+export class NodePass {
+  readonly #options: NodePassOptions;
+  readonly #paths = new PathCache();
+  readonly #orphanSinceMs = new Map<number, number>();
+  /** Canonical text of the table, empty for none; undefined when not known. */
+  #table: string | undefined;
+
+  constructor(options: NodePassOptions) {
+    this.#options = options;
+  }
+
+  /** Looks and plans, changing nothing. */
+  async dryRun(desired: NodeDesired): Promise<NodePlan> {
+    const unread = await this.#lookAtTable();
+    const plan = this.#plan(desired, await this.#observe(desired));
+    return { ...plan, problems: [...unread, ...plan.problems] };
+  }
+
+  /** A thorough pass also looks at what no notification tells of: the nftables table. */
+  async run(desired: NodeDesired, thorough: boolean): Promise<PassResult> {
+    const { journal, attachments } = this.#options;
+    const state = (await journal.load()) ?? emptyState;
+    const unread = thorough || this.#table === undefined ? await this.#lookAtTable() : [];
+    const observed = await this.#observe(desired);
+    let plan = this.#plan(desired, observed);
+    const next = remember(state, plan.operations, observed);
+    if (next !== state) {
+      await journal.save(next);
+      plan = this.#plan(desired, observed);
+    }
+    const rows = await attachments.whileApplying(() => this.#apply(plan.operations, plan.words));
+    const refused = [...rows, ...unread, ...(await this.#load(plan.ruleset))];
+    return { ...plan, problems: [...plan.problems, ...refused], refused };
+  }
+
+  /** Takes everything away, goes on after a failure, and answers what could not be undone. */
+  async purge(): Promise<NodePlan> {
+    const plan = await this.dryPurge();
+    const problems = await this.#apply(plan.operations, plan.words);
+    const left = [...plan.problems, ...problems, ...(await this.#load(plan.ruleset))];
+    if (left.length === 0) await this.#options.journal.save(emptyState);
+    return { ...plan, problems: left };
+  }
+
+  /** What `purge` would do. */
+  async dryPurge(): Promise<NodePlan> {
+    const state = (await this.#options.journal.load()) ?? emptyState;
+    const problems = await this.#lookAtTable();
+    const observed = await observe(this.#options.kernel, { remotes: [] }, this.#paths);
+    const operations = planPurge(state, observed);
+    const ruleset = this.#table ? { ruleset: deleteTable() } : {};
+    return { operations, words: wordsOf(operations, observed), ...ruleset, problems };
+  }
+
+  async #observe(desired: NodeDesired): Promise<NodeObserved> {
+    const tables = await observe(this.#options.kernel, desired, this.#paths);
+    return { ...tables, sysctls: await observeSysctls(this.#options.kernel, desired, tables) };
+  }
+
+  #plan(desired: NodeDesired, observed: NodeObserved): NodePlan {
+    const { attachments } = this.#options;
+    const now = { ...desired, endpoints: attachments.endpoints(desired.endpoints) };
+    const spared = attachments.spared();
+    for (const name of this.#youngOrphans(now, observed, spared)) spared.add(name);
+    const design = designNode(now, observed);
+    const operations = planDesign(design, now, observed, spared);
+    const wanted = desiredTable(desired.networks);
+    const isLoaded = this.#table === undefined || this.#table === canonicalTable(wanted);
+    const ruleset = isLoaded ? {} : { ruleset: replaceTable(wanted) };
+    return { operations, words: wordsOf(operations, observed), ...ruleset, problems: design.problems };
+  }
+
+  #youngOrphans(desired: NodeDesired, observed: NodeObserved, spared: ReadonlySet<string>): string[] {
+    const { clock, orphanGraceMs } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const orphans = orphanLinks(desired, observed, spared);
+    const indexes = new Set(orphans.map((link) => link.index));
+    for (const index of this.#orphanSinceMs.keys())
+      if (!indexes.has(index)) this.#orphanSinceMs.delete(index);
+    return orphans
+      .filter(({ index }) => {
+        const sinceMs = this.#orphanSinceMs.get(index) ?? nowMs;
+        this.#orphanSinceMs.set(index, sinceMs);
+        return nowMs - sinceMs < orphanGraceMs;
+      })
+      .map((link) => link.name);
+  }
+
+  async #apply(operations: readonly KernelOperation[], words: readonly string[]): Promise<Problem[]> {
+    if (operations.length === 0) return [];
+    const errors = await this.#options.kernel.apply(operations);
+    return errors.flatMap((error, i) => (error ? [problemOf(words[i] ?? "operation", error)] : []));
+  }
+
+  /** What is in the table is not known any more, until the next look. */
+  async #load(ruleset: readonly unknown[] | undefined): Promise<Problem[]> {
+    if (!ruleset) return [];
+    this.#table = undefined;
+    return await attempt(`nft table ${nftTableName}`, () => this.#options.kernel.nftApply(ruleset));
+  }
+
+  async #lookAtTable(): Promise<Problem[]> {
+    this.#table = undefined;
+    return await attempt(`nft table ${nftTableName}`, async () => {
+      this.#table = canonicalTable((await this.#options.kernel.nftTable(nftFamily, nftTableName)) ?? []);
+    });
+  }
+}
+
+async function attempt(what: string, work: () => Promise<void>): Promise<Problem[]> {
+  try {
+    await work();
+    return [];
+  } catch (error) {
+    return [problemOf(what, error)];
+  }
+}
+
+function wordsOf(operations: readonly KernelOperation[], { links }: Pick<NodeObserved, "links">): string[] {
+  const names = new Map(links.map((link) => [link.index, link.name]));
+  return operations.map((operation) => describeOperation(operation, (index) => names.get(index)));
+}

@@ -4,7 +4,17 @@
  * holds more addresses than a double can tell apart.
  */
 import { FabricError } from "../errors/index.ts";
-import { type Family, familyBits, familyOf, type Ip, ipFromBigInt, ipToBigInt, parseIp } from "./ip.ts";
+import {
+  type Family,
+  familyBits,
+  familyOf,
+  type Ip,
+  ipFromBigInt,
+  ipToBigInt,
+  parseIp,
+  sharesPrefix,
+  wholeNumber,
+} from "./ip.ts";
 
 declare const cidrBrand: unique symbol;
 
@@ -66,7 +76,8 @@ function parseAddressPart(text: string, slash: number): Ip {
 /** The block of length `prefix` that `ip` lies in. */
 export function cidrFromIp(ip: Ip, prefix: number): Cidr {
   const family = familyOf(ip);
-  const hostBits = BigInt(checkPrefix(family, prefix));
+  checkPrefix(family, prefix);
+  const hostBits = BigInt(familyBits(family) - prefix);
   return `${ipFromBigInt(family, (ipToBigInt(ip) >> hostBits) << hostBits)}/${prefix}` as Cidr;
 }
 
@@ -98,7 +109,7 @@ export function addressCount(cidr: Cidr): bigint {
 
 /** The address at `offset` from the start of the block. @throws ADDR_OUT_OF_RANGE */
 export function cidrNth(cidr: Cidr, offset: number | bigint): Ip {
-  const at = BigInt(offset);
+  const at = wholeNumber(offset);
   if (at < 0n || at >= addressCount(cidr)) {
     throw new FabricError(
       "ADDR_OUT_OF_RANGE",
@@ -117,10 +128,7 @@ export function addressOffset(cidr: Cidr, ip: Ip): bigint {
 
 /** False also when the families differ. */
 export function cidrContains(cidr: Cidr, ip: Ip): boolean {
-  const family = cidrFamily(cidr);
-  if (family !== familyOf(ip)) return false;
-  const hostBits = BigInt(familyBits(family) - cidrPrefix(cidr));
-  return ipToBigInt(ip) >> hostBits === ipToBigInt(cidrFirst(cidr)) >> hostBits;
+  return sharesPrefix(cidrFirst(cidr), ip, cidrPrefix(cidr));
 }
 
 export function cidrContainsCidr(outer: Cidr, inner: Cidr): boolean {
@@ -145,7 +153,7 @@ export function subnetCount(cidr: Cidr, prefix: number): bigint {
 
 /** The block number `index` of length `prefix` inside `cidr`. @throws ADDR_OUT_OF_RANGE */
 export function subnetAt(cidr: Cidr, prefix: number, index: number | bigint): Cidr {
-  const at = BigInt(index);
+  const at = wholeNumber(index);
   if (at < 0n || at >= subnetCount(cidr, prefix)) {
     throw new FabricError(
       "ADDR_OUT_OF_RANGE",
@@ -162,7 +170,8 @@ export function* subnets(cidr: Cidr, prefix: number): Generator<Cidr> {
   for (let index = 0n; index < count; index++) yield subnetAt(cidr, prefix, index);
 }
 
-function checkPrefix(family: Family, prefix: number): number {
+/** @throws ADDR_OUT_OF_RANGE */
+function checkPrefix(family: Family, prefix: number): void {
   const bits = familyBits(family);
   if (!Number.isInteger(prefix) || prefix < 0 || prefix > bits) {
     throw new FabricError(
@@ -170,5 +179,4 @@ function checkPrefix(family: Family, prefix: number): number {
       `use prefix length ${prefix} for IPv${family}: it must be 0-${bits}`,
     );
   }
-  return bits - prefix;
 }

@@ -15,16 +15,18 @@ const labelMax = 63;
 
 /** Lower-cases, drops one trailing dot. @throws ADDR_INVALID_NAME */
 export function parseFqdn(text: string): Fqdn {
-  const name = (text.endsWith(".") ? text.slice(0, -1) : text).toLowerCase();
-  if (name === "" && text !== "" && text !== ".") throw invalid(text, "it has an empty label");
+  const name = text.endsWith(".") ? text.slice(0, -1) : text;
   if (name.length > nameMax) throw invalid(text, `it is longer than ${nameMax} characters`);
-  for (const label of fqdnLabels(name as Fqdn)) {
+  // Before lower-casing, which turns the Kelvin sign (U+212A) into a k.
+  if (!/^[\x21-\x7e]*$/.test(name)) {
+    throw invalid(text, "labels may hold printable ASCII only; write other scripts as xn--…");
+  }
+  const fqdn = name.toLowerCase() as Fqdn;
+  for (const label of fqdnLabels(fqdn)) {
     if (label === "") throw invalid(text, "it has an empty label");
     if (label.length > labelMax) throw invalid(text, `a label is longer than ${labelMax} characters`);
-    if (!/^[\x21-\x7e]+$/.test(label))
-      throw invalid(text, "labels may hold printable ASCII only; write other scripts as xn--…");
   }
-  return name as Fqdn;
+  return fqdn;
 }
 
 /** Labels from the leftmost to the one below the root; none for the root. */

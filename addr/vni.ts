@@ -13,7 +13,7 @@ export function parseVni(value: number | string): Vni {
   if (typeof vni !== "number" || !Number.isInteger(vni) || vni < 1 || vni > vniMax) {
     throw new FabricError(
       "ADDR_INVALID_VNI",
-      `parse VNI ${JSON.stringify(value)}: expected a whole number from 1 to ${vniMax}`,
+      `parse VNI ${String(value).slice(0, 64)}: expected a whole number from 1 to ${vniMax}`,
     );
   }
   return vni as Vni;

@@ -8,3 +8,4 @@ export { type OpenKernelOptions, openKernel } from "./netlink/index.ts";
 export type * from "./operation.ts";
 export { refusedErrno } from "./refusal.ts";
 export { addressKey, fdbKey, neighbourKey, normalRoute, routeKey, ruleKey } from "./rows.ts";
+export { spreadMetric } from "./spread-metric.ts";

@@ -6,7 +6,6 @@ export const kernelCodes = {
   KERNEL_BAD_MESSAGE: "A netlink message could not be read.",
   KERNEL_NO_ANSWER: "Linux did not answer a netlink request in time.",
   KERNEL_DUMP_INTERRUPTED: "A table kept changing while it was read.",
-  KERNEL_LIBC: "A call into the C library failed.",
   KERNEL_NFT_MISSING: "The nft program is not installed.",
   KERNEL_NFT_REFUSED: "nft refused a ruleset.",
   KERNEL_NFT_TIMEOUT: "nft did not end in time.",

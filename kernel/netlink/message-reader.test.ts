@@ -1,6 +1,7 @@
 /** The reader of netlink messages against hostile bytes. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Ip } from "../../addr/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { readAddress } from "./address-codec.ts";
 import { readLink, writeLinkSpec } from "./link-codec.ts";
@@ -9,7 +10,6 @@ import { MessageWriter } from "./message-writer.ts";
 import { readFdbEntry, readNeighbour } from "./neighbour-codec.ts";
 import { readRoute, readRoutePath } from "./route-codec.ts";
 import { readRule } from "./rule-codec.ts";
-import type { Ip } from "../../addr/index.ts";
 
 const readers = { readLink, readAddress, readRoute, readRoutePath, readRule, readNeighbour, readFdbEntry };
 
@@ -66,13 +66,18 @@ describe.each(Object.entries(readers))("%s()", (_name, read) => {
     const attribute = fc.tuple(fc.integer({ min: 0, max: 40 }), fc.uint8Array({ maxLength: 24 }));
     const family = fc.constantFrom(0, 2, 7, 10);
     fc.assert(
-      fc.property(family, fc.uint8Array({ minLength: 15, maxLength: 15 }), fc.array(attribute), (first, head, rows) => {
-        const writer = new MessageWriter();
-        writer.u8(first);
-        for (const byte of head) writer.u8(byte);
-        for (const [type, value] of rows) writer.attribute(type, value);
-        survives(() => read(Buffer.from(writer.bytes)));
-      }),
+      fc.property(
+        family,
+        fc.uint8Array({ minLength: 15, maxLength: 15 }),
+        fc.array(attribute),
+        (first, head, rows) => {
+          const writer = new MessageWriter();
+          writer.u8(first);
+          for (const byte of head) writer.u8(byte);
+          for (const [type, value] of rows) writer.attribute(type, value);
+          survives(() => read(Buffer.from(writer.bytes)));
+        },
+      ),
       { numRuns: 1000 },
     );
   });

@@ -34,10 +34,10 @@ const netlinkOption = { cappedAck: 10, extendedAck: 11, strictDumps: 12 };
 const errnoInterrupted = 4;
 
 /** Makes a bound descriptor in the current namespace; `groups` is the mask of RTNLGRP_* subscribed to. */
-export function openNetlinkDescriptor(groups = 0, typeFlags = 0): number {
+export function openNetlinkDescriptor(bufferBytes: number, groups = 0, typeFlags = 0): number {
   const fd = openSocket(addressFamily.netlink, rawSocket | typeFlags, 0);
   try {
-    setSocketOption(fd, solSocket, socketOption.receiveBufferForce, int32(receiveBufferBytes));
+    setSocketOption(fd, solSocket, socketOption.receiveBufferForce, int32(bufferBytes));
     const address = Buffer.alloc(12);
     address.writeUInt16LE(addressFamily.netlink, 0);
     address.writeUInt32LE(groups, 8);
@@ -59,7 +59,7 @@ export interface NetlinkChannel {
 
 /** Belongs for good to the namespace in which it is opened. @throws KERNEL_REFUSED */
 export function openChannel(): NetlinkChannel {
-  const fd = openNetlinkDescriptor();
+  const fd = openNetlinkDescriptor(receiveBufferBytes);
   let isClosed = false;
   const timeout = Buffer.alloc(16);
   timeout.writeBigInt64LE(BigInt(Math.floor(answerTimeoutMs / 1000)), 0);

@@ -39,6 +39,8 @@ const topicOfType = new Map<number, KernelTopic>([
 
 const nonBlocking = 0x800;
 const unixStream = 1;
+/** What Linux keeps for us while the event loop is busy: some thousand link changes; beyond it, `overrun`. */
+export const queueBytes = 1024 * 1024;
 /** Pause before a broken subscription starts anew, so that a lasting fault does not spin. */
 export const resubscribeDelayMs = 20;
 
@@ -54,7 +56,7 @@ export function subscribe(
 ): void {
   if (signal.aborted) return;
   const groups = topics.reduce((mask, topic) => mask | groupsOf[topic], 0);
-  const socket = openStream(withinNamespace(() => openNetlinkDescriptor(groups, nonBlocking)));
+  const socket = openStream(withinNamespace(() => openNetlinkDescriptor(queueBytes, groups, nonBlocking)));
   const stop = () => socket.destroy();
   signal.addEventListener("abort", stop, { once: true });
   socket.on("data", (bytes: Buffer) => report(bytes, feed));

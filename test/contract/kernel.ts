@@ -322,7 +322,7 @@ export function kernelContract(name: string, open: () => Promise<KernelFixture>)
       const wanted = routes.map((route) => (route.type === "unicast" ? { ...route, linkIndex } : route));
       const byText = (a: object, b: object) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
       const sorted = (rows: readonly object[]) =>
-        rows.map((row) => Object.fromEntries(Object.entries(row).sort())).sort(byText);
+        rows.map((row) => Object.fromEntries(Object.entries(row).sort(byText))).sort(byText);
       expect(sorted(await oursOf(host))).toEqual(sorted(wanted));
       expect(await host.routes({ table: 7272, family: 4 })).toHaveLength(1);
       expect(await host.routes({ table: 4242 })).toEqual([]);

@@ -1,14 +1,17 @@
 /**
- * When the next pass may run, as arithmetic. A pass on a change waits for the burst to gather and for a rest
- * in proportion to the last pass's duration, so that a big node never spends more than a quarter of a core
- * on looking. Passes that keep finding something to do (a foreign program fights us) space out, and so do
- * retries of what Linux refuses; the one does not slow the other.
+ * When the next pass may run, as arithmetic over given times. A pass on a change waits for the burst to gather,
+ * and until the node has rested in proportion to the last pass, so that a big node never spends more than a
+ * quarter of a core on looking. Where a foreign program undoes each repair, repairs space out once
+ * `freeRepairs` came in a row; one is forgiven every `forgiveMs`. Retries of what Linux refuses have a
+ * backoff of their own, which slows nothing else.
  */
 export interface PaceLimits {
   /** How long changes gather before a pass. */
   readonly debounceMs: number;
   /** Rest after a pass, in multiples of its duration. */
   readonly restFactor: number;
+  readonly freeRepairs: number;
+  readonly forgiveMs: number;
   readonly retryMinMs: number;
   /** No wait is longer. */
   readonly backoffMaxMs: number;
@@ -17,46 +20,52 @@ export interface PaceLimits {
 export const paceDefaults: PaceLimits = {
   debounceMs: 10,
   restFactor: 3,
+  freeRepairs: 50,
+  forgiveMs: 200,
   retryMinMs: 100,
   backoffMaxMs: 10_000,
 };
 
-/** Passes with work that may follow each other at full speed. */
-const freePasses = 5;
 const doublingsMax = 20;
 
 export class Pace {
   readonly #limits: PaceLimits;
+  #endedMs = 0;
   #lastMs = 0;
-  #busy = 0;
-  #refused = 0;
+  #repairs = 0;
+  #refusals = 0;
 
-  constructor(limits: Partial<PaceLimits>) {
+  constructor(limits: Partial<PaceLimits> = {}) {
     this.#limits = { ...paceDefaults, ...limits };
   }
 
   /** A pass ended; how many of its operations were done and how many refused. */
-  passed(durationMs: number, done: number, refused: number): void {
+  passed(endedMs: number, durationMs: number, done: number, refused: number): void {
+    const forgiven = Math.floor((endedMs - this.#endedMs) / this.#limits.forgiveMs);
+    this.#repairs = done > 0 ? Math.max(0, this.#repairs - forgiven) + 1 : 0;
+    this.#refusals = refused > 0 ? this.#refusals + 1 : 0;
+    this.#endedMs = endedMs;
     this.#lastMs = durationMs;
-    this.#busy = done > 0 ? this.#busy + 1 : 0;
-    this.#refused = refused > 0 ? this.#refused + 1 : 0;
   }
 
   /** Somebody asked for a change: what follows is no fight. */
   forgive(): void {
-    this.#busy = 0;
-    this.#refused = 0;
+    this.#repairs = 0;
+    this.#refusals = 0;
   }
 
-  delayOnChangeMs(): number {
-    const { debounceMs, restFactor } = this.#limits;
-    return this.#spaced(Math.max(debounceMs, restFactor * this.#lastMs), this.#busy - freePasses);
+  /** How long to wait with a pass on a change that is seen now. */
+  delayMs(nowMs: number): number {
+    const { debounceMs, restFactor, freeRepairs } = this.#limits;
+    const restMs = this.#spaced(Math.max(debounceMs, restFactor * this.#lastMs), this.#repairs - freeRepairs);
+    return Math.max(debounceMs, this.#endedMs + restMs - nowMs);
   }
 
-  /** Undefined when nothing was refused. */
-  retryDelayMs(): number | undefined {
-    if (this.#refused === 0) return undefined;
-    return this.#spaced(Math.max(this.#limits.retryMinMs, this.delayOnChangeMs()), this.#refused - 1);
+  /** How long to wait with trying again what was refused; undefined when nothing was. */
+  retryMs(): number | undefined {
+    if (this.#refusals === 0) return undefined;
+    const { retryMinMs, restFactor } = this.#limits;
+    return this.#spaced(Math.max(retryMinMs, restFactor * this.#lastMs), this.#refusals - 1);
   }
 
   #spaced(delayMs: number, doublings: number): number {

@@ -100,7 +100,7 @@ export class Reconciler {
     this.#desired = desired;
     this.#attachments.confirm(desired.endpoints);
     this.#pace.forgive();
-    this.#schedule(this.#pace.delayOnChangeMs());
+    this.#scheduleOnChange();
   }
 
   /** @throws what attachEndpoint throws, and OVERLAY_QUEUE_FULL */
@@ -154,7 +154,7 @@ export class Reconciler {
   async #follow(events: AsyncIterable<KernelEvent>): Promise<void> {
     for await (const event of events) {
       if (event.kind === "overrun") this.#thoroughNext = true;
-      this.#schedule(this.#pace.delayOnChangeMs());
+      this.#scheduleOnChange();
     }
   }
 
@@ -164,6 +164,10 @@ export class Reconciler {
       this.#schedule(0);
       this.#armFullDump();
     });
+  }
+
+  #scheduleOnChange(): void {
+    this.#schedule(this.#pace.delayMs(this.#clock.monotonicMs()));
   }
 
   /** At most one pass waits; the earliest time asked for counts. */
@@ -185,9 +189,10 @@ export class Reconciler {
     const startMs = this.#clock.monotonicMs();
     this.#thoroughNext = false;
     const { operations, words, ruleset, problems, refused } = await this.#attempt(thorough);
-    const durationMs = this.#clock.monotonicMs() - startMs;
+    const endMs = this.#clock.monotonicMs();
+    const durationMs = endMs - startMs;
     const steps = operations.length + (ruleset ? 1 : 0);
-    this.#pace.passed(durationMs, Math.max(0, steps - refused.length), refused.length);
+    this.#pace.passed(endMs, durationMs, Math.max(0, steps - refused.length), refused.length);
     this.#status = {
       passes: this.#status.passes + 1,
       operations: this.#status.operations + operations.length,
@@ -195,7 +200,7 @@ export class Reconciler {
       problems: problems.slice(0, this.#limits.problemsMax),
       problemCount: problems.length,
     };
-    const retryMs = this.#pace.retryDelayMs();
+    const retryMs = this.#pace.retryMs();
     if (retryMs !== undefined) this.#schedule(retryMs);
     return { done: words, rulesetReplaced: ruleset !== undefined, problems, durationMs };
   }

@@ -255,6 +255,41 @@ describe("catalog", () => {
     expect((await ask("other.service.consul", "A")).rcode).toBe(rcodes.SERVFAIL);
   });
 
+  test.each(["worker", "main"] as const)("a change shows in the very next answer (%s)", async (udpMode) => {
+    const { port, catalog, server } = await start({ udp: udpMode });
+    const asked = query("web.service.consul", typeNumbers.A);
+    for (let i = 1; i <= 150; i++) {
+      catalog.setService("web", [instance(i)]);
+      for (let again = 0; again < 3; again++) {
+        const { message } = await udp(port, asked);
+        expect(message.answers.map(({ data }) => data)).toEqual([{ kind: "A", address: `10.1.0.${i}` }]);
+      }
+    }
+    catalog.setService("web", undefined);
+    expect((await udp(port, asked)).message.rcode).toBe(rcodes.NXDOMAIN);
+    expect(server.stats().ready).toBeGreaterThan(150);
+    expect(server.stats().udp).toBe(451);
+  });
+
+  test("the reply leaves from the address that was asked, on each of several", async () => {
+    const other = parseIp("127.0.0.2");
+    const six = parseIp("::1");
+    const catalog = new MemoryCatalog();
+    catalog.setService("web", [instance(1)]);
+    const server = dnsServer({
+      catalog,
+      listen: [loopback, other, six].map((address) => ({ address, port: 0 })),
+    });
+    stops.push(() => server.stop());
+    for (const { address, port } of await server.start()) {
+      for (const tcp of [false, false, true]) {
+        const reply = await queryDns({ server: address, port, name: "web.service.consul", type: "A", tcp });
+        expect(reply.answers).toHaveLength(1);
+      }
+    }
+    expect(server.stats().ready).toBe(5);
+  });
+
   test("a port that is taken says so", async () => {
     const { port, catalog } = await start();
     const second = dnsServer({ listen: [{ address: loopback, port }], catalog, udp: "main" });

@@ -1,0 +1,306 @@
+/** The fast path against the general path, byte by byte, and the table against a Map. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Ip, type Ipv4, type Ipv6, ipFromBytes, parseIp } from "../../addr/index.ts";
+import { ManualClock } from "../../clock/index.ts";
+import { MemoryCatalog, Resolver, type ServiceInstance } from "../resolver/index.ts";
+import { Exchange } from "../serve/index.ts";
+import {
+  type DnsRecord,
+  decodeMessage,
+  emptyMessage,
+  encodeMessage,
+  type Message,
+  typeNumbers,
+} from "../wire/index.ts";
+import { AnswerTable } from "./answer-table.ts";
+import { questionKey, readyAnswer } from "./ready-answer.ts";
+import { ReadyAnswers } from "./ready-answers.ts";
+
+const bounds = { entriesMax: 1000, bytesMax: 1 << 20, udpBytesMax: 1232 };
+const facts = { recursionAvailable: true, udpBytesMax: 1232 };
+
+const mixedCase = (text: string) =>
+  fc.array(fc.boolean(), { minLength: text.length, maxLength: text.length }).map((upper) =>
+    text
+      .split("")
+      .map((letter, i) => (upper[i] ? letter.toUpperCase() : letter))
+      .join(""),
+  );
+const edns = fc.record({
+  udpBytes: fc.integer({ min: 0, max: 4096 }),
+  version: fc.constant(0),
+  dnssecOk: fc.boolean(),
+  options: fc.array(
+    fc.record({ code: fc.integer({ min: 0, max: 0xffff }), data: fc.uint8Array({ maxLength: 12 }) }),
+    {
+      maxLength: 2,
+    },
+  ),
+});
+const address = fc
+  .oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
+  .map((bytes): Ip => ipFromBytes(bytes));
+const instances = fc.array(fc.record({ address, port: fc.integer({ min: 0, max: 0xffff }) }), {
+  minLength: 1,
+  maxLength: 40,
+});
+
+function world(random: () => number) {
+  const catalog = new MemoryCatalog();
+  const ready = new ReadyAnswers(bounds, random);
+  const resolver = new Resolver({
+    catalog,
+    domains: ["consul"],
+    datacenter: "dc1",
+    nameserverAddresses: () => [],
+    reversePools: () => [],
+    ttl: { nodeSeconds: 7, serviceSeconds: { "*": 5 }, negativeSeconds: 3 },
+    health: { onlyPassing: false, panicThreshold: 0 },
+    clock: new ManualClock(),
+    random,
+  });
+  const exchange = (keeper: Pick<ReadyAnswers, "mark" | "offer">) =>
+    new Exchange({
+      resolver,
+      forwarder: undefined,
+      mayForward: () => false,
+      facts,
+      clock: new ManualClock(),
+      random,
+      replyTimeoutMs: 1000,
+      keeper,
+      onReply: () => {},
+      onFailure: (_question, error) => {
+        throw error;
+      },
+    });
+  catalog.onChange((change) => ready.change(change));
+  return { catalog, ready, learning: exchange(ready), general: exchange({ mark: () => 0, offer: () => {} }) };
+}
+
+function instance({ address: ip, port }: { address: Ip; port: number }, i: number): ServiceInstance {
+  return { node: `n${i}`, nodeUp: true, nodeAddresses: [ip], port, tags: [], status: "passing" };
+}
+
+describe("a ready reply", () => {
+  test("is byte for byte a rotation of what the general path says, whatever the query's case, bits and EDNS", async () => {
+    let served = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        instances,
+        mixedCase("web.service.consul"),
+        mixedCase("web.service.consul"),
+        fc.constantFrom(typeNumbers.A, typeNumbers.AAAA, typeNumbers.SRV),
+        fc.option(edns, { nil: undefined }),
+        fc.record({
+          id: fc.integer({ min: 0, max: 0xffff }),
+          recursionDesired: fc.boolean(),
+          checkingDisabled: fc.boolean(),
+          authenticData: fc.boolean(),
+        }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        async (services, first, second, type, ednsOrNot, bits, turn) => {
+          const { catalog, ready, learning, general } = world(() => turn);
+          catalog.setService("web", services.map(instance));
+          const client = { ip: parseIp("127.0.0.1"), transport: "udp" as const };
+          const question = (name: string): Message => ({
+            ...emptyMessage,
+            questions: [{ name, type, class: 1 }],
+          });
+          await learning.handle(encodeMessage(question(first)), client);
+          const query = encodeMessage({
+            ...question(second),
+            ...bits,
+            ...(ednsOrNot ? { edns: ednsOrNot } : {}),
+          });
+          const fast = ready.reply(query);
+          if (!fast) return;
+          served++;
+          const reference = await general.handle(query, client);
+          const said = decodeMessage(fast);
+          const expected = decodeMessage(reference ?? new Uint8Array());
+          const text = ({ data }: DnsRecord) => JSON.stringify(data);
+          expect(said.answers.map(text).sort()).toEqual(expected.answers.map(text).sort());
+          const inOrder = { ...expected, answers: said.answers };
+          expect(Buffer.from(fast)).toEqual(Buffer.from(encodeMessage(inOrder)));
+        },
+      ),
+      { numRuns: 400 },
+    );
+    expect(served).toBeGreaterThan(100);
+  });
+
+  test("begins with each of the answers equally often", () => {
+    const addresses = Array.from({ length: 8 }, (_, i) => parseIp(`10.0.0.${i}`) as Ipv4);
+    const question = { name: "web.service.consul", type: typeNumbers.A, class: 1 };
+    const answers = addresses.map(
+      (ip): DnsRecord => ({
+        name: question.name,
+        class: 1,
+        ttlSeconds: 0,
+        data: { kind: "A", address: ip },
+      }),
+    );
+    const reply: Message = { ...emptyMessage, response: true, questions: [question], answers };
+    const table = new AnswerTable(bounds);
+    const answer = readyAnswer(reply);
+    if (answer) table.learn(questionKey(reply), answer);
+    const query = encodeMessage({ ...emptyMessage, questions: [question] });
+    const out = new Uint8Array(1232);
+    const firsts = new Map<string, number>();
+    for (let random = 0; random < 800; random++) {
+      const length = table.reply(query, 0, query.length, random, out, 0);
+      const [first] = decodeMessage(out.subarray(0, length)).answers;
+      const key = first?.data.kind === "A" ? first.data.address : "";
+      firsts.set(key, (firsts.get(key) ?? 0) + 1);
+    }
+    expect([...firsts.values()]).toEqual(new Array(8).fill(100));
+  });
+
+  test("is never given to a query that is not plain", () => {
+    const { table, query, out } = oneName();
+    const tries: readonly (readonly [string, (bytes: Buffer) => Buffer])[] = [
+      ["a response", (bytes) => patched(bytes, 2, 0x80)],
+      ["another opcode", (bytes) => patched(bytes, 2, 0x20)],
+      ["a reserved bit", (bytes) => patched(bytes, 3, 0x40)],
+      ["two questions", (bytes) => patched(bytes, 5, 2)],
+      ["an answer", (bytes) => patched(bytes, 7, 1)],
+      ["a class that is not IN", (bytes) => patched(bytes, bytes.length - 1, 3)],
+      ["bytes at the end", (bytes) => Buffer.concat([bytes, Buffer.from([0])])],
+      ["a missing byte", (bytes) => bytes.subarray(0, -1)],
+      ["an OPT that is not there", (bytes) => patched(bytes, 11, 1)],
+      ["EDNS version 1", (bytes) => withOpt(bytes, [0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0])],
+      ["an option that is cut", (bytes) => withOpt(bytes, [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 3, 0, 1, 0])],
+    ];
+    expect(table.reply(query, 0, query.length, 0, out, 0)).toBeGreaterThan(0);
+    for (const [what, change] of tries) {
+      const bytes = change(Buffer.from(query));
+      expect([what, table.reply(bytes, 0, bytes.length, 0, out, 0)]).toEqual([what, 0]);
+    }
+  });
+
+  test("never comes of mutated bytes without the general path agreeing that they are a query", () => {
+    const { table, query, out } = oneName();
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(query.length + 10), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }),
+        fc.nat(14),
+        (changes, extra) => {
+          const bytes = Buffer.concat([
+            query,
+            Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0, 0, 0, 0]).subarray(0, extra),
+          ]);
+          if (extra === 11) bytes[11] = 1;
+          for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+          const length = table.reply(bytes, 0, bytes.length, 0, out, 0);
+          if (length === 0) return;
+          const said = decodeMessage(out.subarray(0, length));
+          const asked = decodeMessage(bytes);
+          expect(said.questions).toEqual(asked.questions);
+          expect(said.id).toBe(asked.id);
+          expect(asked.edns === undefined).toBe(said.edns === undefined);
+        },
+      ),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+describe("the table", () => {
+  test("holds what a Map would hold, through growth, forgetting and clearing", () => {
+    const key = fc.nat(60);
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ kind: fc.constant("learn" as const), key, size: fc.nat(3) }) },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constant("forget" as const), key }) },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const) }) },
+    );
+    const keyBytes = (n: number) =>
+      new Uint8Array([1, 97 + (n % 26), 1, 48 + (n >> 5), 1, 48 + (n % 7), 0, 0, 1, 0, 1]);
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const table = new AnswerTable(bounds);
+        const model = new Map<string, string>();
+        for (const each of steps) {
+          if (each.kind === "clear") {
+            table.clear();
+            model.clear();
+          } else if (each.kind === "forget") {
+            table.forget(keyBytes(each.key));
+            model.delete(String(keyBytes(each.key)));
+          } else {
+            const body = new Uint8Array(8 + each.size * 20).fill(each.size + 1);
+            expect(table.learn(keyBytes(each.key), { body, rotateCount: 0, strideBytes: 0 })).toBe(true);
+            model.set(String(keyBytes(each.key)), String(body));
+          }
+          expect(table.size).toBe(model.size);
+        }
+        const held = [...table.entries()].map(({ key: bytes, answer }) => [
+          String(bytes),
+          String(answer.body),
+        ]);
+        expect(new Map(held as [string, string][])).toEqual(model);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("takes 10,000 names, each found again, and says when it is full", () => {
+    const table = new AnswerTable({ entriesMax: 10_000, bytesMax: 1 << 24, udpBytesMax: 1232 });
+    const out = new Uint8Array(1232);
+    const message = (i: number): Message => ({
+      ...emptyMessage,
+      response: true,
+      questions: [{ name: `s${i}.service.consul`, type: typeNumbers.AAAA, class: 1 }],
+      answers: [
+        {
+          name: `s${i}.service.consul`,
+          class: 1,
+          ttlSeconds: 0,
+          data: { kind: "AAAA", address: parseIp(`fd00::${i.toString(16)}`) as Ipv6 },
+        },
+      ],
+    });
+    const learn = (i: number) => {
+      const answer = readyAnswer(message(i));
+      return answer !== undefined && table.learn(questionKey(message(i)), answer);
+    };
+    for (let i = 0; i < 10_000; i++) expect(learn(i)).toBe(true);
+    expect(learn(10_000)).toBe(false);
+    for (let i = 0; i < 10_000; i += 97) {
+      const query = encodeMessage({ ...message(i), response: false, answers: [] });
+      const length = table.reply(query, 0, query.length, 0, out, 0);
+      expect(decodeMessage(out.subarray(0, length))).toEqual(message(i));
+    }
+  });
+});
+
+function oneName() {
+  const question = { name: "web.service.consul", type: typeNumbers.A, class: 1 };
+  const answers: DnsRecord[] = [
+    {
+      name: question.name,
+      class: 1,
+      ttlSeconds: 0,
+      data: { kind: "A", address: parseIp("10.0.0.1") as Ipv4 },
+    },
+  ];
+  const reply: Message = { ...emptyMessage, response: true, questions: [question], answers };
+  const table = new AnswerTable(bounds);
+  const answer = readyAnswer(reply);
+  if (answer) table.learn(questionKey(reply), answer);
+  return {
+    table,
+    query: encodeMessage({ ...emptyMessage, questions: [question] }),
+    out: new Uint8Array(1232),
+  };
+}
+
+function patched(bytes: Buffer, at: number, value: number): Buffer {
+  bytes[at] = value;
+  return bytes;
+}
+
+function withOpt(bytes: Buffer, opt: readonly number[]): Buffer {
+  return Buffer.concat([patched(bytes, 11, 1), Buffer.from(opt)]);
+}

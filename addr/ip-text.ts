@@ -22,7 +22,8 @@ export function ipv4ToNumber(text: string): number {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === dot) {
-      if (part < 0 || ++dots > 3) return -1;
+      if (part < 0) return -1;
+      dots++;
       value = value * 256 + part;
       part = -1;
       continue;
@@ -45,7 +46,7 @@ export function ipv6ToBytes(text: string): Uint8Array | undefined {
   // A colon at the start is the first of two.
   if (text.charCodeAt(0) === colon && text.charCodeAt(1) !== colon) return undefined;
   const bytes = new Uint8Array(16);
-  /** Bytes written so far, and where `::` stood among them. */
+  /** Bytes so far, counted on beyond 16, and where `::` stood among them. */
   let size = 0;
   let gap = -1;
   let group = 0;
@@ -54,7 +55,6 @@ export function ipv6ToBytes(text: string): Uint8Array | undefined {
     const code = text.charCodeAt(i);
     if (code === colon) {
       if (digits > 0) {
-        if (size > 14) return undefined;
         bytes[size++] = group >> 8;
         bytes[size++] = group & 255;
         group = 0;
@@ -66,7 +66,7 @@ export function ipv6ToBytes(text: string): Uint8Array | undefined {
       }
     } else if (code === dot) {
       const quad = ipv4ToNumber(text.slice(i - digits));
-      if (quad < 0 || size > 12) return undefined;
+      if (quad < 0) return undefined;
       for (let shift = 24; shift >= 0; shift -= 8) bytes[size++] = (quad >>> shift) & 255;
       return spread(bytes, size, gap);
     } else {
@@ -76,7 +76,6 @@ export function ipv6ToBytes(text: string): Uint8Array | undefined {
     }
   }
   if (digits > 0) {
-    if (size > 14) return undefined;
     bytes[size++] = group >> 8;
     bytes[size++] = group & 255;
   } else if (gap !== size) {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ManualClock } from "./index.ts";
 
 describe("ManualClock", () => {
@@ -87,7 +87,7 @@ describe("ManualClock", () => {
     expect(awake).toBe(true);
   });
 
-  it("ends a sleep with the signal's reason, before or while asleep, and leaves no timer behind", async () => {
+  it("ends a sleep with the signal's reason, before or while asleep", async () => {
     const clock = new ManualClock();
     await expect(clock.sleep(1, AbortSignal.abort("early"))).rejects.toBe("early");
     const controller = new AbortController();
@@ -95,7 +95,28 @@ describe("ManualClock", () => {
     const ended = expect(sleep).rejects.toBe("enough");
     controller.abort("enough");
     await ended;
-    await clock.advance(200);
-    expect(clock.monotonicMs()).toBe(200);
+  });
+
+  it("cancels the timer of a sleep that was ended", async () => {
+    const clock = new ManualClock();
+    const cancel = vi.fn();
+    vi.spyOn(clock, "setTimer").mockReturnValue({ cancel });
+    const controller = new AbortController();
+    const ended = expect(clock.sleep(100, controller.signal)).rejects.toBe("enough");
+    controller.abort("enough");
+    await ended;
+    expect(cancel).toHaveBeenCalledOnce();
+  });
+
+  it("lets what is under way set its timers before it moves", async () => {
+    const clock = new ManualClock();
+    let fired = false;
+    void Promise.resolve().then(() => {
+      clock.setTimer(5, () => {
+        fired = true;
+      });
+    });
+    await clock.advance(5);
+    expect(fired).toBe(true);
   });
 });

@@ -79,7 +79,7 @@ describe("SortedMap", () => {
     );
   });
 
-  it("stays shallow with 100,000 keys that come in order, leave in order and come at random", () => {
+  it("holds 100,000 keys that come in order, leave in order and come at random", () => {
     const count = 100_000;
     const name = (n: number) => `key/${n}`.padEnd(12, "_");
     let map = SortedMap.empty<number>();

@@ -174,6 +174,17 @@ describe("after a restart", () => {
     expect((await put(again, "c", "")).revision).toBe(before.revision + 1);
   });
 
+  it("with less room than is taken it may shrink, not grow", async () => {
+    const store = await open();
+    await put(store, "a", "12345678");
+    await put(store, "b", "12345678");
+    await store.close();
+    const again = await open({ limits: { totalBytesMax: 10 } });
+    await expect(put(again, "c", "1")).rejects.toMatchObject({ code: "STORE_LIMIT" });
+    await put(again, "a", "1234");
+    expect(await keys(again)).toEqual(["a", "b"]);
+  });
+
   it("a watch from before is told to range again; one from now on goes on", async () => {
     const store = await open();
     const { revision } = await put(store, "a", "1");

@@ -111,11 +111,14 @@ export class UpstreamForwarder implements Forwarder {
       const server = servers[i % servers.length] as NameServer;
       try {
         last = await this.#askOne(server, question, bits);
-        if (last.rcode === rcodes.NOERROR || last.rcode === rcodes.NXDOMAIN) return last;
+        if (last.rcode === rcodes.NOERROR || last.rcode === rcodes.NXDOMAIN) {
+          this.#failedAt.delete(serverKey(server));
+          return last;
+        }
       } catch (error) {
         cause = error;
       }
-      this.#failedAt.set(server.address, this.#options.clock.monotonicMs());
+      this.#failedAt.set(serverKey(server), this.#options.clock.monotonicMs());
     }
     this.#failed++;
     if (last) return last;
@@ -150,10 +153,11 @@ export class UpstreamForwarder implements Forwarder {
 
   /** Servers in their given order, those that failed last behind. */
   #byHealth(): NameServer[] {
-    const failedAt = (server: NameServer) => this.#failedAt.get(server.address) ?? Number.NEGATIVE_INFINITY;
+    const failedAt = (server: NameServer) =>
+      this.#failedAt.get(serverKey(server)) ?? Number.NEGATIVE_INFINITY;
     const servers = [...this.#options.servers()];
-    for (const address of this.#failedAt.keys()) {
-      if (!servers.some((server) => server.address === address)) this.#failedAt.delete(address);
+    for (const key of this.#failedAt.keys()) {
+      if (!servers.some((server) => serverKey(server) === key)) this.#failedAt.delete(key);
     }
     return servers.sort((a, b) => (failedAt(a) === failedAt(b) ? 0 : failedAt(a) - failedAt(b)));
   }
@@ -168,6 +172,10 @@ function withOwner(message: Message, name: string): Message {
   const lower = lowerName(name);
   const renamed = (record: DnsRecord) => (lowerName(record.name) === lower ? { ...record, name } : record);
   return { ...message, answers: message.answers.map(renamed) };
+}
+
+function serverKey({ address, port }: NameServer): string {
+  return `${address} ${port}`;
 }
 
 function mixedCase(name: string, random: () => number): string {

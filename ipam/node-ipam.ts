@@ -5,7 +5,8 @@
  *
  * The agent joins and renews: `joined()` after each join, `renewed()` after each renewal, both with the time
  * before the request was sent. After a join into another epoch it takes the endpoints of the answered leases
- * off the fabric before anything else.
+ * off the fabric before anything else, and may then `relinquish` the old epoch at the server. At its start it
+ * removes endpoints that have no lease here, and looks at `fenceStatus()`: it may have died in between.
  */
 import type { Clock, Timer } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
@@ -93,7 +94,7 @@ export class NodeIpam {
       for (let tries = 0; ; tries++) {
         const effects = await this.#queue.run({ kind: "allocate", request, network });
         const leases = answerOf(effects);
-        if (leases) return leases;
+        if (leases) return this.#stillOurs(request, leases);
         if (tries >= claimsPerAllocationMax) throw outrun(request);
         await this.#claims.claim(effects);
       }
@@ -215,6 +216,15 @@ export class NodeIpam {
     const isOpen = this.fenceStatus().kind === "open";
     if (this.#wasOpen && !isOpen) this.#options.onFenced?.(this.leases());
     this.#wasOpen = isOpen;
+  }
+
+  /** The disk may have taken longer than the term: an address is handed out only while it is the node's. */
+  #stillOurs(request: AllocateRequest, leases: readonly AddressLease[]): readonly AddressLease[] {
+    const fence = this.fenceStatus();
+    const action = `allocate address in network "${request.network}" for ${showOwner(request.owner)}`;
+    if (fence.kind === "fenced") throw fencedError(action, fence.why);
+    if (leases.some((lease) => lease.epoch !== fence.epoch)) throw fencedError(action, "not renewed");
+    return leases;
   }
 
   /** Runs a step and gives back what it says is to be given back. */

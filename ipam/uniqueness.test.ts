@@ -168,6 +168,7 @@ class World {
       marginMs,
       onFenced: () => life.alive && this.#takeOff(machine),
     });
+    if (life.alive) this.#removeUnleased(machine, ipam);
     if (life.alive && ipam.fenceStatus().kind === "fenced") this.#takeOff(machine);
     opened.resolve(ipam);
   }
@@ -258,6 +259,15 @@ class World {
       if (isOpen && container.ips.every((ip) => leased.has(ip))) container.onFabric = true;
     }
     this.check();
+  }
+
+  /** What an agent does at its start: it may have died between a new epoch and the removal of the old endpoints. */
+  #removeUnleased(machine: Machine, ipam: NodeIpam): void {
+    const leased = new Set(ipam.leases().map((lease) => `${lease.owner.containerId} ${lease.ip}`));
+    for (const container of this.#containersOf(machine)) {
+      if (!container.ips.every((ip) => leased.has(`${container.id} ${ip}`)))
+        this.containers.delete(container);
+    }
   }
 
   #takeOff(machine: Machine): void {

@@ -129,10 +129,10 @@ export class CniRuntime {
     const { binDirs, enter = [], timeoutMs = 20_000 } = this.#options;
     const path = binDirs.map((directory) => join(directory, type)).find((file) => existsSync(file));
     if (!path) throw new Error(`no plugin ${type} in ${binDirs.join(":")}`);
-    const [program = path, ...args] = [...enter, path];
+    const command = [...enter, path];
     return new Promise((resolve, reject) => {
       const env = { PATH: process.env["PATH"] ?? "", CNI_PATH: binDirs.join(":"), ...variables };
-      const child = spawn(program, args, { env, timeout: timeoutMs });
+      const child = spawn(command[0] ?? path, command.slice(1), { env, timeout: timeoutMs });
       let [stdout, stderr] = ["", ""];
       child.stdout.on("data", (data) => (stdout += data));
       child.stderr.on("data", (data) => (stderr += data));

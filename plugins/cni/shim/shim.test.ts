@@ -1,10 +1,10 @@
 /** The binary itself against a socket that plays the agent: on this machine's processor, and arm64 under qemu where it is there. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server, type ServerOpts, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { requestBytesMax } from "./program.ts";
 import { buildShim } from "./shim.ts";
 
@@ -39,8 +39,8 @@ describe.each(targets)("$name", ({ arch, wrap }) => {
     rmSync(directory, { recursive: true });
   });
 
-  function listen(onConnection: (socket: Socket) => void): Promise<void> {
-    server = createServer({ allowHalfOpen: true }, (socket) => {
+  function listen(onConnection: (socket: Socket) => void, options: ServerOpts = {}): Promise<void> {
+    server = createServer({ allowHalfOpen: true, ...options }, (socket) => {
       socket.on("error", () => undefined);
       onConnection(socket);
     });
@@ -57,8 +57,8 @@ describe.each(targets)("$name", ({ arch, wrap }) => {
   }
 
   function start(env: Record<string, string>): ChildProcessWithoutNullStreams {
-    const [program = binary, ...args] = [...wrap, binary, "ignored", "arguments"];
-    const child = spawn(program, args, { env });
+    const command = [...wrap, binary, "ignored", "arguments"];
+    const child = spawn(command[0] ?? binary, command.slice(1), { env });
     child.stdin.on("error", () => undefined);
     return child;
   }
@@ -106,7 +106,7 @@ describe.each(targets)("$name", ({ arch, wrap }) => {
     await answerWith((request, socket) => socket.end(Buffer.concat([Buffer.from([0]), request])));
     const result = await run({ CNI_COMMAND: "ADD" }, input);
     expect(result.status).toBe(0);
-    expect(result.stdout).toBe(`CNI_COMMAND=ADD\0\0${input}`);
+    expect(result.stdout).toBe(`CNI_COMMAND=ADD\0\0${input.toString()}`);
   });
 
   test("reads input and answer in pieces", async () => {
@@ -164,23 +164,68 @@ describe.each(targets)("$name", ({ arch, wrap }) => {
     expect(JSON.parse(result.stdout)).toMatchObject({ code: 6 });
   });
 
-  test("a signal that does not end it does not disturb it", async () => {
-    let answer: () => void = () => undefined;
-    const asked = new Promise<void>((resolve) => {
-      void answerWith((_request, socket) => {
-        answer = () => socket.end(Buffer.from("\0after the signals"));
-        resolve();
-      });
-    });
+  test("an environment larger than the limit is refused", async () => {
+    const many = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`CNI_${i}`, "x".repeat(120_000)]));
+    const result = await run(many, "{}");
+    expect(result.status).toBe(1);
+    expect(JSON.parse(result.stdout)).toMatchObject({ code: 6 });
+  });
+
+  test("takes the answer of an agent that read nothing at all", async () => {
+    const connected = new Promise<Socket>((resolve) => void listen(resolve, { pauseOnConnect: true }));
     const child = start({ CNI_COMMAND: "ADD" });
     const result = ended(child);
     child.stdin.end("{}");
-    await asked;
-    for (const signal of ["SIGSTOP", "SIGCONT", "SIGWINCH"] as const) child.kill(signal);
-    answer();
-    expect(await result).toEqual({ status: 0, stdout: "after the signals" });
+    const socket = await connected;
+    await vi.waitUntil(() => stateOf(child) === "S", { timeout: 5000, interval: 2 });
+    socket.end(Buffer.from("\x01busy"), () => socket.destroy());
+    expect(await result).toEqual({ status: 1, stdout: "busy" });
+  });
+
+  /** A stop and a continue interrupt a system call that waits with a time limit: signal(7). */
+  async function interrupt(child: ChildProcessWithoutNullStreams): Promise<void> {
+    const isIn = (state: string) =>
+      vi.waitUntil(() => stateOf(child) === state, { timeout: 5000, interval: 2 });
+    await isIn("S");
+    child.kill("SIGSTOP");
+    await isIn("T");
+    child.kill("SIGCONT");
+    await isIn("S");
+  }
+
+  test("a signal in the middle of sending loses nothing", async () => {
+    const input = Buffer.alloc(1 << 19, "0123456789abcdef");
+    const parts: Buffer[] = [];
+    const connected = new Promise<Socket>((resolve) => void listen(resolve));
+    const child = start({ CNI_COMMAND: "ADD" });
+    const result = ended(child);
+    child.stdin.end(input);
+    const socket = await connected;
+    await interrupt(child);
+    socket.on("data", (part) => parts.push(part));
+    socket.on("end", () => socket.end(Buffer.from([0])));
+    expect((await result).status).toBe(0);
+    expect(Buffer.concat(parts).equals(Buffer.concat([Buffer.from("CNI_COMMAND=ADD\0\0"), input]))).toBe(
+      true,
+    );
+  });
+
+  test("a signal while it waits for the answer changes nothing", async () => {
+    const asked = new Promise<Socket>((resolve) => void answerWith((_request, socket) => resolve(socket)));
+    const child = start({ CNI_COMMAND: "ADD" });
+    const result = ended(child);
+    child.stdin.end("{}");
+    const socket = await asked;
+    await interrupt(child);
+    socket.end(Buffer.from("\0after the signal"));
+    expect(await result).toEqual({ status: 0, stdout: "after the signal" });
   });
 });
+
+/** `S` sleeps, `T` is stopped: proc_pid_stat(5). */
+function stateOf({ pid }: ChildProcessWithoutNullStreams): string | undefined {
+  return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.[0];
+}
 
 test("an architecture without encodings is refused by name", () => {
   expect(() => buildShim({ socketPath: "/run/x", arch: "riscv64" })).toThrow(/riscv64: only x64 and arm64/);

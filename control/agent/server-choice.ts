@@ -1,0 +1,33 @@
+/**
+ * Which server to try next and after what wait. Pure. The first attempt after a loss is immediate and at another
+ * server, if there is one; within a round there is no wait; after a round in which all failed the wait doubles,
+ * with jitter, so that ten thousand agents do not come back in one beat.
+ */
+export interface ServerChoice {
+  readonly next: number;
+  /** Failures since the last success. */
+  readonly failures: number;
+}
+
+export const firstChoice: ServerChoice = { next: 0, failures: 0 };
+
+export function afterFailure(choice: ServerChoice, servers: number): ServerChoice {
+  return { next: (choice.next + 1) % servers, failures: choice.failures + 1 };
+}
+
+/** The one that was lost is tried last. */
+export function afterLoss(choice: ServerChoice, servers: number): ServerChoice {
+  return { next: (choice.next + 1) % servers, failures: 0 };
+}
+
+export function waitBeforeMs(
+  choice: ServerChoice,
+  servers: number,
+  limits: { readonly backoffMinMs: number; readonly backoffMaxMs: number },
+  random: () => number,
+): number {
+  if (choice.failures === 0 || choice.failures % servers !== 0) return 0;
+  const rounds = choice.failures / servers;
+  const fullMs = Math.min(limits.backoffMaxMs, limits.backoffMinMs * 2 ** (rounds - 1));
+  return fullMs * (0.5 + random() / 2);
+}

@@ -1,0 +1,57 @@
+/**
+ * The service of fabric.proto as grpc-js wants it: a path and two codecs a method. A message that was encoded
+ * before (a view update that goes to a thousand agents) is passed as bytes and not encoded again.
+ */
+import {
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import type { MethodDefinition } from "@grpc/grpc-js";
+import { Control } from "./proto/gen/fabric_pb.ts";
+
+export const protocolVersion = 1;
+
+type Methods = typeof Control.method;
+type InputOf<Name extends keyof Methods> = MessageShape<Methods[Name]["input"]>;
+type OutputOf<Name extends keyof Methods> = MessageShape<Methods[Name]["output"]>;
+
+type Definitions = {
+  readonly [Name in keyof Methods]: MethodDefinition<InputOf<Name>, OutputOf<Name> | Uint8Array>;
+};
+
+export const controlService: Definitions = {
+  session: define(Control.method.session),
+  claimBlock: define(Control.method.claimBlock),
+  releaseBlock: define(Control.method.releaseBlock),
+  claimStatic: define(Control.method.claimStatic),
+  releaseStatic: define(Control.method.releaseStatic),
+  relinquish: define(Control.method.relinquish),
+  http: define(Control.method.http),
+};
+
+export type UnaryName = Exclude<keyof Methods, "session">;
+export type UnaryInput<Name extends UnaryName> = InputOf<Name>;
+export type UnaryOutput<Name extends UnaryName> = OutputOf<Name>;
+
+function define<Input extends DescMessage, Output extends DescMessage>(
+  method: DescMethod & { readonly input: Input; readonly output: Output },
+): MethodDefinition<MessageShape<Input>, MessageShape<Output> | Uint8Array> {
+  const streams = method.methodKind === "bidi_streaming";
+  return {
+    path: `/${method.parent.typeName}/${method.name}`,
+    requestStream: streams,
+    responseStream: streams,
+    requestSerialize: (message) => asBuffer(toBinary(method.input, message)),
+    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    responseSerialize: (message) =>
+      asBuffer(message instanceof Uint8Array ? message : toBinary(method.output, message)),
+    responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+  };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,35 @@
+/** The protocol between agents and servers: sessions, views, registrations, block claims, forwarded requests. */
+export { controlBlockSource, relinquishTerm } from "./agent/control-block-source.ts";
+export {
+  ControlClient,
+  type ControlClientOptions,
+  type ControlEvent,
+  type ControlState,
+  type JoinedTerm,
+  type ServerWelcome,
+} from "./agent/control-client.ts";
+export type { RegistrationSource } from "./agent/registration-sync.ts";
+export { type CachedView, storeViewCache, type ViewCache } from "./agent/view-cache.ts";
+export type { ViewChange, ViewHandle } from "./agent/view-handle.ts";
+export type { AgentIdentity } from "./agent-identity.ts";
+export type { ForwardedRequest, ForwardedResponse, HttpHandler, HttpHeaderField } from "./http-exchange.ts";
+export {
+  type ControlClientLimits,
+  type ControlServerLimits,
+  controlClientLimits,
+  controlServerLimits,
+} from "./limits.ts";
+export {
+  ControlServer,
+  type ControlServerEvent,
+  type ControlServerOptions,
+} from "./server/control-server.ts";
+export type { PoolService } from "./server/pool-service.ts";
+export type { ViewFeed, ViewSink, ViewSource } from "./server/view-source.ts";
+export {
+  type CheckBrief,
+  fabricView,
+  type NodeViewItem,
+  type ReverseViewItem,
+  type ServiceViewItem,
+} from "./view-items.ts";

@@ -1,0 +1,97 @@
+/** Bounds and paces of the control protocol, each with its default. Times in milliseconds. */
+export interface ControlServerLimits {
+  /** Agents connected at one time. */
+  readonly sessionsMax: number;
+  /** One message in either direction. */
+  readonly messageMaxBytes: number;
+  /** Bytes handed to one agent's connection and not yet taken by it; what changes meanwhile is merged. */
+  readonly sendWindowBytes: number;
+  /** A long view update travels in parts of about this size. */
+  readonly viewPartBytes: number;
+  readonly viewsPerAgentMax: number;
+  /** Views that the server computes at one time, for all agents. */
+  readonly viewsOpenMax: number;
+  /** A view without subscribers is kept so long, for agents that reconnect. */
+  readonly viewLingerMs: number;
+  /** Changes of a view that are kept for agents to resume or to lag; beyond, they get a snapshot. */
+  readonly historyChangesMax: number;
+  readonly historyItemsMax: number;
+  /** Longest wait for this server to reach the revision that an agent has seen elsewhere. */
+  readonly catchUpMs: number;
+  /** Unary calls under way: of one agent, and of all. */
+  readonly callsPerAgentMax: number;
+  readonly callsMax: number;
+  /** Registration messages of one agent that wait for the store. */
+  readonly registrationsPendingMax: number;
+  /** Time of a new stream to say hello. */
+  readonly helloTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** Silence after which a session is over. */
+  readonly deadAfterMs: number;
+  /** TTL of the lease that `live/<node>` hangs on. */
+  readonly liveTtlMs: number;
+  /** Longest time between two renewals of a node's term; at most a tenth of what the node was promised. */
+  readonly renewEveryMs: number;
+  /** How long the other nodes have to give empty blocks back before a pool is reported as full. */
+  readonly emptyBlocksWaitMs: number;
+}
+
+export const controlServerLimits: ControlServerLimits = {
+  sessionsMax: 20_000,
+  messageMaxBytes: 8 * 1024 * 1024,
+  sendWindowBytes: 1024 * 1024,
+  viewPartBytes: 256 * 1024,
+  viewsPerAgentMax: 10_000,
+  viewsOpenMax: 100_000,
+  viewLingerMs: 60_000,
+  historyChangesMax: 256,
+  historyItemsMax: 8192,
+  catchUpMs: 5000,
+  callsPerAgentMax: 1024,
+  callsMax: 20_000,
+  registrationsPendingMax: 4,
+  helloTimeoutMs: 10_000,
+  heartbeatIntervalMs: 2000,
+  deadAfterMs: 6000,
+  liveTtlMs: 10_000,
+  renewEveryMs: 600_000,
+  emptyBlocksWaitMs: 500,
+};
+
+export interface ControlClientLimits {
+  readonly messageMaxBytes: number;
+  readonly viewsMax: number;
+  /** Unary calls under way. */
+  readonly callsMax: number;
+  /** Time to reach a server before the next one is tried. */
+  readonly connectTimeoutMs: number;
+  /** Time of a reached server to welcome: it writes to the store meanwhile. */
+  readonly welcomeTimeoutMs: number;
+  /** Wait after all servers failed: doubled each time, with jitter. */
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  /** Longest block or static claim. */
+  readonly callTimeoutMs: number;
+  /** Longest forwarded HTTP request, unless its caller says otherwise: Consul's longest blocking query and its jitter. */
+  readonly httpTimeoutMs: number;
+  /** Time between two comparisons of the registrations with the server's; up to a quarter is added at random. */
+  readonly antiEntropyMs: number;
+  /** Wait after a registration was refused: doubled each time. */
+  readonly registrationRetryMinMs: number;
+  readonly registrationRetryMaxMs: number;
+}
+
+export const controlClientLimits: ControlClientLimits = {
+  messageMaxBytes: 8 * 1024 * 1024,
+  viewsMax: 10_000,
+  callsMax: 1024,
+  connectTimeoutMs: 1000,
+  welcomeTimeoutMs: 10_000,
+  backoffMinMs: 250,
+  backoffMaxMs: 10_000,
+  callTimeoutMs: 5000,
+  httpTimeoutMs: 660_000,
+  antiEntropyMs: 60_000,
+  registrationRetryMinMs: 1000,
+  registrationRetryMaxMs: 15_000,
+};

@@ -1,0 +1,175 @@
+/**
+ * The server's end of the control protocol. It holds sessions and computed views, no truth: kill it and its
+ * agents go on at another one.
+ */
+import { Server, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Clock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
+import type { Store } from "../../store/index.ts";
+import { controlService, type UnaryName } from "../control-service.ts";
+import type { HttpHandler } from "../http-exchange.ts";
+import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
+import { toWireStatus } from "../wire-error.ts";
+import { catalogViewSources } from "./catalog-view-sources.ts";
+import { fabricViewSource } from "./fabric-view-source.ts";
+import { assertMayListen, isExposed, listen } from "./listen.ts";
+import type { PoolService } from "./pool-service.ts";
+import { Session, type SessionEvent, type SessionStream } from "./session.ts";
+import { SessionTable } from "./session-table.ts";
+import { unaryHandlers } from "./unary-calls.ts";
+import { ViewHub } from "./view-hub.ts";
+import type { ViewSource } from "./view-source.ts";
+
+export type ControlServerEvent =
+  | SessionEvent
+  | { readonly kind: "exposed"; readonly address: string }
+  | { readonly kind: "callFailed"; readonly method: UnaryName; readonly error: unknown };
+
+export interface ControlServerOptions {
+  /** Shown to agents and in their status. */
+  readonly name: string;
+  readonly version: string;
+  readonly registry: RegistryReads;
+  readonly writer: RegistryWrites;
+  readonly pools: PoolService;
+  readonly store: Store;
+  /** Serves requests to the HTTP API that were made on an agent. */
+  readonly http: HttpHandler;
+  readonly clock: Clock;
+  /** Uniform in [0, 1): spreads renewals. */
+  readonly random?: () => number;
+  readonly limits?: Partial<ControlServerLimits>;
+  /** Allows to listen beyond this machine in plain text. */
+  readonly insecure?: boolean;
+  /** More views than those of the fabric and the catalog. */
+  readonly views?: readonly ViewSource[];
+  readonly log?: (event: ControlServerEvent) => void;
+}
+
+export class ControlServer {
+  readonly #options: ControlServerOptions;
+  readonly #limits: ControlServerLimits;
+  readonly #grpc: Server;
+  readonly #table: SessionTable;
+  readonly #hub: ViewHub;
+  readonly #streams = new Set<Session>();
+  #closed = false;
+
+  constructor(options: ControlServerOptions) {
+    const limits = { ...controlServerLimits, ...options.limits };
+    const { registry, store, clock } = options;
+    this.#options = options;
+    this.#limits = limits;
+    this.#table = new SessionTable(registry);
+    const sources = [
+      fabricViewSource(store, clock),
+      ...catalogViewSources(registry),
+      ...(options.views ?? []),
+    ];
+    this.#hub = new ViewHub(sources, clock, limits);
+    this.#grpc = new Server({
+      "grpc.max_receive_message_length": limits.messageMaxBytes,
+      "grpc.max_send_message_length": limits.messageMaxBytes,
+      "grpc.max_concurrent_streams": limits.callsPerAgentMax + 8,
+    });
+    const log = (event: ControlServerEvent) => options.log?.(event);
+    const unary = unaryHandlers({
+      pools: options.pools,
+      http: options.http,
+      limits,
+      log: (method, error) => log({ kind: "callFailed", method, error }),
+    });
+    const session = (stream: SessionStream) => this.#accept(stream, log);
+    this.#grpc.addService(controlService, { ...unary, session } as UntypedServiceImplementation);
+  }
+
+  /** Listens on `HOST:PORT` or `unix:PATH`; port 0 is any. Answers the address. @throws CONTROL_INSECURE, CONTROL_LISTEN_FAILED */
+  async listen(address: string): Promise<string> {
+    assertMayListen(address, this.#options.insecure ?? false);
+    const bound = await listen(this.#grpc, address);
+    if (isExposed(address)) this.#options.log?.({ kind: "exposed", address: bound });
+    return bound;
+  }
+
+  /** Asks all agents of this server to give empty blocks back, and waits as long as they have for it. */
+  async askForEmptyBlocks(request: { readonly network: string; readonly pool: string }): Promise<void> {
+    if (this.#table.size === 0) return;
+    for (const session of this.#table.values()) session.wantEmptyBlocks(request.network, request.pool);
+    await this.#options.clock.sleep(this.#limits.emptyBlocksWaitMs);
+  }
+
+  status(): { readonly sessions: number; readonly views: number } {
+    return { sessions: this.#table.size, views: this.#hub.size };
+  }
+
+  /** Ends all sessions; their nodes stay alive for their TTL, time to reach another server. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const session of [...this.#streams]) session.end(stopping());
+    this.#hub.close();
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.setTimer(shutdownGraceMs, () => {
+        this.#grpc.forceShutdown();
+        resolve();
+      });
+      this.#grpc.tryShutdown(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  #accept(stream: SessionStream, log: (event: ControlServerEvent) => void): void {
+    const refusal = this.#closed || this.#streams.size >= this.#limits.sessionsMax;
+    if (refusal) {
+      stream.on("error", () => undefined);
+      stream.emit("error", toWireStatus(this.#closed ? stopping() : full(this.#limits.sessionsMax)));
+      return;
+    }
+    const {
+      name: server,
+      version,
+      registry,
+      writer,
+      pools,
+      store,
+      clock,
+      random = Math.random,
+    } = this.#options;
+    const session: Session = new Session(stream, {
+      server,
+      version,
+      registry,
+      writer,
+      pools,
+      store,
+      hub: this.#hub,
+      table: this.#table,
+      clock,
+      random,
+      limits: this.#limits,
+      log,
+    });
+    this.#streams.add(session);
+    stream.once("close", () => this.#streams.delete(session));
+  }
+}
+
+/** Time for last words to agents; calls that are still under way then are cut. */
+const shutdownGraceMs = 500;
+
+function stopping(): FabricError {
+  return new FabricError(
+    "CONTROL_CLOSED",
+    "keep session: the server is stopping; another one is tried by itself",
+  );
+}
+
+function full(sessionsMax: number): FabricError {
+  return new FabricError(
+    "CONTROL_LIMIT",
+    `open session: the server has ${sessionsMax} agents already; add a server or raise sessionsMax`,
+    { details: { limit: "sessionsMax", max: sessionsMax } },
+  );
+}

@@ -1,0 +1,79 @@
+/**
+ * Where the server listens: `HOST:PORT`, or `unix:PATH` for a socket that only its owner may use. There is no
+ * encryption yet, so an address beyond this machine is refused unless the operator says `insecure`.
+ */
+import { chmod, lstat, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { type Server, ServerCredentials } from "@grpc/grpc-js";
+import { isIp, isLoopback, parseIp } from "../../addr/index.ts";
+import { FabricError } from "../../errors/index.ts";
+
+const unixPrefix = "unix:";
+
+/** True for an address that other machines can reach. */
+export function isExposed(address: string): boolean {
+  if (address.startsWith(unixPrefix)) return false;
+  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  if (host.toLowerCase() === "localhost") return false;
+  return !(isIp(host) && isLoopback(parseIp(host)));
+}
+
+/** @throws CONTROL_INSECURE */
+export function assertMayListen(address: string, insecure: boolean): void {
+  if (insecure || !isExposed(address)) return;
+  throw new FabricError(
+    "CONTROL_INSECURE",
+    `listen on ${address}: other machines can reach it and the connection is plain text; use a loopback address, or say \`insecure\` on a network that you trust`,
+    { details: { address } },
+  );
+}
+
+/** Answers the address with the port that was bound. @throws CONTROL_LISTEN_FAILED */
+export async function listen(server: Server, address: string): Promise<string> {
+  const path = address.startsWith(unixPrefix) ? address.slice(unixPrefix.length) : undefined;
+  if (path !== undefined) await removeStale(path, address);
+  const umask = path === undefined ? undefined : process.umask(0o177);
+  try {
+    const port = await bind(server, address);
+    if (path === undefined) return `${address.slice(0, address.lastIndexOf(":"))}:${port}`;
+    await chmod(path, 0o600);
+    return address;
+  } catch (cause) {
+    throw listenFailed(address, cause instanceof Error ? cause.message : String(cause), cause);
+  } finally {
+    if (umask !== undefined) process.umask(umask);
+  }
+}
+
+function bind(server: Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
+    );
+  });
+}
+
+/** A socket that a killed server left behind is removed; one that somebody listens on is not ours to take. */
+async function removeStale(path: string, address: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found) return;
+  if (!found.isSocket()) throw listenFailed(address, "the path is there and is no socket");
+  const answers = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+  if (answers) throw listenFailed(address, "another process listens on it");
+  await rm(path, { force: true });
+}
+
+function listenFailed(address: string, reason: string, cause?: unknown): FabricError {
+  return new FabricError(
+    "CONTROL_LISTEN_FAILED",
+    `listen on ${address}: ${reason}; choose another address or stop what uses it`,
+    {
+      cause,
+      details: { address },
+    },
+  );
+}

@@ -1,0 +1,74 @@
+/**
+ * A node is alive while `live/<node>` stands, and that stands while its lease is kept. The lease is kept by the
+ * agent's heartbeats, not by a timer of the server's, so that a server with a dead agent on its hands lets go.
+ *
+ * A broken stream leaves the key to its TTL: the agent is usually back within a second and nobody noticed. A
+ * goodbye takes it at once. A new session brings its own lease; the old one then ends without a key.
+ */
+import type { Clock } from "../../clock/index.ts";
+import { isFabricError } from "../../errors/index.ts";
+import type { RegistryWrites } from "../../registry/index.ts";
+import type { Store } from "../../store/index.ts";
+
+export interface LivenessOptions {
+  readonly store: Pick<Store, "grantLease" | "keepAlive" | "revokeLease">;
+  readonly writer: Pick<RegistryWrites, "setLive">;
+  readonly clock: Clock;
+  readonly ttlMs: number;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Liveness {
+  readonly #options: LivenessOptions;
+  readonly #node: string;
+  #lease: string | undefined;
+  #keptAtMs = 0;
+  #busy: Promise<void> = Promise.resolve();
+  #isBusy = false;
+  #ended = false;
+
+  constructor(node: string, options: LivenessOptions) {
+    this.#node = node;
+    this.#options = options;
+  }
+
+  /** Makes the node alive. @throws what the store and the registry throw */
+  async start(): Promise<void> {
+    const { store, writer, clock, ttlMs } = this.#options;
+    this.#keptAtMs = clock.monotonicMs();
+    const lease = await store.grantLease(ttlMs);
+    this.#lease = lease.id;
+    await writer.setLive(this.#node, lease.id);
+  }
+
+  /** The agent was heard. Never rejects. */
+  beat(): void {
+    const { clock, ttlMs } = this.#options;
+    if (this.#isBusy || this.#ended || clock.monotonicMs() - this.#keptAtMs < ttlMs / 3) return;
+    this.#isBusy = true;
+    this.#busy = this.#keep()
+      .catch(this.#options.onFailure)
+      .finally(() => {
+        this.#isBusy = false;
+      });
+  }
+
+  /** With `goodbye` the node is dead on return, otherwise when its lease ends. */
+  async stop(goodbye: boolean): Promise<void> {
+    this.#ended = true;
+    await this.#busy;
+    if (goodbye && this.#lease !== undefined) await this.#options.store.revokeLease(this.#lease);
+  }
+
+  async #keep(): Promise<void> {
+    const { store, clock } = this.#options;
+    const atMs = clock.monotonicMs();
+    try {
+      if (this.#lease !== undefined) await store.keepAlive(this.#lease);
+      this.#keptAtMs = atMs;
+    } catch (error) {
+      if (!isFabricError(error, "STORE_LEASE_NOT_FOUND")) throw error;
+      await this.start();
+    }
+  }
+}

@@ -1,0 +1,19 @@
+/** What the control server needs of the address plan; `PoolAuthority` of ipam is one. */
+import type {
+  BlockClaim,
+  ClaimBlockRequest,
+  ClaimStaticRequest,
+  NodeTerm,
+  StaticClaim,
+} from "../../ipam/index.ts";
+
+export interface PoolService {
+  joinNode(node: string, heldEpoch?: number): Promise<NodeTerm>;
+  /** @throws IPAM_STALE_EPOCH */
+  renewNode(node: string, epoch: number): Promise<NodeTerm>;
+  claimBlock(node: string, epoch: number, request: ClaimBlockRequest): Promise<BlockClaim>;
+  releaseBlock(claim: BlockClaim): Promise<void>;
+  claimStatic(node: string, epoch: number, request: ClaimStaticRequest): Promise<StaticClaim>;
+  releaseStatic(claim: StaticClaim): Promise<void>;
+  relinquish(node: string, epoch: number): Promise<void>;
+}

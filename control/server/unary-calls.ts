@@ -1,0 +1,167 @@
+/**
+ * The calls beside the stream: claims, and requests to the HTTP API that were made on another node. Each call
+ * names its node; calls under way are counted by node and in all, and end when their caller gives up.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { handleUnaryCall, ServerUnaryCall } from "@grpc/grpc-js";
+import { type Cidr, parseCidr, parseIp } from "../../addr/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { BlockClaim, StaticClaim } from "../../ipam/index.ts";
+import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
+import { filterHeaders, type HttpHandler, requestHeaders } from "../http-exchange.ts";
+import type { ControlServerLimits } from "../limits.ts";
+import {
+  ClaimReplySchema,
+  HttpResponseSchema,
+  ReleaseReplySchema,
+  type ReleaseRequest,
+} from "../proto/gen/fabric_pb.ts";
+import { toWireStatus } from "../wire-error.ts";
+import type { PoolService } from "./pool-service.ts";
+
+export interface UnaryContext {
+  readonly pools: PoolService;
+  readonly http: HttpHandler;
+  readonly limits: ControlServerLimits;
+  readonly log: (method: UnaryName, error: unknown) => void;
+}
+
+type Work<Name extends UnaryName> = (
+  request: UnaryInput<Name>,
+  signal: AbortSignal,
+) => Promise<UnaryOutput<Name>>;
+
+export type UnaryHandlers = {
+  readonly [Name in UnaryName]: handleUnaryCall<UnaryInput<Name>, UnaryOutput<Name>>;
+};
+
+export function unaryHandlers(context: UnaryContext): UnaryHandlers {
+  const { pools } = context;
+  const calls = new CallCount(context.limits);
+  const handle =
+    <Name extends UnaryName>(
+      name: Name,
+      work: Work<Name>,
+    ): handleUnaryCall<UnaryInput<Name>, UnaryOutput<Name>> =>
+    (call, answer) => {
+      runCall(calls, call, work).then(
+        (reply) => answer(null, reply),
+        (error: unknown) => {
+          if (!call.cancelled) context.log(name, error);
+          answer(toWireStatus(error));
+        },
+      );
+    };
+  return {
+    claimBlock: handle("claimBlock", async ({ node, epoch, network, pool, held }) => {
+      const request = { network, pool: parseCidr(pool), held: held.map((text) => parseCidr(text)) };
+      return claimReply(await pools.claimBlock(node, Number(epoch), request));
+    }),
+    claimStatic: handle("claimStatic", async ({ node, epoch, network, ip, containerId, ifname }) => {
+      const request = { network, ip: parseIp(ip), owner: { containerId, ifname } };
+      return claimReply(await pools.claimStatic(node, Number(epoch), request));
+    }),
+    releaseBlock: handle("releaseBlock", async (request) => {
+      const claim = readClaim<BlockClaim>(request, ["cidr"]);
+      await pools.releaseBlock({ ...claim, cidr: parseCidr(claim.cidr) satisfies Cidr });
+      return create(ReleaseReplySchema);
+    }),
+    releaseStatic: handle("releaseStatic", async (request) => {
+      const claim = readClaim<StaticClaim>(request, ["ip"]);
+      await pools.releaseStatic({ ...claim, ip: parseIp(claim.ip) });
+      return create(ReleaseReplySchema);
+    }),
+    relinquish: handle("relinquish", async ({ node, epoch }) => {
+      await pools.relinquish(node, Number(epoch));
+      return create(ReleaseReplySchema);
+    }),
+    http: handle("http", async ({ node, method, target, headers, body }, signal) => {
+      const request = { node, method, target, headers: filterHeaders(headers, requestHeaders), body };
+      const response = await context.http(request, signal);
+      return create(HttpResponseSchema, { ...response, headers: [...response.headers] });
+    }),
+  };
+}
+
+async function runCall<Request extends { readonly node: string }, Reply>(
+  calls: CallCount,
+  call: ServerUnaryCall<Request, Reply>,
+  work: (request: Request, signal: AbortSignal) => Promise<Reply>,
+): Promise<Reply> {
+  const { node } = call.request;
+  calls.enter(node);
+  const gone = new AbortController();
+  call.on("cancelled", () => gone.abort());
+  try {
+    return await work(call.request, gone.signal);
+  } finally {
+    calls.leave(node);
+  }
+}
+
+function claimReply(claim: BlockClaim | StaticClaim) {
+  return create(ClaimReplySchema, { claim: JSON.stringify(claim) });
+}
+
+/** A claim comes back as it was given; only its own node may return it, and only in its term. */
+function readClaim<Claim extends BlockClaim | StaticClaim>(
+  { node, epoch, claim: text }: ReleaseRequest,
+  texts: readonly (keyof Claim)[],
+): Claim {
+  let claim: Partial<Claim> | null;
+  try {
+    claim = JSON.parse(text) as Partial<Claim> | null;
+  } catch {
+    claim = null;
+  }
+  const keys: readonly (keyof Claim)[] = [...texts, "network", "pool", "node"];
+  if (typeof claim !== "object" || claim === null || keys.some((key) => typeof claim[key] !== "string")) {
+    throw new FabricError(
+      "CONTROL_PROTOCOL",
+      `release claim of node "${node}": it cannot be read; bring agent and server to the same release`,
+    );
+  }
+  if (claim.node !== node || claim.epoch !== Number(epoch)) {
+    throw new FabricError(
+      "CONTROL_STALE_EPOCH",
+      `release claim of node "${node}" in epoch ${epoch}: it was given to node "${claim.node}" in epoch ${claim.epoch}; only its holder returns it`,
+      { details: { node, epoch: Number(epoch) } },
+    );
+  }
+  return claim as Claim;
+}
+
+class CallCount {
+  readonly #limits: ControlServerLimits;
+  readonly #byNode = new Map<string, number>();
+  #all = 0;
+
+  constructor(limits: ControlServerLimits) {
+    this.#limits = limits;
+  }
+
+  /** @throws CONTROL_LIMIT */
+  enter(node: string): void {
+    const { callsMax, callsPerAgentMax } = this.#limits;
+    const ofNode = this.#byNode.get(node) ?? 0;
+    if (this.#all >= callsMax || ofNode >= callsPerAgentMax) {
+      const limit = this.#all >= callsMax ? "callsMax" : "callsPerAgentMax";
+      throw new FabricError(
+        "CONTROL_LIMIT",
+        `serve a call of node "${node.slice(0, 80)}": ${limit} is reached; ask for less at a time`,
+        {
+          details: { limit, max: this.#limits[limit] },
+        },
+      );
+    }
+    this.#all += 1;
+    this.#byNode.set(node, ofNode + 1);
+  }
+
+  leave(node: string): void {
+    const left = (this.#byNode.get(node) ?? 1) - 1;
+    this.#all -= 1;
+    if (left > 0) this.#byNode.set(node, left);
+    else this.#byNode.delete(node);
+  }
+}

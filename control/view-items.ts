@@ -1,0 +1,37 @@
+/**
+ * What views hold. Only what an answer is made from: a check's output or an index in here would send a delta to
+ * every subscriber for nothing.
+ *
+ * - `fabric`: the store's own keys and values under `ipam/networks/`, `ipam/blocks/`, `ipam/statics/` and `catalog/nodes/`
+ * - `service/<name>`: `<node>/<id>` (both percent-encoded) → ServiceViewItem
+ * - `node/<name>`: `node` → NodeViewItem, nothing when there is no such node
+ * - `reverse/<ip>`: `node/<node>` or `service/<node>/<id>` → ReverseViewItem
+ */
+import type { CheckStatus, NodeRecord, ServiceRecord } from "../registry/index.ts";
+
+export interface CheckBrief {
+  readonly id: string;
+  readonly name: string;
+  readonly status: CheckStatus;
+  /** "" for a check of the node. */
+  readonly serviceId: string;
+}
+
+export interface ServiceViewItem {
+  readonly node: NodeRecord;
+  readonly service: ServiceRecord;
+  /** Checks of the node, with its liveness, and of the instance. */
+  readonly checks: readonly CheckBrief[];
+}
+
+export interface NodeViewItem {
+  readonly node: NodeRecord;
+  /** Checks of the node itself, with its liveness. */
+  readonly checks: readonly CheckBrief[];
+}
+
+export type ReverseViewItem =
+  | { readonly kind: "node"; readonly name: string }
+  | { readonly kind: "service"; readonly name: string; readonly node: string };
+
+export const fabricView = "fabric";

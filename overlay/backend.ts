@@ -3,8 +3,9 @@
  * cannot. Backends are pure; what they need to know of the node is in the context.
  */
 import { type Cidr, type Family, familyOf, type Ip } from "../addr/index.ts";
-import type { RoutePath } from "../kernel/index.ts";
+import { type RoutePath, spreadMetric } from "../kernel/index.ts";
 import type { FabricSelf, RemoteNode } from "./desired.ts";
+import { mainTable, routeProtocol } from "./ownership.ts";
 import type { Row } from "./row.ts";
 
 export interface BackendContext {
@@ -22,6 +23,18 @@ export interface Backend {
   readonly name: "direct" | "vxlan";
   /** Rows in the order in which they must be put; rows shared by many prefixes may repeat. */
   carry(remote: RemoteNode, prefix: Cidr, context: BackendContext): Carried;
+}
+
+/** The route to a block of another node; with a metric of its own, as there are so many: see spreadMetric. */
+export function blockRoute(
+  to: Cidr,
+  hop: { readonly via: Ip; readonly link: string; readonly onlink?: boolean },
+): Row {
+  const { via, link, onlink = false } = hop;
+  const metric = spreadMetric(to);
+  const base = { to, type: "unicast", via, link, protocol: routeProtocol, table: mainTable } as const;
+  const route = { ...base, ...(metric === undefined ? {} : { metric }), ...(onlink ? { onlink } : {}) };
+  return { kind: "route", route };
 }
 
 export function firstOf(family: Family, underlay: readonly Ip[]): Ip | undefined {

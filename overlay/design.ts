@@ -15,7 +15,7 @@ import { gatewayRow } from "./host-state.ts";
 import type { NodeObserved } from "./observed.ts";
 import { isHostEnd, isOurs, mainTable, poolMetric, routeProtocol, vxlanDevice } from "./ownership.ts";
 import type { Problem } from "./problem.ts";
-import { type Row, type RowTable, rowKey, rowText } from "./row.ts";
+import { metricOf, type Row, type RowTable, rowKey, rowText } from "./row.ts";
 import { underlayLinks } from "./underlay.ts";
 import { vxlan } from "./vxlan/index.ts";
 
@@ -40,7 +40,7 @@ export function designNode(desired: NodeDesired, observed: Omit<NodeObserved, "s
   const put = (what: string, row: Row) => {
     const key = rowKey(row);
     const other = rows.get(key);
-    if (observed.foreign.has(key)) problems.push(conflict(what, row));
+    if (isOvertaken(row, observed)) problems.push(conflict(what, row));
     else if (other === undefined) rows.set(key, row);
     else if (rowText(other) !== rowText(row)) problems.push(conflict(what, row, other));
   };
@@ -60,6 +60,13 @@ export function designNode(desired: NodeDesired, observed: Omit<NodeObserved, "s
   }
   const usesVxlan = designRemotes(desired, observed, put, problems);
   return { rows, endpoints, usesVxlan, problems };
+}
+
+/** True when somebody else's route to the same destination stands in the place of ours or before it. */
+function isOvertaken(row: Row, { foreign }: Pick<NodeObserved, "foreign">): boolean {
+  if (row.kind !== "route") return false;
+  const metric = foreign.get(row.route.to);
+  return metric !== undefined && metric <= metricOf(row.route);
 }
 
 function poolRows(pools: NodeDesired["networks"][number]["pools"]): Row[] {

@@ -3,13 +3,13 @@
  * ways to the others. One dump a table and no call per remote node but for its path, which is cached while
  * the routes and addresses of others stay as they are.
  */
-import type { Ip } from "../addr/index.ts";
+import type { Cidr, Ip } from "../addr/index.ts";
 import type { Address, Kernel, Link, Route, RoutePath } from "../kernel/index.ts";
 import type { NodeDesired } from "./desired.ts";
 import { type Dumps, rowsOf } from "./observed-rows.ts";
 import { gateway4, gateway6, isHostEnd, isOurs, mainTable, routeProtocol, vxlanDevice } from "./ownership.ts";
 import type { PathCache } from "./path-cache.ts";
-import { type Row, type RowTable, rowKey } from "./row.ts";
+import { metricOf, type Row, type RowTable, rowKey } from "./row.ts";
 
 export interface NodeObserved {
   readonly links: readonly Link[];
@@ -17,8 +17,8 @@ export interface NodeObserved {
   readonly addresses: readonly Address[];
   /** The rows that are ours: see ownership.ts. */
   readonly rows: RowTable;
-  /** Keys of rows where only one can stand and another's does: never replaced. */
-  readonly foreign: ReadonlySet<string>;
+  /** Destinations that somebody else has a route to, with the lowest metric of theirs. */
+  readonly foreign: ReadonlyMap<Cidr, number>;
   /** By destination; a destination without any way is absent. */
   readonly paths: ReadonlyMap<Ip, RoutePath>;
   /** By path joined with "/"; what this kernel does not have is absent. */
@@ -49,10 +49,13 @@ function sortOut(dumps: Dumps): Pick<NodeObserved, "rows" | "foreign"> {
     dumps.links.filter((link) => isHostEnd(link) || isDevice(link)).map(({ name }) => name),
   );
   const rows = new Map<string, Row>();
-  const foreign = new Set<string>();
+  const foreign = new Map<Cidr, number>();
   for (const row of rowsOf(dumps)) {
     if (isOurRow(row, ours)) rows.set(rowKey(row), row);
-    else if (row.kind === "route") foreign.add(rowKey(row));
+    else if (row.kind === "route") {
+      const { to } = row.route;
+      foreign.set(to, Math.min(metricOf(row.route), foreign.get(to) ?? Number.POSITIVE_INFINITY));
+    }
   }
   return { rows, foreign };
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
-import { describeOperation, type KernelOperation, MemoryKernel } from "../kernel/index.ts";
+import { describeOperation, type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
 import { designNode } from "./design.ts";
 import type { NodeDesired, RemoteNode } from "./desired.ts";
 import { type AttachedEndpoint, attachEndpoint } from "./endpoint/index.ts";
@@ -79,6 +79,10 @@ async function words(kernel: MemoryKernel, operations: readonly KernelOperation[
   return operations.map((operation) => describeOperation(operation, (index) => names.get(index)));
 }
 
+function metric(to: string): number {
+  return spreadMetric(parseCidr(to)) ?? 0;
+}
+
 async function done(kernel: MemoryKernel, operations: readonly KernelOperation[]): Promise<void> {
   expect((await kernel.apply(operations)).filter((error) => error !== undefined)).toEqual([]);
 }
@@ -120,9 +124,9 @@ describe("planNode", () => {
       "bridge fdb replace 02:00:00:00:03:00 dev heddle0 dst 198.51.100.3 self permanent",
       "ip route replace unreachable 10.1.0.0/16 proto 72 metric 72000",
       "ip -6 route replace unreachable fd00:1::/32 proto 72 metric 72000",
-      "ip route replace 10.1.2.0/26 via 192.0.2.2 dev eth0 proto 72",
+      `ip route replace 10.1.2.0/26 via 192.0.2.2 dev eth0 proto 72 metric ${metric("10.1.2.0/26")}`,
       "ip -6 route replace fd00:1:2::/122 via 2001:db8::2 dev eth0 proto 72",
-      "ip route replace 10.1.3.0/26 via 198.51.100.3 dev heddle0 proto 72 onlink",
+      `ip route replace 10.1.3.0/26 via 198.51.100.3 dev heddle0 proto 72 metric ${metric("10.1.3.0/26")} onlink`,
       "ip -6 route replace fd00:1:3::/122 via fe80::ff:fe00:300 dev heddle0 proto 72",
     ]);
   });
@@ -148,7 +152,7 @@ describe("planNode", () => {
     await done(kernel, await planOn(kernel, nodeWith({ remotes: [far, { ...near, name: "n4" }] }, "vxlan")));
     const operations = await planOn(kernel, nodeWith({ remotes: [{ ...near, name: "n4" }] }, "vxlan"));
     expect(await words(kernel, operations)).toEqual([
-      "ip route del 10.1.3.0/26 via 198.51.100.3 dev heddle0 proto 72 onlink",
+      `ip route del 10.1.3.0/26 via 198.51.100.3 dev heddle0 proto 72 metric ${metric("10.1.3.0/26")} onlink`,
       "ip -6 route del fd00:1:3::/122 via fe80::ff:fe00:300 dev heddle0 proto 72",
       "bridge fdb del 02:00:00:00:03:00 dev heddle0 dst 198.51.100.3 self",
       "ip neigh del 198.51.100.3 dev heddle0",
@@ -161,7 +165,7 @@ describe("planNode", () => {
     await done(kernel, await planOn(kernel, nodeWith({ remotes: [near] }, "vxlan")));
     const operations = await planOn(kernel, nodeWith({ remotes: [near] }, "direct"));
     expect(await words(kernel, operations)).toEqual([
-      "ip route replace 10.1.2.0/26 via 192.0.2.2 dev eth0 proto 72",
+      `ip route replace 10.1.2.0/26 via 192.0.2.2 dev eth0 proto 72 metric ${metric("10.1.2.0/26")}`,
       "ip -6 route replace fd00:1:2::/122 via 2001:db8::2 dev eth0 proto 72",
       "ip link del heddle0",
     ]);
@@ -232,7 +236,9 @@ describe("planNode", () => {
     const twin = { ...near, name: "n9", underlay: [parseIp("192.0.2.9"), parseIp("2001:db8::9")] };
     const one = await words(kernel, await planOn(kernel, nodeWith({ remotes: [near, twin] })));
     expect(await words(kernel, await planOn(kernel, nodeWith({ remotes: [twin, near] })))).toEqual(one);
-    expect(one).toContain("ip route replace 10.1.2.0/26 via 192.0.2.2 dev eth0 proto 72");
+    expect(one).toContain(
+      `ip route replace 10.1.2.0/26 via 192.0.2.2 dev eth0 proto 72 metric ${metric("10.1.2.0/26")}`,
+    );
   });
 
   it("restores an endpoint's host rows and link state", async () => {
@@ -295,7 +301,7 @@ describe("planNode", () => {
     ]);
     const lines = await words(kernel, await planOn(kernel, nodeWith({ self, remotes: [six] })));
     expect(lines).toContain(
-      "ip route replace 10.1.3.0/26 via inet6 fe80::ff:fe00:300 dev heddle0 proto 72 onlink",
+      `ip route replace 10.1.3.0/26 via inet6 fe80::ff:fe00:300 dev heddle0 proto 72 metric ${metric("10.1.3.0/26")} onlink`,
     );
     expect(lines.find((line) => line.includes("type vxlan"))).toContain("mtu 1430");
   });

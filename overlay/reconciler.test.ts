@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Cidr, hostCidr, parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
 import { ManualClock } from "../clock/index.ts";
-import { type KernelOperation, MemoryKernel } from "../kernel/index.ts";
+import { type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
 import type { NodeDesired } from "./desired.ts";
 import type { EndpointSpec } from "./endpoint/index.ts";
 import type { HostState } from "./host-state.ts";
@@ -81,7 +81,10 @@ async function snapshot(kernel: MemoryKernel): Promise<unknown> {
 }
 
 function routeOf(to: Cidr): KernelOperation & { readonly op: "route.put" | "route.delete" } {
-  return { op: "route.delete", route: { to, type: "unicast", protocol: 72, table: 254 } };
+  return {
+    op: "route.delete",
+    route: { to, type: "unicast", protocol: 72, table: 254, metric: spreadMetric(to) ?? 0 },
+  };
 }
 
 async function hasRoute(kernel: MemoryKernel, to: string): Promise<boolean> {

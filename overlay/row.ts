@@ -112,7 +112,7 @@ function routeText(route: RouteRow): string {
 }
 
 /** 0 in IPv4 and 1024 in IPv6 unless said otherwise. */
-function metricOf(route: RouteRow): number {
+export function metricOf(route: RouteRow): number {
   return route.metric ?? (cidrFamily(route.to) === 4 ? 0 : 1024);
 }
 

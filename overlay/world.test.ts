@@ -142,7 +142,7 @@ function report(line: string): void {
 const before = new Map<string, string>();
 
 beforeAll(async () => {
-  main = await openKernel();
+  main = openKernel();
   makeUnderlay();
   for (const name of Object.keys(underlay)) hosts.push(await openHost(name));
   for (const name of Object.keys(underlay)) {

@@ -6,9 +6,8 @@
  * an IPv6 underlay address of the other node.
  */
 import { type Cidr, cidrFamily } from "../../addr/index.ts";
-import { type Backend, type BackendContext, type Carried, firstOf, unable } from "../backend.ts";
+import { type Backend, type BackendContext, blockRoute, type Carried, firstOf, unable } from "../backend.ts";
 import type { RemoteNode } from "../desired.ts";
-import { mainTable, routeProtocol } from "../ownership.ts";
 
 function carry(remote: RemoteNode, prefix: Cidr, context: BackendContext): Carried {
   const candidates = cidrFamily(prefix) === 4 ? ([4, 6] as const) : ([6] as const);
@@ -18,15 +17,7 @@ function carry(remote: RemoteNode, prefix: Cidr, context: BackendContext): Carri
     const path = context.paths.get(via);
     const link = path?.via === undefined ? context.linkNames.get(path?.linkIndex ?? 0) : undefined;
     if (link === undefined || link === "lo") continue;
-    const route = {
-      to: prefix,
-      type: "unicast",
-      via,
-      link,
-      protocol: routeProtocol,
-      table: mainTable,
-    } as const;
-    return { kind: "rows", rows: [{ kind: "route", route }] };
+    return { kind: "rows", rows: [blockRoute(prefix, { via, link })] };
   }
   return unable(`${hops.join(" and ")} is not on a link of this node`);
 }

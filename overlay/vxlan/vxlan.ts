@@ -7,11 +7,10 @@
  * IPv6 blocks, and IPv4 blocks of nodes without IPv4 underlay, by the link-local address of its VTEP's MAC.
  */
 import { type Cidr, cidrFamily, type Ip, linkLocalFromMac } from "../../addr/index.ts";
-import { type Backend, type BackendContext, type Carried, firstOf, unable } from "../backend.ts";
+import { type Backend, type BackendContext, blockRoute, type Carried, firstOf, unable } from "../backend.ts";
 import type { RemoteNode } from "../desired.ts";
 import { outerFamily } from "../mtu.ts";
-import { mainTable, routeProtocol, vxlanDevice } from "../ownership.ts";
-import type { RouteRow } from "../row.ts";
+import { vxlanDevice } from "../ownership.ts";
 
 function carry(remote: RemoteNode, prefix: Cidr, { self }: BackendContext): Carried {
   const outer = outerFamily(self.underlay);
@@ -23,15 +22,13 @@ function carry(remote: RemoteNode, prefix: Cidr, { self }: BackendContext): Carr
   const link = vxlanDevice;
   const { vtepMac: mac } = remote;
   const via = nextHop(remote, prefix);
-  const onlink = cidrFamily(prefix) === 4 ? { onlink: true } : {};
-  const base = { type: "unicast", protocol: routeProtocol, table: mainTable } as const;
-  const route: RouteRow = { ...base, to: prefix, via, link, ...onlink };
+  const onlink = cidrFamily(prefix) === 4;
   return {
     kind: "rows",
     rows: [
       { kind: "neighbour", neighbour: { link, ip: via, mac, permanent: true } },
       { kind: "fdb", entry: { link, mac, destination, permanent: true } },
-      { kind: "route", route },
+      blockRoute(prefix, { via, link, onlink }),
     ],
   };
 }

@@ -8,7 +8,7 @@ import { describeFailure, isUndone } from "./disk-failure.ts";
 import type { DiskOptions, DiskReply, DiskRequest, ItemRow } from "./protocol.ts";
 
 /** Rows a message while loading: bounds what is copied at once. */
-const loadRowsMax = 1000;
+const loadRowsMax = 250;
 
 const options = workerData as DiskOptions;
 const port = parentPort;

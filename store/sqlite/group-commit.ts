@@ -48,10 +48,6 @@ export class GroupCommit {
     this.#onFailure = onFailure;
   }
 
-  get idle(): boolean {
-    return this.#running === undefined;
-  }
-
   /** Why nothing is written any more. */
   get broken(): FabricError | undefined {
     return this.#broken;

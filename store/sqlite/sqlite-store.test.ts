@@ -159,6 +159,19 @@ describe("the file", () => {
   });
 });
 
+describe("a read", () => {
+  it("sees nothing that is not on the disk yet", async () => {
+    const store = await open();
+    // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
+    const read = () => store.txn({ then: [{ op: "range", prefix: "" }] });
+    const writing = put(store, "k", "1");
+    const [ranged, transacted] = [await keys(store), await read()];
+    expect([ranged, transacted.results]).toEqual([[], [{ op: "range", items: [] }]]);
+    await writing;
+    expect(await keys(store)).toEqual(["k"]);
+  });
+});
+
 describe("after a restart", () => {
   it("id, revision and items go on", async () => {
     const store = await open();

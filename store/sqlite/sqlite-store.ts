@@ -135,8 +135,8 @@ export class SqliteStore implements Store {
   ): Promise<Result> {
     this.#group.assertRoom();
     const { state, events, result } = apply(this.#head);
-    // Nothing to write, and nothing under way that it was computed on.
-    if (state === this.#committed && this.#group.idle) return Promise.resolve(result);
+    // It wrote nothing, and what it was computed on is on disk.
+    if (state === this.#committed) return Promise.resolve(result);
     this.#head = state;
     return new Promise((resolve, reject) => {
       this.#group.submit({

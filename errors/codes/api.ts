@@ -3,8 +3,6 @@ export const apiCodes = {
   API_BAD_REQUEST: "A request cannot be understood.",
   API_UNSUPPORTED: "A request asks for something of Consul's that Heddle does not have.",
   API_NOT_IMPLEMENTED: "A route of Consul's that Heddle does not serve.",
-  API_NOT_FOUND: "A request names something that is not there.",
-  API_BODY_TOO_LARGE: "The body of a request exceeds its limit.",
   API_CLOSING: "The listener is stopping and gives up requests that wait.",
   API_NO_AGENT: "A request to the node's agent reached a process that runs none.",
   API_NO_DATACENTER: "A request names a datacenter that cannot be reached from here.",

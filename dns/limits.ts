@@ -7,6 +7,8 @@ export interface DnsLimits {
   readonly udpReceiveBufferBytes: number;
   /** For each address. */
   readonly tcpConnectionsMax: number;
+  /** For each address and client. */
+  readonly tcpConnectionsPerClientMax: number;
   readonly tcpInflightPerConnectionMax: number;
   readonly tcpIdleTimeoutMs: number;
   /** A query over TCP that is larger closes its connection. */
@@ -33,6 +35,7 @@ export const dnsLimitDefaults: DnsLimits = {
   udpInflightMax: 1024,
   udpReceiveBufferBytes: 1 << 20,
   tcpConnectionsMax: 256,
+  tcpConnectionsPerClientMax: 32,
   tcpInflightPerConnectionMax: 64,
   tcpIdleTimeoutMs: 10_000,
   tcpQueryBytesMax: 4096,

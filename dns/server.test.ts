@@ -211,20 +211,23 @@ describe("hostile clients", () => {
     clearInterval(drip);
   });
 
-  test("an oversized TCP query and more connections than allowed are dropped", async () => {
-    const { port, server } = await start({ limits: { tcpConnectionsMax: 2 } });
-    const first = connect(port, "127.0.0.1");
-    first.write(Buffer.from([0xff, 0xff]));
-    first.on("error", () => {});
-    await once(first, "close");
-    const kept = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
-    await Promise.all(kept.map((socket) => once(socket, "connect")));
-    const third = connect(port, "127.0.0.1");
-    third.on("error", () => {});
-    await once(third, "close");
-    expect(server.stats().dropped).toBe(2);
-    for (const socket of kept) socket.destroy();
-  });
+  test.each([{ tcpConnectionsMax: 2 }, { tcpConnectionsPerClientMax: 2 }])(
+    "an oversized TCP query and connections beyond %j are dropped",
+    async (limits) => {
+      const { port, server } = await start({ limits });
+      const first = connect(port, "127.0.0.1");
+      first.write(Buffer.from([0xff, 0xff]));
+      first.on("error", () => {});
+      await once(first, "close");
+      const kept = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+      await Promise.all(kept.map((socket) => once(socket, "connect")));
+      const third = connect(port, "127.0.0.1");
+      third.on("error", () => {});
+      await once(third, "close");
+      expect(server.stats().dropped).toBe(2);
+      for (const socket of kept) socket.destroy();
+    },
+  );
 
   test("a flood on one TCP connection is answered in full, some at a time", async () => {
     const { port } = await start({ limits: { tcpInflightPerConnectionMax: 4 } });

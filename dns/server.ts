@@ -169,6 +169,7 @@ class Server implements DnsServer {
       },
       {
         connectionsMax: limits.tcpConnectionsMax,
+        connectionsPerClientMax: limits.tcpConnectionsPerClientMax,
         inflightPerConnectionMax: limits.tcpInflightPerConnectionMax,
         idleTimeoutMs: limits.tcpIdleTimeoutMs,
         queryBytesMax: limits.tcpQueryBytesMax,

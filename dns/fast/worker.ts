@@ -67,8 +67,8 @@ function run(terms: WorkerTerms, port: MessagePort): void {
       }
       send(runStart, i);
       runStart = i + 1;
-      if (length > 0)
-        passed.push([new Uint8Array(batch.queries.subarray(start, start + length)), batch.client(i)]);
+      if (length === 0) Atomics.add(counters, counter.dropped, 1n);
+      else passed.push([new Uint8Array(batch.queries.subarray(start, start + length)), batch.client(i)]);
     }
     send(runStart, count);
     Atomics.add(counters, counter.ready, BigInt(ready));

@@ -19,6 +19,8 @@ export interface TcpHandlers {
 
 export interface TcpLimits {
   readonly connectionsMax: number;
+  /** So that one client cannot take all connections. */
+  readonly connectionsPerClientMax: number;
   readonly inflightPerConnectionMax: number;
   /** Between the end of one message and the end of the next. */
   readonly idleTimeoutMs: number;
@@ -31,6 +33,7 @@ export class TcpListener {
   readonly #limits: TcpLimits;
   readonly #clock: Clock;
   readonly #connections = new Set<Connection>();
+  readonly #connectionsOf = new Map<Ip, number>();
   #server: Server | undefined;
 
   constructor(handlers: TcpHandlers, limits: TcpLimits, clock: Clock) {
@@ -82,12 +85,24 @@ export class TcpListener {
       return;
     }
     const client = parseZonedIp(socket.remoteAddress).ip;
+    const held = this.#connectionsOf.get(client) ?? 0;
+    if (held >= this.#limits.connectionsPerClientMax) {
+      this.#handlers.onDropped();
+      socket.destroy();
+      return;
+    }
+    this.#connectionsOf.set(client, held + 1);
     const connection = new Connection(socket, this.#limits, this.#clock, {
       handle: (query) => this.#handlers.handle(query, client),
       onDropped: this.#handlers.onDropped,
     });
     this.#connections.add(connection);
-    socket.once("close", () => this.#connections.delete(connection));
+    socket.once("close", () => {
+      this.#connections.delete(connection);
+      const left = (this.#connectionsOf.get(client) ?? 1) - 1;
+      if (left > 0) this.#connectionsOf.set(client, left);
+      else this.#connectionsOf.delete(client);
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Cidr, hostCidr, parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
 import { ManualClock } from "../clock/index.ts";
-import { type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
+import { type Kernel, type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
 import type { NodeDesired } from "./desired.ts";
 import type { EndpointSpec } from "./endpoint/index.ts";
 import type { HostState } from "./host-state.ts";
@@ -66,6 +66,32 @@ async function bench(limits: Partial<ReconcilerLimits> = {}): Promise<Bench> {
     save: async (state: HostState) => void saved.push(state),
   };
   return { clock, kernel, saved, reconciler: new Reconciler({ kernel, journal, clock, limits }) };
+}
+
+const forgetful = { load: async () => undefined, save: async () => {} };
+
+/** A kernel whose n-th `apply` from now waits until it is let through. */
+function gateApply(
+  kernel: MemoryKernel,
+  nth: number,
+): { kernel: Kernel; reached: Promise<void>; open(): void } {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  let calls = 0;
+  const apply: Kernel["apply"] = async (operations) => {
+    if (++calls === nth) {
+      reached.resolve();
+      await opened.promise;
+    }
+    return await kernel.apply(operations);
+  };
+  const gated = new Proxy<Kernel>(kernel, {
+    get: (_target, name) => {
+      const member = name === "apply" ? apply : Reflect.get(kernel, name);
+      return typeof member === "function" ? member.bind(kernel) : member;
+    },
+  });
+  return { kernel: gated, reached: reached.promise, open: opened.resolve };
 }
 
 /** Everything in the namespace but indexes and handles. */
@@ -278,10 +304,12 @@ describe("Reconciler.attach and detach", () => {
     reconciler.setDesired(stale);
     await clock.advance(100);
     await reconciler.detach(specOf("c1"));
-    reconciler.setDesired(stale);
-    await clock.advance(100);
-    expect(await hasRoute(kernel, "10.1.0.5/32")).toBe(false);
-    expect(reconciler.status.problems).toEqual([]);
+    for (const waitMs of [100, 1000]) {
+      reconciler.setDesired(stale);
+      await clock.advance(waitMs);
+      expect(await hasRoute(kernel, "10.1.0.5/32")).toBe(false);
+      expect(reconciler.status.problems).toEqual([]);
+    }
     await reconciler.stop();
   });
 
@@ -312,11 +340,7 @@ describe("Reconciler.attach and detach", () => {
   it("delete a host end that nobody claims after the grace, not before", async () => {
     const { clock, kernel, reconciler } = await bench();
     kernel.addNetns("/run/netns/c1");
-    const lost = new Reconciler({
-      kernel,
-      clock,
-      journal: { load: async () => undefined, save: async () => {} },
-    });
+    const lost = new Reconciler({ kernel, clock, journal: forgetful });
     await lost.attach(specOf("c1"));
     reconciler.start();
     reconciler.setDesired(desired);
@@ -325,6 +349,39 @@ describe("Reconciler.attach and detach", () => {
     await clock.advance(61_000);
     expect(await kernel.link(specOf("c1").hostIfname)).toBeUndefined();
     await reconciler.stop();
+  });
+
+  it("detach waits for a plan that is being applied, so that it cannot put the route back", async () => {
+    const { clock, kernel, reconciler: earlier } = await bench();
+    kernel.addNetns("/run/netns/c1");
+    const endpoint = await earlier.attach(specOf("c1"));
+    const to = hostCidr(parseIp("10.1.0.5"));
+    await kernel.apply([{ op: "route.delete", route: { to, type: "unicast", protocol: 72, table: 254 } }]);
+    const gate = gateApply(kernel, 1);
+    const reconciler = new Reconciler({ kernel: gate.kernel, clock, journal: forgetful });
+    reconciler.setDesired({ ...desired, endpoints: [endpoint] });
+    const pass = reconciler.reconcileNow();
+    await gate.reached;
+    const detached = reconciler.detach(specOf("c1"));
+    await clock.advance(1);
+    gate.open();
+    await Promise.all([pass, detached]);
+    expect(await hasRoute(kernel, "10.1.0.5/32")).toBe(false);
+  });
+
+  it("attach keeps its link from a reconciliation that runs before it is done", async () => {
+    const { clock, kernel } = await bench();
+    kernel.addNetns("/run/netns/c1");
+    const gate = gateApply(kernel, 2);
+    const limits = { orphanGraceMs: 0 };
+    const reconciler = new Reconciler({ kernel: gate.kernel, clock, journal: forgetful, limits });
+    reconciler.setDesired(desired);
+    const attached = reconciler.attach(specOf("c1"));
+    await gate.reached;
+    await reconciler.reconcileNow();
+    gate.open();
+    await attached;
+    await reconciler.check(specOf("c1"));
   });
 
   it("refuse more than their limit instead of queueing without end", async () => {

@@ -50,23 +50,24 @@ export type CniConfig = z.infer<typeof configSchema> & { readonly cniVersion: Cn
 /** Capabilities of other plugins: asked of Heddle they would be lost without a word. */
 const refusedCapabilities = ["portMappings", "bandwidth", "ipRanges"] as const;
 
+/**
+ * All that DEL looks at: a container whose ADD was refused for its configuration must still go away with it.
+ * @throws CNI_UNDECODABLE, CNI_VERSION_UNSUPPORTED
+ */
+export function parseVersion(stdin: Uint8Array): CniVersion {
+  return versionIn(parseObject(stdin));
+}
+
 /** @throws CNI_UNDECODABLE, CNI_VERSION_UNSUPPORTED, CNI_CONFIG_INVALID, CNI_FIELD_UNSUPPORTED */
 export function parseConfig(stdin: Uint8Array): CniConfig {
   const value = parseObject(stdin);
-  const version = value["cniVersion"] ?? "";
-  if (typeof version !== "string" || !isCniVersion(version)) {
-    throw new FabricError(
-      "CNI_VERSION_UNSUPPORTED",
-      `read the network configuration: cniVersion ${JSON.stringify(version)} is not supported; use one of ${cniVersions.join(", ")}`,
-      { details: { supportedVersions: cniVersions } },
-    );
-  }
+  const cniVersion = versionIn(value);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
     const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`);
     throw invalid(problems.join("; "));
   }
-  const config = { ...parsed.data, cniVersion: version };
+  const config = { ...parsed.data, cniVersion };
   refuseUnsupported(config);
   return config;
 }
@@ -122,6 +123,18 @@ function parseObject(stdin: Uint8Array): Record<string, unknown> {
     "CNI_UNDECODABLE",
     "read the network configuration: standard input is not a JSON object",
   );
+}
+
+function versionIn(value: Readonly<Record<string, unknown>>): CniVersion {
+  const version = value["cniVersion"] ?? "";
+  if (typeof version !== "string" || !isCniVersion(version)) {
+    throw new FabricError(
+      "CNI_VERSION_UNSUPPORTED",
+      `read the network configuration: cniVersion ${JSON.stringify(version)} is not supported; use one of ${cniVersions.join(", ")}`,
+      { details: { supportedVersions: cniVersions } },
+    );
+  }
+  return version;
 }
 
 function refuseUnsupported(config: CniConfig): void {

@@ -106,6 +106,28 @@ test("GC removes what the runtime does not know", async () => {
   expect(agent.endpoints.list().map(({ request }) => request.containerId)).toEqual([kept.id]);
 });
 
+test("a full pool is error 101 for ADD and 50 for STATUS, and a released address rests", async () => {
+  const small = await startCniAgent({ name: "default", pools: [{ cidr: "10.9.0.0/31" }] });
+  try {
+    const full = new CniRuntime({ binDirs: [small.binDir], conf: small.confDir });
+    const [a, b, c] = [container("s1"), container("s2"), container("s3")];
+    await full.status();
+    await full.add(attachmentOf(a));
+    await full.add(attachmentOf(b));
+    await expect(full.status()).rejects.toMatchObject({
+      code: 50,
+      message: expect.stringContaining("10.9.0.0/31"),
+    });
+    await expect(full.add(attachmentOf(c))).rejects.toMatchObject({ code: 101 });
+    expect(c.run(["ip", "-o", "link"])).not.toContain("eth0");
+    await full.del(attachmentOf(a));
+    await expect(full.add(attachmentOf(c))).rejects.toMatchObject({ code: 101 });
+    await full.del(attachmentOf(b));
+  } finally {
+    await small.stop();
+  }
+});
+
 describe("with other plugins", () => {
   const list = (plugins: NetworkList["plugins"]): NetworkList => ({
     cniVersion: "1.0.0",

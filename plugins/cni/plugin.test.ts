@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../clock/index.ts";
 import { type EndpointRig, endpointRig, rigNetns, traces } from "../../test/lab/endpoint-rig.ts";
 import type { CniAnswer } from "./answer.ts";
-import { CniPlugin } from "./plugin.ts";
+import { CniPlugin, type CniPluginOptions } from "./plugin.ts";
 import { formatRequest, parseRequest } from "./request.ts";
 import { cniVersions } from "./version.ts";
 
@@ -164,6 +164,41 @@ describe("DEL", () => {
     });
     expect(await traces(rig)).toEqual([]);
   });
+});
+
+test("DEL of a container whose ADD was refused for its configuration succeeds with that configuration", async () => {
+  for (const more of [
+    { mtu: 10 },
+    { runtimeConfig: { portMappings: [{ hostPort: 80 }] } },
+    { ipam: { type: "x" } },
+  ]) {
+    expect((await run("ADD", more)).status).toBe(1);
+    expect(await run("DEL", more)).toEqual({ status: 0, stdout: "" });
+  }
+});
+
+test("STATUS that takes too long says that no container can be added now", async () => {
+  const addresses = { assertCanAllocate: () => new Promise<void>(() => undefined) };
+  plugin = new CniPlugin({ ...rig, addresses, clock: systemClock, deadlineMs: 10 });
+  expect(fail(await run("STATUS"))).toMatchObject({
+    code: 50,
+    details: expect.stringContaining("ENDPOINT_DEADLINE"),
+  });
+});
+
+test("every call is told to the observer, with its error", async () => {
+  const told: [unknown, string, boolean][] = [];
+  const onAnswer: CniPluginOptions["onAnswer"] = ({ command, containerId, error }) =>
+    told.push([command, containerId, error === undefined]);
+  plugin = new CniPlugin({ ...rig, clock: systemClock, onAnswer });
+  await run("ADD");
+  await run("ADD", { network: "none" });
+  await plugin.answer(Buffer.of(1));
+  expect(told).toEqual([
+    ["ADD", "c1", true],
+    ["ADD", "c1", false],
+    [undefined, "", false],
+  ]);
 });
 
 describe("CHECK", () => {

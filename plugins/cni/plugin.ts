@@ -4,19 +4,29 @@
  *
  * Source: https://github.com/containernetworking/cni/blob/spec-v1.1.0/SPEC.md
  */
-import { familyOf } from "../../addr/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
-import type {
-  AddressSource,
-  AttachRequest,
-  EndpointRef,
-  EndpointService,
-  NetworkDirectory,
-  ReadyEndpoint,
+import {
+  type AddressSource,
+  type AttachRequest,
+  type EndpointRef,
+  type EndpointService,
+  endpointLimits,
+  type NetworkDirectory,
+  type ReadyEndpoint,
+  withinDeadline,
 } from "../endpoint/index.ts";
 import { type CniAnswer, successAnswer } from "./answer.ts";
-import { type CniConfig, isDelegated, parseConfig, versionOf, wantedAddresses, wantedMac } from "./config.ts";
+import {
+  type CniConfig,
+  isDelegated,
+  parseConfig,
+  parseVersion,
+  versionOf,
+  wantedAddresses,
+  wantedMac,
+} from "./config.ts";
+import { isNodeGateway, withGateways } from "./delegated.ts";
 import { type CniCommand, type CniEnvironment, parseEnvironment } from "./environment.ts";
 import { failureAnswer, unavailableAnswer } from "./failure.ts";
 import { parseRequest } from "./request.ts";
@@ -28,16 +38,28 @@ export interface CniPluginOptions {
   readonly addresses: Pick<AddressSource, "assertCanAllocate">;
   readonly networks: NetworkDirectory;
   readonly clock: Clock;
+  /** For CHECK and STATUS; default as the endpoint service. */
+  readonly deadlineMs?: number;
+  /** Told of every call that was answered: for the log and metrics. */
+  readonly onAnswer?: (call: AnsweredCall) => void;
   /** What containers should ask for names, unless the configuration says; default the gateway address. */
   readonly nameservers?: readonly string[];
+}
+
+export interface AnsweredCall {
+  /** Undefined when the call did not say. */
+  readonly command: CniCommand | undefined;
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly durationMs: number;
+  /** Undefined for success. */
+  readonly error: unknown;
 }
 
 /** A network of this name serves configurations that name none. */
 const defaultNetwork = "default";
 /** CHECK lets kernel state settle this often, this long apart. */
 const [checkAttempts, checkPauseMs] = [4, 100];
-/** Owns this node's gateway address in networks whose pools have none; no runtime can use this id. */
-const gatewayContainer = ".gateway";
 
 export class CniPlugin {
   readonly #options: CniPluginOptions;
@@ -48,44 +70,51 @@ export class CniPlugin {
 
   /** `request` as in request.ts. */
   async answer(request: Uint8Array): Promise<CniAnswer> {
+    const startMs = this.#options.clock.monotonicMs();
     let version: CniVersion = newestCniVersion;
-    let command: CniCommand | undefined;
+    let environment: CniEnvironment | undefined;
+    let failure: unknown;
     try {
       const { variables, stdin } = parseRequest(request);
       version = versionOf(stdin) ?? newestCniVersion;
-      const environment = parseEnvironment(variables);
-      command = environment.command;
-      if (command === "VERSION") return successAnswer(versionResult(version));
-      return await this.#run(environment, parseConfig(stdin));
+      environment = parseEnvironment(variables);
+      return await this.#run(environment, stdin, version);
     } catch (error) {
+      failure = error;
       const refused = isFabricError(error) && error.code.startsWith("CNI_");
-      return command === "STATUS" && !refused
-        ? unavailableAnswer(version, error)
-        : failureAnswer(version, error);
+      const unavailable = environment?.command === "STATUS" && !refused;
+      return unavailable ? unavailableAnswer(version, error) : failureAnswer(version, error);
+    } finally {
+      this.#options.onAnswer?.({
+        command: environment?.command,
+        containerId: environment?.containerId ?? "",
+        ifname: environment?.ifname ?? "",
+        durationMs: this.#options.clock.monotonicMs() - startMs,
+        error: failure,
+      });
     }
   }
 
-  async #run(environment: CniEnvironment, config: CniConfig): Promise<CniAnswer> {
+  async #run(environment: CniEnvironment, stdin: Uint8Array, version: CniVersion): Promise<CniAnswer> {
     const { command } = environment;
     switch (command) {
+      case "VERSION":
+        return successAnswer(versionResult(version));
       case "ADD":
-        return successAnswer(await this.#add(environment, config));
+        return successAnswer(await this.#add(environment, parseConfig(stdin)));
       case "DEL":
+        parseVersion(stdin);
         await this.#options.endpoints.detach(environment);
         return successAnswer();
       case "CHECK":
-        await this.#check(environment, config);
+        await this.#inTime("check the container", this.#check(environment, parseConfig(stdin)));
         return successAnswer();
       case "STATUS":
-        requireVersion(config, command);
-        await this.#options.addresses.assertCanAllocate(this.#networkOf(config));
+        await this.#inTime("look whether a container can be added", this.#status(parseConfig(stdin)));
         return successAnswer();
       case "GC":
-        requireVersion(config, command);
-        await this.#collect(config);
+        await this.#collect(parseConfig(stdin));
         return successAnswer();
-      case "VERSION":
-        return successAnswer(versionResult(config.cniVersion));
       default:
         return command satisfies never;
     }
@@ -118,6 +147,11 @@ export class CniPlugin {
       : this.#delegatedResult(config, endpoint);
   }
 
+  async #delegatedResult(config: CniConfig, endpoint: ReadyEndpoint): Promise<object> {
+    const addresses = await withGateways(this.#options, endpoint);
+    return addressResult(config.cniVersion, addresses, config.ipam?.routes, this.#dnsOf(config, []));
+  }
+
   /** CHECK allows the kernel a moment to converge, as a reconciliation may be under way. */
   async #check(environment: CniEnvironment, config: CniConfig): Promise<void> {
     const { endpoints, clock } = this.#options;
@@ -133,8 +167,14 @@ export class CniPlugin {
     }
   }
 
+  async #status(config: CniConfig): Promise<void> {
+    requireVersion(config, "STATUS");
+    await this.#options.addresses.assertCanAllocate(this.#networkOf(config));
+  }
+
   /** Removes what CNI made under this network name and the runtime does not know any more. */
   async #collect(config: CniConfig): Promise<void> {
+    requireVersion(config, "GC");
     const valid = config["cni.dev/valid-attachments"];
     if (!valid) {
       throw new FabricError(
@@ -148,7 +188,7 @@ export class CniPlugin {
       .list()
       .map(({ request }) => request)
       .filter(({ origin }) => origin.plugin === "cni" && origin.name === config.name)
-      .filter((request) => request.containerId !== gatewayContainer && !keep.has(keyOf(request)));
+      .filter((request) => !isNodeGateway(request) && !keep.has(keyOf(request)));
     const errors = await endpoints.detachAll(stale);
     if (errors.length === 0) return;
     const messages = errors.map((error) => (error instanceof Error ? error.message : String(error)));
@@ -159,41 +199,17 @@ export class CniPlugin {
     );
   }
 
-  async #delegatedResult(config: CniConfig, { request, addresses }: ReadyEndpoint): Promise<object> {
-    const network = this.#options.networks.network(request.network);
-    const withoutGateway = addresses.some(
-      ({ pool }) => !network?.pools.find((each) => each.cidr === pool)?.gateway,
-    );
-    const own = withoutGateway ? await this.#ownGateways(request.network, config.name) : [];
-    const complete = addresses.map(({ ip, pool }) => ({
-      ip,
-      pool,
-      gateway:
-        network?.pools.find((each) => each.cidr === pool)?.gateway ??
-        own.find((each) => familyOf(each.ip) === familyOf(ip) && each.pool === pool)?.ip,
-    }));
-    const gateways = complete.flatMap(({ gateway }) => gateway ?? []);
-    return addressResult(config.cniVersion, complete, config.ipam?.routes, this.#dnsOf(config, gateways));
-  }
-
-  /** One address of the pool a node, so that a bridge there can have it and no container anywhere does. */
-  async #ownGateways(network: string, name: string): Promise<ReadyEndpoint["addresses"]> {
-    const gateway = await this.#options.endpoints.attach({
-      containerId: gatewayContainer,
-      ifname: network,
-      network,
-      origin: { plugin: "cni", name },
-      form: { kind: "addresses" },
-      addresses: [],
-    });
-    return gateway.addresses;
-  }
-
   /** `network` of the configuration; else the network that is called as the configuration is; else `default`. */
   #networkOf(config: CniConfig): string {
     const named = isDelegated(config) ? config.ipam?.network : config.network;
     if (named !== undefined) return named;
     return this.#options.networks.network(config.name) ? config.name : defaultNetwork;
+  }
+
+  /** ADD and DEL have the endpoint service's own deadline, GC one for each endpoint. */
+  #inTime<T>(what: string, work: Promise<T>): Promise<T> {
+    const { clock, deadlineMs = endpointLimits.deadlineMs } = this.#options;
+    return withinDeadline(clock, deadlineMs, what, work);
   }
 
   #dnsOf(config: CniConfig, gateways: readonly string[]): object {

@@ -1,4 +1,5 @@
 /** Container interfaces, whichever plugin asks for them. */
+export { withinDeadline } from "./deadline.ts";
 export type {
   AttachRequest,
   Endpoint,

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import { withinDeadline } from "./deadline.ts";
 
 export interface LaneLimits {
   /** Tasks that wait or run, of all keys together. */
@@ -44,7 +45,7 @@ export class Lanes {
     const before = this.#tails.get(key);
     const work = (async () => {
       await before;
-      if (expired) return undefined as never; // nobody waits for it: `late` has been thrown
+      if (expired) return undefined as never; // nobody waits for it
       return await task();
     })();
     const tail = work.then(ignore, ignore).then(() => {
@@ -52,14 +53,8 @@ export class Lanes {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
     });
     this.#tails.set(key, tail);
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.setTimer(deadlineMs, () => {
-        expired = true;
-        reject(
-          new FabricError("ENDPOINT_DEADLINE", `${what}: not done within ${deadlineMs} ms; try again later`),
-        );
-      });
-      work.then(resolve, reject).finally(() => timer.cancel());
+    return withinDeadline(this.#clock, deadlineMs, what, work, () => {
+      expired = true;
     });
   }
 

@@ -35,6 +35,9 @@ export interface EndpointLimits {
 
 export const endpointLimits: EndpointLimits = { operationsMax: 1024, deadlineMs: 2000, endpointsMax: 8192 };
 
+/** Detachments of one `detachAll` under way at a time. */
+const detachConcurrency = 8;
+
 export interface EndpointServiceOptions {
   readonly addresses: AddressSource;
   readonly links: EndpointLinks;
@@ -94,10 +97,15 @@ export class EndpointService {
     return this.#lanes.run(ref.containerId, `detach ${showEndpoint(ref)}`, () => this.#detach(ref));
   }
 
-  /** Goes on after a failure and answers every error. */
+  /** A few at a time, so that containers that come and go meanwhile are not held up. Goes on after a failure and answers every error. */
   async detachAll(refs: readonly EndpointRef[]): Promise<readonly unknown[]> {
-    const settled = await Promise.allSettled(refs.map((ref) => this.detach(ref)));
-    return settled.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
+    const errors: unknown[] = [];
+    const rest = refs.values();
+    const detachRest = async () => {
+      for (const ref of rest) await this.detach(ref).catch((error: unknown) => errors.push(error));
+    };
+    await Promise.all(Array.from({ length: detachConcurrency }, detachRest));
+    return errors;
   }
 
   /** Compares leases and kernel rows with the journal. @throws ENDPOINT_NOT_FOUND, ENDPOINT_LEASE_LOST, OVERLAY_ENDPOINT_DRIFT */

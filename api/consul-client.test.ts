@@ -123,7 +123,10 @@ test("catalog and status", async () => {
 describe("watch", () => {
   test("of a key follows each value and its end", async () => {
     const { consul, writer } = await startApi();
-    const watch = consul.watch({ method: consul.kv.get, options: { key: "k", wait: "1m" } as never });
+    const watch = consul.watch({
+      method: (options: never) => consul.kv.get(options),
+      options: { key: "k", wait: "1m" } as never,
+    });
     onTestFinished(() => watch.end());
     const seen: unknown[] = [];
     const problems: unknown[] = [];
@@ -145,7 +148,7 @@ describe("watch", () => {
     const { consul, store, lease } = await startApi();
     await consul.agent.service.register({ name: "web" });
     const watch = consul.watch({
-      method: consul.health.service,
+      method: (options: never) => consul.health.service(options),
       options: { service: "web", passing: true, wait: "1m" } as never,
     });
     onTestFinished(() => watch.end());

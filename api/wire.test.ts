@@ -354,7 +354,7 @@ describe("blocking queries", () => {
   test("wake for their own key and are not woken by others", async () => {
     const api = await startApi();
     await call(api, "PUT /v1/kv/a", "1");
-    const index = (await call(api, "GET /v1/kv/a")).headers["x-consul-index"];
+    const index = String((await call(api, "GET /v1/kv/a")).headers["x-consul-index"]);
     let answered = false;
     const poll = call(api, `GET /v1/kv/a?index=${index}&wait=1m`).then((answer) => {
       answered = true;
@@ -372,7 +372,7 @@ describe("blocking queries", () => {
     const api = await startApi();
     await call(api, "PUT /v1/kv/a", "1");
     const now = await call(api, "GET /v1/kv/a");
-    const later = await call(api, `GET /v1/kv/a?index=${now.headers["x-consul-index"]}&wait=20ms`);
+    const later = await call(api, `GET /v1/kv/a?index=${String(now.headers["x-consul-index"])}&wait=20ms`);
     expect(later.text).toBe(now.text);
     expect(later.headers["x-consul-index"]).toBe(now.headers["x-consul-index"]);
     expect((await call(api, "GET /v1/kv/a?index=1&wait=10m")).text).toBe(now.text);

@@ -5,6 +5,7 @@ export const cniCodes = {
   CNI_FIELD_UNSUPPORTED: "A field of the network configuration asks for what Heddle does not do.",
   CNI_FILE_FOREIGN: "A file that is not Heddle's has the name that the installation needs.",
   CNI_GC_INCOMPLETE: "Garbage collection could not remove every endpoint.",
+  CNI_INSTALL_FAILED: "A file of the CNI plugin could not be read, written or removed.",
   CNI_RESULT_MISMATCH: "The result that the runtime kept is not what is attached.",
   CNI_SHIM_INVALID: "The program of the CNI plugin binary is inconsistent.",
   CNI_SHIM_UNSUPPORTED: "The CNI plugin binary cannot be made for this machine or socket path.",

@@ -41,7 +41,8 @@ test("install writes an executable binary and a list that names it, and leaves n
   ]);
   expect([mode(binary), mode(list)]).toEqual([0o755, 0o644]);
   expect(JSON.parse(readFileSync(list, "utf8"))).toMatchObject({
-    cniVersion: "1.1.0",
+    cniVersion: "1.0.0",
+    cniVersions: ["0.4.0", "1.0.0", "1.1.0"],
     name: "web",
     plugins: [{ type: "heddle", network: "web", capabilities: { ips: true, mac: true } }],
   });
@@ -80,6 +81,25 @@ test.each(["heddle", "10-heddle.conflist"])(
     expect(readFileSync(path, "utf8")).toContain("bridge");
   },
 );
+
+test("a list that an operator added to stays, the binary comes and goes", () => {
+  installCni(options);
+  const edited = JSON.parse(readFileSync(list, "utf8"));
+  edited.plugins.push({ type: "portmap" });
+  writeFileSync(list, JSON.stringify(edited));
+  expect(installCni(options)).toContainEqual({ kind: "keep", path: list });
+  expect(uninstallCni(options)).toEqual([
+    { kind: "keep", path: list },
+    { kind: "remove", path: binary },
+  ]);
+  expect(readFileSync(list, "utf8")).toContain("portmap");
+});
+
+test("a directory that cannot be made is an error with the path", () => {
+  writeFileSync(join(directory, "file"), "");
+  const blocked = { ...options, binDir: join(directory, "file", "bin") };
+  expect(() => installCni(blocked)).toThrow(expect.objectContaining({ code: "CNI_INSTALL_FAILED" }));
+});
 
 test("uninstall removes exactly ours, and again is a success", () => {
   installCni(options);

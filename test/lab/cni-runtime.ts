@@ -20,6 +20,8 @@ export interface CniRuntimeOptions {
 
 export interface NetworkList {
   readonly cniVersion: string;
+  /** The newest of these and of `cniVersion` is spoken. */
+  readonly cniVersions?: readonly string[];
   readonly name: string;
   readonly plugins: readonly PluginConf[];
 }
@@ -67,7 +69,9 @@ export class CniRuntime {
 
   constructor(options: CniRuntimeOptions) {
     this.#options = options;
-    this.list = typeof options.conf === "string" ? loadFirst(options.conf) : options.conf;
+    const list = typeof options.conf === "string" ? loadFirst(options.conf) : options.conf;
+    const [newest = list.cniVersion] = [list.cniVersion, ...(list.cniVersions ?? [])].toSorted().reverse();
+    this.list = { ...list, cniVersion: newest };
   }
 
   /** What ADD answered, for those that are attached. */

@@ -1,3 +1,4 @@
+/** Operations in the words of ip(8). */
 import { expect, test } from "vitest";
 import { type Mac, parseCidr, parseIp } from "../addr/index.ts";
 import { describeOperation } from "./describe-operation.ts";

@@ -75,6 +75,7 @@ export type KernelOperation =
       readonly scope?: number;
     }
   | { readonly op: "route.put" | "route.delete"; readonly route: RouteSpec }
+  /** A delete takes a selector that is not given for any: give rules priorities of their own. */
   | { readonly op: "rule.put" | "rule.delete"; readonly rule: Rule }
   | { readonly op: "neighbour.put" | "neighbour.delete"; readonly neighbour: Referring<Neighbour> }
   | { readonly op: "fdb.put" | "fdb.delete"; readonly entry: Referring<FdbEntry> }
@@ -82,7 +83,9 @@ export type KernelOperation =
 
 /**
  * `route.delete` removes the row that equals the given one in destination, table, metric, type and protocol,
- * and in link and next hop when they are given; a route of another maker stays.
+ * and in link and next hop when they are given; a route of another maker stays. In IPv4 no metric stands for
+ * any: without a route of metric 0 the one with the lowest goes (fib_table_delete in Linux). In IPv6 a
+ * unicast route is told from one that rejects by its link or next hop only: name one of them.
  */
 export type RouteSpec = Omit<Route, "linkIndex"> & { readonly link?: LinkRef };
 

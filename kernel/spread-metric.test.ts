@@ -1,3 +1,4 @@
+/** Metrics that keep the hash chains of Linux short. */
 import { expect, test } from "vitest";
 import { parseCidr, subnetAt } from "../addr/index.ts";
 import { spreadMetric } from "./spread-metric.ts";

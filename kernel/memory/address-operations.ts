@@ -1,6 +1,7 @@
 /**
  * Addresses of the twin and the routes Linux makes from them: a local route for the address, and a connected
- * route for its prefix, both while the link is up (IPv4 keeps the local one also while it is down).
+ * route for its prefix, both while the link is up (IPv4 keeps the local one also while it is down). On
+ * loopback the whole IPv4 prefix is local.
  */
 import { cidrFromIp, familyBits, familyOf, hostCidr } from "../../addr/index.ts";
 import type { Address, Route } from "../kernel.ts";
@@ -45,7 +46,9 @@ export function addKernelRoutes(ns: MemoryNamespace, address: Address): void {
   const source = family === 4 ? { source: ip } : {};
   const local: Route = { to: hostCidr(ip), type: "local", table: localTable, ...made, ...source };
   const rows = [family === 4 ? local : { ...local, metric: 0 }];
-  const isConnected = family === 6 ? !isLoopbackLink(ns, linkIndex) : prefix < 32;
+  const isLoopback = ns.links.get(linkIndex)?.name === "lo";
+  if (isLoopback && family === 4) rows.push({ ...local, to: cidrFromIp(ip, prefix) });
+  const isConnected = !isLoopback && (family === 6 || prefix < 32);
   if (ns.links.get(linkIndex)?.up && isConnected) {
     const metric = family === 6 ? { metric: 256 } : {};
     const scope = family === 4 ? { scope: scopeLink } : {};
@@ -56,10 +59,6 @@ export function addKernelRoutes(ns: MemoryNamespace, address: Address): void {
   ns.changed("route");
 }
 
-function isLoopbackLink(ns: MemoryNamespace, linkIndex: number): boolean {
-  return ns.links.get(linkIndex)?.name === "lo";
-}
-
 /** Drops what the address brought, and routes that prefer it as their source while no other link has it. */
 export function dropRoutesFrom(ns: MemoryNamespace, address: Address): void {
   const { linkIndex, ip, prefix } = address;
@@ -68,7 +67,6 @@ export function dropRoutesFrom(ns: MemoryNamespace, address: Address): void {
   const brought = (row: Route) =>
     row.protocol === kernelProtocol &&
     row.linkIndex === linkIndex &&
-    ((row.to === hostCidr(ip) && row.table === localTable) ||
-      (row.to === connected && row.table === mainTable));
+    ((row.to === hostCidr(ip) && row.table === localTable) || row.to === connected);
   if (dropRows(ns.routes, (row) => brought(row) || (!isElsewhere && row.source === ip))) ns.changed("route");
 }

@@ -94,6 +94,7 @@ function inventedMac(ns: MemoryNamespace, name: string): Mac {
 export function changeLink(ns: MemoryNamespace, op: LinkChangeOperation, find: FindNamespace): void {
   const link = findLink(ns, op.link, op);
   const { name, mac, mtu, up, masterIndex, alias, netns } = op.change;
+  if (masterIndex !== undefined && masterIndex !== 0) findLink(ns, masterIndex, op);
   if (mtu !== undefined && mtu < mtuMin) throw refuse(op, "EINVAL", "mtu less than device minimum");
   if (netns !== undefined) moveLink(link, find(netns), name ?? link.name, op);
   if (name !== undefined && name !== link.name) {

@@ -38,6 +38,8 @@ function outLink(ns: MemoryNamespace, op: RouteOperation, ref: LinkRef | undefin
   if (link && !link.up) checkDownLink(op);
   if (via === undefined || onlink) {
     if (!link && onlink) throw refuse(op, "ENODEV", "Nexthop device required for onlink");
+    if (via !== undefined && lookUp(ns, via)?.type === "local")
+      throw refuse(op, "EINVAL", "Nexthop has invalid gateway");
     if (!link) throw refuse(op, "ENODEV");
     return link.index;
   }
@@ -68,16 +70,36 @@ function isOwn(ns: MemoryNamespace, ip: Ip): boolean {
 }
 
 export function deleteRoute(ns: MemoryNamespace, op: RouteOperation): void {
-  const standing = ns.routes.get(routeKey(op.route));
-  if (!standing || !isMeant(ns, op.route, standing)) return;
-  ns.routes.delete(routeKey(op.route));
-  ns.changed("route");
+  const key = meantKey(ns, op.route);
+  if (key !== undefined && ns.routes.delete(key)) ns.changed("route");
+}
+
+/** IPv4 takes a missing metric for any: the lowest there is. */
+function meantKey(ns: MemoryNamespace, wanted: RouteSpec): string | undefined {
+  const exact = routeKey(wanted);
+  const standing = ns.routes.get(exact);
+  if (standing && isMeant(ns, wanted, standing)) return exact;
+  if (cidrFamily(wanted.to) === 6 || wanted.metric) return undefined;
+  const [lowest] = [...ns.routes.values()]
+    .filter(({ to, table }) => to === wanted.to && table === wanted.table)
+    .filter((row) => isMeant(ns, wanted, row))
+    .sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0));
+  return lowest && routeKey(lowest);
 }
 
 function isMeant(ns: MemoryNamespace, wanted: RouteSpec, standing: Route): boolean {
-  if (wanted.type !== standing.type || wanted.protocol !== standing.protocol) return false;
+  if (!isMeantType(wanted, standing) || wanted.protocol !== standing.protocol) return false;
   if (wanted.via !== undefined && wanted.via !== standing.via) return false;
-  return wanted.link === undefined || seekLink(ns, wanted.link)?.index === standing.linkIndex;
+  if (wanted.link === undefined) return true;
+  const link = seekLink(ns, wanted.link);
+  return link !== undefined && link.index === standing.linkIndex;
+}
+
+/** IPv6 compares only whether a route rejects, and not even that without a link. */
+function isMeantType(wanted: RouteSpec, standing: Route): boolean {
+  const isReject = ({ type }: RouteSpec) => type === "unreachable" || type === "blackhole";
+  if (cidrFamily(wanted.to) === 4) return wanted.type === standing.type;
+  return isReject(wanted) ? isReject(standing) : true;
 }
 
 /** The most specific route by the tables' rules; only routes out of `linkIndex` when it is given. */
@@ -143,6 +165,16 @@ export function putRule(ns: MemoryNamespace, { rule }: RuleOperation): void {
   ns.changed("rule");
 }
 
+/** As in Linux, a selector that is not given stands for any; the first that matches goes. */
 export function deleteRule(ns: MemoryNamespace, { rule }: RuleOperation): void {
-  if (ns.rules.delete(ruleKey(rule))) ns.changed("rule");
+  const isMeant = (standing: Rule) =>
+    rule.family === standing.family &&
+    rule.priority === standing.priority &&
+    rule.table === standing.table &&
+    rule.protocol === standing.protocol &&
+    (["from", "to", "fwmark", "fwmask"] as const).every(
+      (field) => rule[field] === undefined || rule[field] === standing[field],
+    );
+  const first = ns.rules.values().find(isMeant);
+  if (first && ns.rules.delete(ruleKey(first))) ns.changed("rule");
 }

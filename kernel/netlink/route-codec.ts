@@ -23,6 +23,8 @@ import { type Attributes, badMessage, readAttributes, readU32 } from "./message-
 import type { MessageWriter } from "./message-writer.ts";
 
 const headerLength = 12;
+/** In every namespace. */
+const loopbackIndex = 1;
 const nextHopHeaderLength = 8;
 const typeNumbers: Readonly<Record<RouteType, number>> = {
   unicast: 1,
@@ -49,12 +51,18 @@ export function writeRoute(writer: MessageWriter, route: WritableRoute, purpose:
   if (cidrPrefix(route.to) > 0) writer.attribute(rta.destination, ipToBytes(cidrFirst(route.to)));
   writer.attributeU32(rta.table, route.table);
   writer.attributeU32(rta.priority, route.metric ?? defaultMetric(route.to));
-  if (route.linkIndex !== undefined) writer.attributeU32(rta.outLink, route.linkIndex);
+  const outLink = route.linkIndex ?? (purpose === "delete" && isReject6(route) ? loopbackIndex : undefined);
+  if (outLink !== undefined) writer.attributeU32(rta.outLink, outLink);
   if (route.via !== undefined) writeNextHop(writer, route, route.via);
   if (purpose === "delete") return;
   if (route.source !== undefined) writer.attribute(rta.preferredSource, ipToBytes(route.source));
   const { mtu } = route;
   if (mtu !== undefined) writer.nest(rta.metrics, () => writer.attributeU32(rta.metricMtu, mtu));
+}
+
+/** An IPv6 delete does not compare types; what rejects is told by its link, which is loopback. */
+function isReject6({ to, type }: WritableRoute): boolean {
+  return cidrFamily(to) === 6 && type !== "unicast" && type !== "local";
 }
 
 function writeNextHop(writer: MessageWriter, route: WritableRoute, via: Ip): void {

@@ -70,6 +70,8 @@ export interface ControlClientLimits {
   /** Wait after all servers failed: doubled each time, with jitter. */
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
+  /** A connection that was lost after less counts as failed. */
+  readonly stableAfterMs: number;
   /** Longest block or static claim. */
   readonly callTimeoutMs: number;
   /** Longest forwarded HTTP request, unless its caller says otherwise: Consul's longest blocking query and its jitter. */
@@ -89,6 +91,7 @@ export const controlClientLimits: ControlClientLimits = {
   welcomeTimeoutMs: 10_000,
   backoffMinMs: 250,
   backoffMaxMs: 10_000,
+  stableAfterMs: 1000,
   callTimeoutMs: 5000,
   httpTimeoutMs: 660_000,
   antiEntropyMs: 60_000,

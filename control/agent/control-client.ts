@@ -230,12 +230,15 @@ export class ControlClient {
       if (waitMs > 0) await this.#clock.sleep(waitMs, this.#ending.signal).catch(() => undefined);
       if (this.#ending.signal.aborted) return;
       this.#address = servers[choice.next] ?? "";
-      const wasWelcome = await this.#session(this.#address);
-      choice = wasWelcome ? afterLoss(choice, servers.length) : afterFailure(choice, servers.length);
+      const wasStable = await this.#session(this.#address);
+      choice = wasStable ? afterLoss(choice, servers.length) : afterFailure(choice, servers.length);
     }
   }
 
-  /** One connection from beginning to end. True if it was welcomed. */
+  /**
+   * One connection from beginning to end. True if it stood for a while: what breaks at once, or gives way to a
+   * twin of this node, must not be tried again without a wait.
+   */
   async #session(address: string): Promise<boolean> {
     let lost: (error: FabricError) => void = () => undefined;
     const losing = new Promise<FabricError>((resolve) => {
@@ -254,12 +257,12 @@ export class ControlClient {
     );
     const error = await Promise.race([losing, failed]);
     this.#ending.signal.removeEventListener("abort", ending);
-    const wasConnected = this.#connected;
-    if (wasConnected) this.#disconnected(address, error);
+    const stoodMs = this.#connected ? this.#clock.monotonicMs() - this.#sinceMs : 0;
+    if (this.#connected) this.#disconnected(address, error);
     else this.#refused(address, error);
     await connection.close(false);
     this.#connection = undefined;
-    return wasConnected;
+    return stoodMs >= this.#limits.stableAfterMs && error.code !== "CONTROL_REPLACED";
   }
 
   async #join(connection: Connection): Promise<void> {

@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { afterFailure, afterLoss, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
+
+const limits = { backoffMinMs: 100, backoffMaxMs: 1000 };
+
+function waits(servers: number, attempts: number, random: number): number[] {
+  let choice: ServerChoice = firstChoice;
+  return Array.from({ length: attempts }, () => {
+    const waitMs = waitBeforeMs(choice, servers, limits, () => random);
+    choice = afterFailure(choice, servers);
+    return waitMs;
+  });
+}
+
+describe("the next server", () => {
+  it("is tried at once within a round, and ever later after each round", () => {
+    expect(waits(2, 9, 1)).toEqual([0, 0, 100, 0, 200, 0, 400, 0, 800]);
+    expect(waits(1, 8, 1)).toEqual([0, 100, 200, 400, 800, 1000, 1000, 1000]);
+    expect(waits(1, 3, 0)).toEqual([0, 50, 100]);
+  });
+
+  it("after a loss is another one, at once", () => {
+    const lost = afterLoss({ next: 1, failures: 7 }, 3);
+    expect(lost).toEqual({ next: 2, failures: 0 });
+    expect(waitBeforeMs(lost, 3, limits, () => 1)).toBe(0);
+  });
+});

@@ -67,7 +67,8 @@ function isDevice(link: Link): boolean {
 function isOurRow(row: Row, ours: ReadonlySet<string>): boolean {
   switch (row.kind) {
     case "address":
-      return row.link === "lo" ? row.ip === gateway4 : ours.has(row.link) && row.ip === gateway6;
+      if (row.link === "lo") return row.ip === gateway4;
+      return ours.has(row.link) && (row.ip === gateway4 || row.ip === gateway6);
     case "neighbour":
       return row.neighbour.permanent && ours.has(row.neighbour.link);
     case "fdb":

@@ -119,6 +119,7 @@ describe("planNode", () => {
       "sysctl -w net/ipv6/conf/heddle0/accept_ra=0",
       "ip link set heddle0 up",
       "ip address replace 169.254.1.1/32 dev lo scope 253",
+      "ip address replace 169.254.1.1/32 dev heddle0 scope 253",
       "ip neigh replace 198.51.100.3 lladdr 02:00:00:00:03:00 nud permanent dev heddle0",
       "ip neigh replace fe80::ff:fe00:300 lladdr 02:00:00:00:03:00 nud permanent dev heddle0",
       "bridge fdb replace 02:00:00:00:03:00 dev heddle0 dst 198.51.100.3 self permanent",

@@ -28,6 +28,14 @@ function ping(netns: string, target: string, ...options: string[]): boolean {
   return inside(netns, ["ping", "-n", "-c1", "-W1", ...options, target].join(" ")).status === 0;
 }
 
+/** Echo requests that a namespace has received, of both families. */
+function echosAt(netns: string): number {
+  const [names = "", values = ""] = inside(netns, "grep ^Icmp: /proc/net/snmp").output.split("\n");
+  const ipv4 = Number(values.split(" ")[names.split(" ").indexOf("InEchos")]);
+  const ipv6 = inside(netns, "grep Icmp6InEchos /proc/net/snmp6").output.trim().split(/\s+/).at(-1);
+  return ipv4 + Number(ipv6);
+}
+
 interface Host {
   readonly name: string;
   readonly kernel: Kernel;
@@ -206,17 +214,22 @@ describe("an endpoint", () => {
     ] as const;
     for (const [source, address] of spoofs) {
       run(`ip -n h1c1 address add ${address} dev eth0`);
-      const counted = () =>
-        Number(/counter packets (\d+)/.exec(inside("h1", "nft list table inet heddle").output)?.[1]);
-      const dropped = counted();
+      const heard = echosAt("h2c1");
       expect(ping("h1c1", "10.1.2.1", "-I", source)).toBe(false);
-      expect(counted(), source).toBeGreaterThan(dropped);
+      expect(echosAt("h2c1"), source).toBe(heard);
       run(`ip -n h1c1 address del ${address} dev eth0`);
     }
     run("ip -n h1c1 address add fd00:1:1::2/128 dev eth0 nodad");
+    const heard = echosAt("h2c1");
     expect(ping("h1c1", "fd00:1:2::1", "-I", "fd00:1:1::2")).toBe(false);
+    expect(echosAt("h2c1")).toBe(heard);
     run("ip -n h1c1 address del fd00:1:1::2/128 dev eth0");
     expect(ping("h1c1", "fd00:1:2::1")).toBe(true);
+    expect(echosAt("h2c1")).toBe(heard + 1);
+  });
+
+  it("answers the hosts of its fabric, by VXLAN as well", () => {
+    for (const host of ["h1", "h2", "h3"]) expect(ping(host, "10.1.3.1"), host).toBe(true);
   });
 
   it("is told at once that an address of the pool is nobody's, instead of asking the default gateway", () => {

@@ -7,7 +7,7 @@ import type { KernelOperation, Link, LinkSpec } from "../../kernel/index.ts";
 import { firstOf } from "../backend.ts";
 import type { FabricSelf } from "../desired.ts";
 import { fabricMtu, outerFamily } from "../mtu.ts";
-import { isOurs, vxlanAlias, vxlanDevice } from "../ownership.ts";
+import { gateway4, isOurs, scopeLink, vxlanAlias, vxlanDevice } from "../ownership.ts";
 
 export type DeviceSpec = Extract<LinkSpec, { kind: "vxlan" }> & { readonly mtu: number };
 
@@ -29,6 +29,19 @@ export function deviceSpec(self: FabricSelf, underlayMtu: number): DeviceSpec | 
   };
 }
 
+/**
+ * Without any IPv4 address on the device Linux takes a loose rp_filter for a strict one (`no_addr` in
+ * fib_validate_source) and drops what a remote node itself sends. The gateway address of scope link is
+ * never chosen as a source, so it serves.
+ */
+export const deviceAddress = {
+  kind: "address",
+  link: vxlanDevice,
+  ip: gateway4,
+  prefix: 32,
+  scope: scopeLink,
+} as const;
+
 export type DevicePlan =
   | { readonly kind: "foreign" }
   /** `rowsSurvive` is false when the kernel drops all rows on the device on the way. */
@@ -42,7 +55,7 @@ export function planDevice(wanted: DeviceSpec | undefined, observed: Link | unde
   return gone([
     ...removal,
     { op: "link.create", link: wanted },
-    // Replies of a remote node's own address come over the device while the way to it is the underlay.
+    // Packets from a remote node's own address come over the device while the way back is the underlay.
     { op: "sysctl.put", path: ["ipv4", "conf", wanted.name, "rp_filter"], value: "2" },
     { op: "sysctl.put", path: ["ipv6", "conf", wanted.name, "accept_ra"], value: "0" },
     { op: "link.change", link: wanted.name, change: { up: true } },

@@ -1,7 +1,7 @@
 /**
  * When the next pass may run, as arithmetic over given times. A pass on a change waits for the burst to gather,
- * and until the node has rested in proportion to the last pass, so that a big node never spends more than a
- * quarter of a core on looking. Where a foreign program undoes each repair, repairs space out once
+ * and until the node has rested as long as the last pass took, so that a big node never spends more than half
+ * a core on looking. Where a foreign program undoes each repair, repairs space out once
  * `freeRepairs` came in a row; one is forgiven every `forgiveMs`. Retries of what Linux refuses have a
  * backoff of their own, which slows nothing else.
  */
@@ -19,7 +19,7 @@ export interface PaceLimits {
 
 export const paceDefaults: PaceLimits = {
   debounceMs: 10,
-  restFactor: 3,
+  restFactor: 1,
   freeRepairs: 50,
   forgiveMs: 200,
   retryMinMs: 100,

@@ -10,7 +10,6 @@ type FdbOperation = Extract<KernelOperation, { readonly op: "fdb.put" | "fdb.del
 export function putNeighbour(ns: MemoryNamespace, op: NeighbourOperation): void {
   const { link: ref, mac, proxy, ...rest } = op.neighbour;
   const link = findLink(ns, ref, op);
-  if (!proxy && !link.up) throw refuse(op, "ENETDOWN");
   const row = proxy
     ? { linkIndex: link.index, ip: rest.ip, permanent: false, proxy }
     : { linkIndex: link.index, ...rest, ...(mac ? { mac } : {}) };

@@ -38,8 +38,7 @@ function outLink(ns: MemoryNamespace, op: RouteOperation, ref: LinkRef | undefin
   if (link && !link.up) checkDownLink(op);
   if (via === undefined || onlink) {
     if (!link && onlink) throw refuse(op, "ENODEV", "Nexthop device required for onlink");
-    if (via !== undefined && lookUp(ns, via)?.type === "local")
-      throw refuse(op, "EINVAL", "Nexthop has invalid gateway");
+    if (via !== undefined && link) checkOnlink(ns, op, via, link.index);
     if (!link) throw refuse(op, "ENODEV");
     return link.index;
   }
@@ -58,6 +57,18 @@ function checkDownLink(op: RouteOperation): void {
   const { to, via, onlink } = op.route;
   if (cidrFamily(to) === 6 || onlink) throw refuse(op, "ENETDOWN", "Nexthop device is not up");
   if (via === undefined) throw refuse(op, "ENETDOWN", "Device for nexthop is not up");
+}
+
+/** `onlink` vouches for a next hop, not against what Linux knows better. */
+function checkOnlink(ns: MemoryNamespace, op: RouteOperation, via: Ip, linkIndex: number): void {
+  const hop = lookUp(ns, via);
+  if (familyOf(via) === 4) {
+    if (hop?.type === "local") throw refuse(op, "EINVAL", "Nexthop has invalid gateway");
+    return;
+  }
+  const isElsewhere = hop?.type === "local" || (hop?.type === "unicast" && hop.linkIndex !== linkIndex);
+  if (hop && isElsewhere && cidrPrefix(hop.to) > 0)
+    throw refuse(op, "EINVAL", "Nexthop has invalid gateway or device mismatch");
 }
 
 function unreachableHop(op: RouteOperation, family: 4 | 6, hop: Route | undefined): FabricError {

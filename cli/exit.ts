@@ -1,7 +1,13 @@
 /** How a failure is told: one sentence (or one JSON object) on standard error, and a status that scripts can tell apart. */
 import { type ErrorCode, FabricError, isFabricError } from "../errors/index.ts";
 
-const usage: readonly ErrorCode[] = ["CLI_USAGE", "ADDR_INVALID_IP", "ADDR_INVALID_CIDR", "ADDR_INVALID_MAC", "ADDR_INVALID_NAME"];
+const usage: readonly ErrorCode[] = [
+  "CLI_USAGE",
+  "ADDR_INVALID_IP",
+  "ADDR_INVALID_CIDR",
+  "ADDR_INVALID_MAC",
+  "ADDR_INVALID_NAME",
+];
 const notFound: readonly ErrorCode[] = ["CLI_NOT_FOUND", "IPAM_NETWORK_NOT_FOUND"];
 
 /** 1 failed, 2 wrong use, 3 cannot be reached, 4 not found. */
@@ -14,9 +20,13 @@ export function exitStatusOf(error: unknown): number {
 
 export function reportError(error: unknown, json: boolean): void {
   if (isFabricError(error)) {
-    process.stderr.write(json ? `${JSON.stringify({ error })}\n` : `heddle: ${error.message} [${error.code}]\n`);
+    process.stderr.write(
+      json ? `${JSON.stringify({ error })}\n` : `heddle: ${error.message} [${error.code}]\n`,
+    );
   } else {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(json ? `${JSON.stringify({ error: { message: text } })}\n` : `heddle: unexpected: ${text}\n`);
+    process.stderr.write(
+      json ? `${JSON.stringify({ error: { message: text } })}\n` : `heddle: unexpected: ${text}\n`,
+    );
   }
 }

@@ -23,8 +23,8 @@ export const emptyFabricView: FabricView = {
   damaged: 0,
 };
 
-/** `items`: store key → JSON text of the record. */
-export function readFabricView(items: ReadonlyMap<string, string>): FabricView {
+/** `items`: store key → record. */
+export function readFabricView(items: ReadonlyMap<string, unknown>): FabricView {
   const networks = new Map<string, NetworkRecord>();
   const prefixes = new Map<string, RemotePrefix[]>();
   const nodes = new Map<string, NodeRecord>();
@@ -34,9 +34,8 @@ export function readFabricView(items: ReadonlyMap<string, string>): FabricView {
     if (held) held.push({ network, cidr });
     else prefixes.set(node, [{ network, cidr }]);
   };
-  for (const [key, text] of items) {
-    const record = parse(text);
-    if (record === undefined) damaged++;
+  for (const [key, record] of items) {
+    if (typeof record !== "object" || record === null) damaged++;
     else if (key.startsWith("ipam/networks/"))
       networks.set((record as NetworkRecord).name, record as NetworkRecord);
     else if (key.startsWith("ipam/blocks/"))
@@ -72,13 +71,4 @@ export function desiredOf(
     remotes.push({ name, underlay, vtepMac, vxlanPort, zone, prefixes });
   }
   return { self, networks, remotes, endpoints };
-}
-
-function parse(text: string): unknown {
-  try {
-    const record: unknown = JSON.parse(text);
-    return typeof record === "object" && record !== null ? record : undefined;
-  } catch {
-    return undefined;
-  }
 }

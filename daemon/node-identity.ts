@@ -24,7 +24,7 @@ export interface NodeIdentity {
   readonly id: string;
   readonly vtepMac: Mac;
   /** Where other nodes reach this one, the advertised address first. */
-  readonly underlay: readonly Ip[];
+  readonly underlay: readonly [Ip, ...Ip[]];
 }
 
 export interface IdentityOptions {
@@ -62,7 +62,7 @@ function kept(dataDir: string): { id: string; vtepMac: Mac } {
  * The advertised address; else those that the default routes leave from; else any that is not link-local. A host
  * without one is a fabric of its own and goes by its loopback address.
  */
-async function underlayOf(kernel: Kernel, advertise: string | undefined): Promise<readonly Ip[]> {
+async function underlayOf(kernel: Kernel, advertise: string | undefined): Promise<NodeIdentity["underlay"]> {
   const own = (await kernel.addresses()).map(({ ip }) => ip);
   if (advertise !== undefined) {
     const ip = parseIp(advertise);
@@ -76,8 +76,8 @@ async function underlayOf(kernel: Kernel, advertise: string | undefined): Promis
   const sources = await Promise.all(
     ["192.0.2.1", "2001:db8::1"].map((target) => sourceTowards(kernel, parseIp(target))),
   );
-  const found = sources.filter((ip) => ip !== undefined);
-  if (found.length > 0) return found;
+  const [first, ...others] = sources.filter((ip) => ip !== undefined);
+  if (first) return [first, ...others];
   const usable = own.find((ip) => !isLoopback(ip) && !isLinkLocal(ip));
   return [usable ?? parseIp("127.0.0.1")];
 }

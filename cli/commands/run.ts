@@ -1,0 +1,144 @@
+/** `heddle up | server | agent`: starts the process, says once what runs where, ends on SIGTERM or SIGINT. */
+import { join } from "node:path";
+import {
+  type AgentOptions,
+  claimRole,
+  cniSocket,
+  openLog,
+  parseHostPort,
+  type Role,
+  type ServerOptions,
+  startAgent,
+  startServer,
+  startUp,
+} from "../../daemon/index.ts";
+import { type AgentFlags, addresses, type ProcessFlags, type ServerFlags, wholeNumber } from "../options.ts";
+import { table } from "../table.ts";
+
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+export async function up(flags: AgentFlags): Promise<void> {
+  const options = { ...agentOptions(flags, "up"), store: `sqlite:${join(flags.dataDir, "store.sqlite")}` };
+  await run(
+    "up",
+    flags,
+    () => startUp(options),
+    {
+      HTTP: `http://${flags.http}`,
+      DNS: flags.dns,
+      CNI: join(flags.runDir, cniSocket),
+      store: options.store,
+    },
+    firstSteps(flags),
+  );
+}
+
+export async function server(flags: ServerFlags): Promise<void> {
+  const {
+    runDir,
+    dataDir,
+    datacenter,
+    insecure = false,
+    store = `sqlite:${join(dataDir, "store.sqlite")}`,
+  } = flags;
+  const options: ServerOptions = {
+    runDir,
+    dataDir,
+    datacenter,
+    insecure,
+    store,
+    http: parseHostPort("--http", flags.http),
+    grpc: parseHostPort("--grpc", flags.grpc),
+    log: openLog(flags.logLevel, "server"),
+  };
+  await run("server", flags, () => startServer(options), {
+    HTTP: `http://${flags.http}`,
+    gRPC: flags.grpc,
+    store,
+  });
+}
+
+export async function agent(flags: AgentFlags & { readonly server: readonly string[] }): Promise<void> {
+  const options = { ...agentOptions(flags, "agent"), servers: flags.server };
+  await run("agent", flags, () => startAgent(options), {
+    HTTP: `http://${flags.http}`,
+    DNS: flags.dns,
+    CNI: join(flags.runDir, cniSocket),
+    server: flags.server.join(", "),
+  });
+}
+
+function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "servers"> {
+  const { runDir, dataDir, datacenter, zone, node, advertise, enableScripts = false } = flags;
+  const upstream = addresses(flags.upstream);
+  return {
+    runDir,
+    dataDir,
+    datacenter,
+    zone,
+    enableScripts,
+    ...(node !== undefined && { node }),
+    ...(advertise !== undefined && { advertise }),
+    ...(upstream && { upstream }),
+    http: parseHostPort("--http", flags.http),
+    dns: parseHostPort("--dns", flags.dns),
+    vxlanPort: wholeNumber("--vxlan-port", flags.vxlanPort, 1, 65_535),
+    log: openLog(flags.logLevel, role),
+  };
+}
+
+async function run(
+  role: Role,
+  flags: ProcessFlags,
+  start: () => Promise<Stoppable>,
+  where: Readonly<Record<string, string>>,
+  hint = "",
+): Promise<void> {
+  const giveBack = claimRole(flags.runDir, role);
+  try {
+    const told = signalled();
+    const running = await start();
+    const readyMs = Math.round(process.uptime() * 1000);
+    if (flags.json)
+      process.stdout.write(`${JSON.stringify({ role, pid: process.pid, readyMs, ...where })}\n`);
+    else
+      process.stdout.write(
+        `heddle ${role} is ready after ${readyMs} ms\n\n${table(["WHAT", "WHERE"], Object.entries(where))}\n${hint}`,
+      );
+    await told;
+    await running.stop();
+  } finally {
+    giveBack();
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as it would without us. */
+function signalled(): Promise<void> {
+  // The timers of a clock keep no process alive, and a server without clients has nothing else.
+  const alive = setInterval(() => undefined, 60_000);
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        clearInterval(alive);
+        resolve();
+      });
+    }
+  });
+}
+
+function firstSteps({ http, dns }: AgentFlags): string {
+  const [dnsHost = "", dnsPort = ""] = dns.split(/:(?=\d+$)/);
+  return `
+Three things to try, in another terminal:
+
+  write a key and read it back
+    curl -X PUT -d hello http://${http}/v1/kv/greeting && npx heddle kv get greeting
+  register a service and find it by name
+    curl -X PUT -d '{"Name":"web","Address":"127.0.0.1","Port":8080}' http://${http}/v1/agent/service/register
+    dig +short @${dnsHost} -p ${dnsPort} web.service.consul
+  let container runtimes use it (CNI)
+    npx heddle cni install && npx heddle ipam show
+`;
+}

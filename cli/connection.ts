@@ -1,0 +1,13 @@
+/** The API that a command talks to: `--http`, else the socket of the agent on this host, else of its server. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ApiClient, parseApiAddress } from "../api/index.ts";
+import { apiSockets } from "../daemon/index.ts";
+import type { RemoteOptions } from "./options.ts";
+
+export function connect({ http, runDir }: RemoteOptions): ApiClient {
+  if (http !== undefined) return new ApiClient(parseApiAddress(http));
+  const server = join(runDir, apiSockets.server);
+  const agent = join(runDir, apiSockets.agent);
+  return new ApiClient({ kind: "unix", path: !existsSync(agent) && existsSync(server) ? server : agent });
+}

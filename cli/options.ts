@@ -1,0 +1,50 @@
+/** What commander hands over, by command family. */
+import { type Ip, parseIp } from "../addr/index.ts";
+import type { LogLevel } from "../daemon/index.ts";
+import { FabricError } from "../errors/index.ts";
+
+export interface RemoteOptions {
+  readonly runDir: string;
+  readonly http?: string;
+  readonly json?: boolean;
+}
+
+export interface ProcessFlags {
+  readonly runDir: string;
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  readonly datacenter: string;
+  readonly json?: boolean;
+}
+
+export interface ServerFlags extends ProcessFlags {
+  readonly store?: string;
+  readonly grpc: string;
+  readonly http: string;
+  readonly insecure?: boolean;
+}
+
+export interface AgentFlags extends ProcessFlags {
+  readonly node?: string;
+  readonly advertise?: string;
+  readonly zone: string;
+  readonly http: string;
+  readonly dns: string;
+  readonly upstream?: readonly string[];
+  readonly vxlanPort: string;
+  readonly enableScripts?: boolean;
+}
+
+/** A whole number within bounds. @throws CLI_USAGE */
+export function wholeNumber(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new FabricError(
+    "CLI_USAGE",
+    `read ${option} ${JSON.stringify(text)}: expected a whole number from ${min} to ${max}`,
+  );
+}
+
+export function addresses(texts: readonly string[] | undefined): readonly Ip[] | undefined {
+  return texts?.map(parseIp);
+}

@@ -1,0 +1,244 @@
+/**
+ * The agent: everything that runs on each node, wired. Starts headless: what the journal and the cached views
+ * know is served before a server was reached, and goes on when none is.
+ */
+import { parseVni } from "../addr/index.ts";
+import { type AgentBackend, type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
+import { type Clock, systemClock } from "../clock/index.ts";
+import {
+  ControlClient,
+  type ControlEvent,
+  controlBlockSource,
+  fabricView,
+  type RegistrationSource,
+  storeViewCache,
+} from "../control/index.ts";
+import { openKernel } from "../kernel/index.ts";
+import type { AgentState } from "../registry/index.ts";
+import { knownPlan, openAgentJournal } from "./agent-journal.ts";
+import { Dataplane } from "./dataplane.ts";
+import { forwardTo } from "./forwarding.ts";
+import type { Log } from "./log.ts";
+import { Names } from "./names.ts";
+import { nodeIdentity } from "./node-identity.ts";
+import { type AgentOptions, apiSockets } from "./options.ts";
+import { openRegistrations } from "./registrations.ts";
+import { listenHttp } from "./server.ts";
+import { startWhole, type Teardown } from "./teardown.ts";
+import { version } from "./version.ts";
+import { ViewCatalog } from "./view-catalog.ts";
+
+/** Of the fabric's VXLAN device. */
+const fabricVni = parseVni(7272);
+/** How long a registration may wait to be seen by a server before it is answered anyway. */
+const registrationSeenMs = 250;
+/** How long a start waits for a server; a headless node is ready without one. */
+const firstServerMs = 3000;
+
+export interface RunningAgent {
+  readonly node: string;
+  readonly connected: boolean;
+  stop(): Promise<void>;
+}
+
+/** What `up` adds: a server in the same process. */
+export interface LocalServer {
+  readonly api: NonNullable<ApiOptions["server"]>;
+  components(): readonly ComponentStatus[];
+}
+
+/** @throws KERNEL_PERMISSION, STORE_LOCKED, and what its parts throw when they cannot start */
+export function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  return startWhole((teardown) => wireAgent(options, teardown));
+}
+
+export async function wireAgent(
+  options: AgentOptions,
+  teardown: Teardown,
+  server?: LocalServer,
+): Promise<RunningAgent> {
+  const { dataDir, runDir, datacenter, zone, vxlanPort, log } = options;
+  const clock = systemClock;
+  const startedAtMs = clock.wallMs();
+  const kernel = openKernel();
+  teardown.add("kernel", () => kernel.close());
+  const identity = await nodeIdentity(kernel, options);
+  const [address] = identity.underlay;
+  const journal = await openAgentJournal(dataDir, clock);
+  teardown.add("journal", () => journal.close());
+  const registrations = await openRegistrations({
+    node: identity.name,
+    store: journal,
+    clock,
+    enableScripts: options.enableScripts,
+    log,
+  });
+  teardown.add("registrations", () => registrations.close());
+
+  const storeId = await knownPlan(journal);
+  const client: ControlClient = new ControlClient({
+    servers: options.servers,
+    node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
+    clock,
+    heldTerm: () => heldTerm(dataplane, client, storeId),
+    onJoined: (welcome) => dataplane.joined(welcome),
+    onRenewed: ({ sentAtMs, epoch, reclaimAfterMs }) => {
+      dataplane.ipam
+        .renewed(sentAtMs, epoch, reclaimAfterMs)
+        .catch((error: unknown) => log.error({ error }, "renew the node's term"));
+    },
+    onEmptyBlocksWanted: ({ network }) => {
+      dataplane.ipam
+        .surrenderEmptyBlocks(network)
+        .catch((error: unknown) => log.warn({ error, network }, "give empty blocks back"));
+    },
+    registrations: registrationSource(registrations.state),
+    cache: storeViewCache(journal),
+    log: (event) => logControl(log, event),
+  });
+  const fabric = client.subscribe(fabricView);
+  const self = {
+    name: identity.name,
+    underlay: identity.underlay,
+    vtepMac: identity.vtepMac,
+    vni: fabricVni,
+    vxlanPort,
+    zone,
+  };
+  const source = controlBlockSource(client, fabric);
+  const dataplane = await Dataplane.open(
+    { kernel, journal, clock, self, source, fabric, runDir, log },
+    teardown,
+  );
+  teardown.add("control", () => client.close());
+  client.start();
+  await connectedOnce(client, clock);
+  await dataplane.serve(teardown);
+
+  const catalog = new ViewCatalog(client, clock, datacenter);
+  teardown.add("names", () => catalog.close());
+  const pools = () =>
+    [...dataplane.view.networks.values()].flatMap((network) => network.pools.map(({ cidr }) => cidr));
+  const { dns: listen, upstream } = options;
+  const names = await Names.start(
+    { catalog, clock, datacenter, listen, pools, log, ...(upstream && { upstream }) },
+    teardown,
+  );
+
+  const components = () => [
+    ...(server?.components() ?? []),
+    controlComponent(client),
+    ...dataplane.components(),
+    ...names.components(),
+  ];
+  const api = createApi({
+    self: {
+      node: identity.name,
+      id: identity.id,
+      address,
+      datacenter,
+      version,
+      server: server !== undefined,
+      meta: {},
+    },
+    clock,
+    agent: seenByServer(registrations.backend, client, clock),
+    ...(server ? { server: server.api } : { forward: forwardTo(client) }),
+    local: {
+      leases: async () => dataplane.ipam.leases(),
+      status: async () => ({
+        mode: server ? "up" : "agent",
+        version,
+        node: identity.name,
+        datacenter,
+        startedAtMs,
+        components: components(),
+      }),
+    },
+    onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
+  });
+  await listenHttp(api, options, apiSockets.agent, teardown);
+  return {
+    node: identity.name,
+    connected: client.state.connected,
+    stop: async () => {
+      for (const { name, error } of await teardown.run()) log.error({ error, name }, "stop");
+    },
+  };
+}
+
+/** The term to go on with: of the journal until a server was reached, of the last welcome from then on. */
+function heldTerm(dataplane: Dataplane, client: ControlClient, storeId: string | undefined) {
+  const epoch = dataplane.ipam.epoch();
+  const plan = client.state.welcome?.storeId ?? storeId;
+  return epoch === undefined || plan === undefined ? undefined : { storeId: plan, epoch };
+}
+
+function registrationSource(state: AgentState): RegistrationSource {
+  return {
+    registrations: () => ({ services: state.services(), checks: state.checks().map(({ record }) => record) }),
+    onChange: (listener) => state.onChange(listener),
+  };
+}
+
+/** A client that registers and then asks for the name should find it: the answer waits a moment for the server. */
+function seenByServer(backend: AgentBackend, client: ControlClient, clock: Clock): AgentBackend {
+  const seen = async <T>(done: Promise<T>): Promise<T> => {
+    const result = await done;
+    await Promise.race([client.flushRegistrations().catch(() => undefined), clock.sleep(registrationSeenMs)]);
+    return result;
+  };
+  return {
+    ...backend,
+    registerService: (definition, options) => seen(backend.registerService(definition, options)),
+    deregisterService: (id) => seen(backend.deregisterService(id)),
+    registerCheck: (definition, serviceId) => seen(backend.registerCheck(definition, serviceId)),
+    deregisterCheck: (id) => seen(backend.deregisterCheck(id)),
+    setCheck: (id, status, output) => seen(backend.setCheck(id, status, output)),
+  };
+}
+
+/** Resolves when a server was reached, or when it is clear that the node begins without one. */
+async function connectedOnce(client: ControlClient, clock: Clock): Promise<void> {
+  if (client.state.connected) return;
+  let stop: () => void = () => undefined;
+  const connected = new Promise<void>((resolve) => {
+    stop = client.onState(({ connected }) => connected && resolve());
+  });
+  await Promise.race([connected, clock.sleep(firstServerMs)]);
+  stop();
+}
+
+function controlComponent({ state }: ControlClient): ComponentStatus {
+  const { connected, address, lastContactMs, welcome, error, views } = state;
+  const heard =
+    lastContactMs === undefined ? "never heard" : `last heard ${Math.round(lastContactMs)} ms ago`;
+  return {
+    name: "server",
+    state: connected ? "ok" : "degraded",
+    summary: connected
+      ? `connected to ${welcome?.server} at ${address}`
+      : `not connected (${heard}): ${error?.message ?? address}`,
+    details: { address, views, revision: welcome?.revision, lastContactMs },
+  };
+}
+
+function logControl(log: Log, event: ControlEvent): void {
+  switch (event.kind) {
+    case "connected":
+      log.info(
+        { address: event.address, server: event.welcome.server, epoch: event.welcome.epoch },
+        "connected",
+      );
+      break;
+    case "disconnected":
+    case "refused":
+      log.warn({ address: event.address, error: event.error }, event.kind);
+      break;
+    case "failed":
+      log.error({ error: event.error }, event.action);
+      break;
+    default:
+      event satisfies never;
+  }
+}

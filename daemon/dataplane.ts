@@ -1,0 +1,212 @@
+/**
+ * The node's network: its addresses, its kernel, its endpoints and the CNI socket, following the `fabric` view.
+ *
+ * A node whose right to allocate has run out keeps its containers but leaves the fabric: its plan has no other
+ * node any more, so what it sends into a pool meets the unreachable route. A node that was reclaimed meanwhile
+ * comes back in a new epoch, and detaches what it held in the old one before anything else.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { ComponentStatus } from "../api/index.ts";
+import type { Clock } from "../clock/index.ts";
+import type { ServerWelcome, ViewHandle } from "../control/index.ts";
+import {
+  type AddressLease,
+  type BlockSource,
+  NodeIpam,
+  storeLeaseJournal,
+  systemBootClock,
+} from "../ipam/index.ts";
+import type { Kernel } from "../kernel/index.ts";
+import { type FabricSelf, fabricMtu, Reconciler } from "../overlay/index.ts";
+import { CniPlugin, CniServer, EndpointService } from "../plugins/index.ts";
+import type { Store } from "../store/index.ts";
+import { hostStateJournal, knownPlan, rememberPlan } from "./agent-journal.ts";
+import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./fabric-view.ts";
+import type { Log } from "./log.ts";
+import { cniSocket } from "./options.ts";
+import type { Teardown } from "./teardown.ts";
+import { underlayMtu } from "./underlay-mtu.ts";
+
+export interface DataplaneOptions {
+  readonly kernel: Kernel;
+  readonly journal: Store;
+  readonly clock: Clock;
+  readonly self: FabricSelf;
+  readonly source: BlockSource;
+  readonly fabric: ViewHandle;
+  readonly runDir: string;
+  readonly log: Log;
+}
+
+export class Dataplane {
+  readonly ipam: NodeIpam;
+  readonly endpoints: EndpointService;
+  readonly reconciler: Reconciler;
+  readonly #options: DataplaneOptions;
+  #view: FabricView = emptyFabricView;
+  #stale = true;
+
+  static async open(options: DataplaneOptions, teardown: Teardown): Promise<Dataplane> {
+    const { kernel, journal, clock, self, source, fabric, log } = options;
+    const ipam = await NodeIpam.open({
+      journal: storeLeaseJournal(journal, "leases/"),
+      source,
+      clock,
+      bootClock: systemBootClock(),
+      onFenced: (leases) => {
+        log.warn(
+          { leases: leases.length },
+          "this node may not allocate any more and leaves the fabric; its containers keep talking on the node",
+        );
+        dataplane.#apply();
+      },
+    });
+    teardown.add("ipam", () => ipam.stop());
+    const reconciler = new Reconciler({ kernel, journal: hostStateJournal(journal), clock });
+    teardown.add("reconciler", () => reconciler.stop());
+    const endpoints = await EndpointService.open({
+      addresses: ipam,
+      links: reconciler,
+      store: journal,
+      clock,
+      mtu: async (network) =>
+        source.network(network)?.mtu ?? fabricMtu(await underlayMtu(kernel, self.underlay), self.underlay),
+    });
+    teardown.add("endpoints", () => endpoints.idle());
+    const dataplane = new Dataplane(options, ipam, endpoints, reconciler);
+    teardown.add(
+      "endpoint changes",
+      endpoints.onChange(() => dataplane.#apply()),
+    );
+    teardown.add(
+      "fabric view",
+      fabric.onChange(() => dataplane.#follow()),
+    );
+    if (fabric.ready) dataplane.#follow();
+    else
+      fabric.whenReady().then(
+        () => dataplane.#follow(),
+        () => undefined,
+      );
+    return dataplane;
+  }
+
+  private constructor(
+    options: DataplaneOptions,
+    ipam: NodeIpam,
+    endpoints: EndpointService,
+    reconciler: Reconciler,
+  ) {
+    this.#options = options;
+    this.ipam = ipam;
+    this.endpoints = endpoints;
+    this.reconciler = reconciler;
+  }
+
+  get view(): FabricView {
+    if (this.#stale && this.#options.fabric.ready) {
+      this.#view = readFabricView(this.#options.fabric.items);
+      this.#stale = false;
+    }
+    return this.#view;
+  }
+
+  /** Finishes what a crash interrupted, forgets containers that are gone, then answers the plugins. */
+  async serve(teardown: Teardown): Promise<void> {
+    const { clock, runDir, source, log } = this.#options;
+    this.reconciler.start();
+    for (const error of await this.endpoints.finishDetaching())
+      log.warn({ error }, "finish an interrupted detach");
+    await this.#forgetGone();
+    const plugin = new CniPlugin({
+      endpoints: this.endpoints,
+      addresses: this.ipam,
+      networks: source,
+      clock,
+    });
+    const server = await CniServer.listen({
+      socketPath: join(runDir, cniSocket),
+      clock,
+      answer: (request) => plugin.answer(request),
+    });
+    teardown.add("CNI", () => server.close());
+  }
+
+  /** A server told this node's term. What belonged to another one goes first. */
+  async joined({ storeId, epoch, reclaimAfterMs, sentAtMs }: ServerWelcome): Promise<void> {
+    const { journal, log } = this.#options;
+    const plan = await knownPlan(journal);
+    const gone: AddressLease[] = [];
+    if (plan !== storeId) {
+      // Epochs of two stores do not compare; 0 is none of any.
+      if (plan !== undefined) gone.push(...(await this.ipam.fence(0, reclaimAfterMs)));
+      await rememberPlan(journal, storeId);
+    }
+    gone.push(...(await this.ipam.joined(sentAtMs, { epoch, reclaimAfterMs })));
+    if (gone.length > 0) {
+      log.warn(
+        { epoch, leases: gone.length },
+        "the addresses of an earlier term are void; their endpoints are detached",
+      );
+      const errors = await this.endpoints.detachAll(gone.map(({ owner }) => owner));
+      for (const error of errors) log.error({ error }, "detach an endpoint of an earlier term");
+    }
+    this.#apply();
+  }
+
+  components(): readonly ComponentStatus[] {
+    const { problems, problemCount, passes, operations } = this.reconciler.status;
+    const fence = this.ipam.fenceStatus();
+    const used = this.ipam.leases().length;
+    const [problem] = problems;
+    return [
+      {
+        name: "ipam",
+        state: fence.kind === "open" ? "ok" : "degraded",
+        summary:
+          fence.kind === "open"
+            ? `${used} addresses in use`
+            : `no new addresses (${fence.why}), ${used} in use`,
+        details: { epoch: this.ipam.epoch(), pools: this.ipam.status() },
+      },
+      {
+        name: "overlay",
+        state: problemCount === 0 ? "ok" : "degraded",
+        summary: problem
+          ? `${problemCount} problems, first: ${problem.message}`
+          : `${this.endpoints.links().length} endpoints, ${this.view.prefixes.size} nodes with blocks`,
+        details: { passes, operations, problems },
+      },
+      { name: "cni", state: "ok", summary: join(this.#options.runDir, cniSocket) },
+    ];
+  }
+
+  #follow(): void {
+    this.#stale = true;
+    this.#apply();
+  }
+
+  #apply(): void {
+    if (!this.#options.fabric.ready) return;
+    const desired = desiredOf(this.view, this.#options.self, this.endpoints.links());
+    const isMember = this.ipam.fenceStatus().kind === "open";
+    this.reconciler.setDesired(isMember ? desired : { ...desired, remotes: [] });
+  }
+
+  /** A container whose namespace and host link are both gone ended while nobody looked, as at a reboot. */
+  async #forgetGone(): Promise<void> {
+    const { kernel, log } = this.#options;
+    const links = new Set((await kernel.links()).map(({ name }) => name));
+    const gone = this.endpoints
+      .links()
+      .filter(({ netns, hostIfname }) => !existsSync(netns) && !links.has(hostIfname));
+    if (gone.length === 0) return;
+    log.info(
+      { endpoints: gone.length },
+      "containers ended while the agent did not run; their addresses are released",
+    );
+    for (const error of await this.endpoints.detachAll(gone))
+      log.warn({ error }, "forget an endpoint that is gone");
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * DNS of a node: one listener for the host, and one on the containers' gateway address, which is the same on
+ * every node and appears when the overlay has put it on loopback. The second may be missing for a while (its
+ * address is not there yet, something else has port 53): it is tried again and never keeps the node from working.
+ */
+import { type Cidr, cidrContains, type Ip, isLoopback } from "../addr/index.ts";
+import type { ComponentStatus } from "../api/index.ts";
+import type { Clock, Timer } from "../clock/index.ts";
+import { type DnsServer, dnsServer } from "../dns/index.ts";
+import { gateway4 } from "../overlay/index.ts";
+import { type HostPort, printHostPort } from "./host-port.ts";
+import type { Log } from "./log.ts";
+import type { Teardown } from "./teardown.ts";
+import type { ViewCatalog } from "./view-catalog.ts";
+
+export interface NamesOptions {
+  readonly catalog: ViewCatalog;
+  readonly clock: Clock;
+  readonly datacenter: string;
+  readonly listen: HostPort;
+  /** Absent: those of /etc/resolv.conf. */
+  readonly upstream?: readonly Ip[];
+  /** Pools of the fabric: who is in one of them may ask for other names. */
+  readonly pools: () => readonly Cidr[];
+  readonly log: Log;
+}
+
+const gatewayListen = { ip: gateway4, port: 53 } as const;
+const retryMs = 2000;
+
+export class Names {
+  readonly #options: NamesOptions;
+  readonly #host: DnsServer;
+  #gateway: DnsServer | undefined;
+  #gatewayProblem = "not yet tried";
+  #retry: Timer | undefined;
+  #stopped = false;
+
+  static async start(options: NamesOptions, teardown: Teardown): Promise<Names> {
+    const names = new Names(options);
+    await names.#host.start();
+    teardown.add("DNS", () => names.#stop());
+    await names.#serveContainers();
+    return names;
+  }
+
+  private constructor(options: NamesOptions) {
+    this.#options = options;
+    this.#host = this.#server(options.listen);
+  }
+
+  components(): readonly ComponentStatus[] {
+    const { listen, catalog } = this.#options;
+    const gateway = this.#gateway ? `, ${printHostPort(gatewayListen)} for containers` : "";
+    return [
+      {
+        name: "dns",
+        state: this.#gateway ? "ok" : "degraded",
+        summary: `${printHostPort(listen)}${gateway}${this.#gateway ? "" : `; not for containers: ${this.#gatewayProblem}`}`,
+        details: { names: catalog.size, host: this.#host.stats(), containers: this.#gateway?.stats() },
+      },
+    ];
+  }
+
+  #server(listen: HostPort): DnsServer {
+    const { catalog, clock, datacenter, upstream, pools, log } = this.#options;
+    return dnsServer({
+      listen: [{ address: listen.ip, port: listen.port }],
+      catalog,
+      datacenter,
+      clock,
+      reversePools: pools,
+      forward: {
+        allowed: (client) => isLoopback(client) || pools().some((pool) => cidrContains(pool, client)),
+        ...(upstream && { servers: upstream.map((address) => ({ address, port: 53 })) }),
+      },
+      log: (level, message, details) => log[level](details, `dns: ${message}`),
+    });
+  }
+
+  async #serveContainers(): Promise<void> {
+    const server = this.#server(gatewayListen);
+    try {
+      await server.start();
+      if (this.#stopped) return await server.stop();
+      this.#gateway = server;
+    } catch (error) {
+      this.#gatewayProblem = error instanceof Error ? error.message : String(error);
+      this.#retry = this.#options.clock.setTimer(retryMs, () => void this.#serveContainers());
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopped = true;
+    this.#retry?.cancel();
+    await Promise.all([this.#host.stop(), this.#gateway?.stop()]);
+  }
+}

@@ -1,0 +1,40 @@
+/** What the processes are told, parsed: the command line makes these, tests too. */
+import type { Ip } from "../addr/index.ts";
+import type { HostPort } from "./host-port.ts";
+import type { Log } from "./log.ts";
+
+export interface ProcessOptions {
+  /** Sockets and pid files. */
+  readonly runDir: string;
+  /** Store and journal. */
+  readonly dataDir: string;
+  readonly datacenter: string;
+  readonly http: HostPort;
+  readonly log: Log;
+}
+
+export interface ServerOptions extends ProcessOptions {
+  /** `memory` or `sqlite:PATH`. */
+  readonly store: string;
+  /** Where agents of other hosts connect; agents of this host use the socket in `runDir`. */
+  readonly grpc?: HostPort;
+  readonly insecure: boolean;
+}
+
+export interface AgentOptions extends ProcessOptions {
+  /** `HOST:PORT` or `unix:PATH`, in order of preference. */
+  readonly servers: readonly string[];
+  readonly node?: string;
+  readonly advertise?: string;
+  readonly zone: string;
+  readonly dns: HostPort;
+  /** Resolvers for other names; absent: those of /etc/resolv.conf. */
+  readonly upstream?: readonly Ip[];
+  readonly vxlanPort: number;
+  readonly enableScripts: boolean;
+}
+
+export const controlSocket = "control.sock";
+export const cniSocket = "cni.sock";
+/** The API for local tools: of the agent, and of a server without agent. */
+export const apiSockets = { agent: "api.sock", server: "server.sock" } as const;

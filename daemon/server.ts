@@ -1,0 +1,193 @@
+/**
+ * The server: store, registry, address plan, control protocol and HTTP API, in the order in which each needs
+ * the one before. It holds no truth of its own; killing it loses nothing.
+ */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import {
+  type ApiHandler,
+  type ComponentStatus,
+  createApi,
+  type FabricBackend,
+  HttpServer,
+} from "../api/index.ts";
+import { type Clock, systemClock, type Timer } from "../clock/index.ts";
+import { ControlServer } from "../control/index.ts";
+import { PoolAuthority } from "../ipam/index.ts";
+import { Registry, RegistryWriter } from "../registry/index.ts";
+import { openStore, type Store } from "../store/index.ts";
+import { createDefaultNetwork } from "./default-network.ts";
+import { fabricBackend } from "./fabric-backend.ts";
+import { serveForwarded } from "./forwarding.ts";
+import { printHostPort, requireLoopback } from "./host-port.ts";
+import type { Log } from "./log.ts";
+import { apiSockets, controlSocket, type ServerOptions } from "./options.ts";
+import { startWhole, type Teardown } from "./teardown.ts";
+import { version } from "./version.ts";
+
+/** How often terms whose time is over are looked for. */
+const reclaimEveryMs = 60_000;
+
+export interface ServerCore {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly writer: RegistryWriter;
+  readonly fabric: FabricBackend;
+  readonly control: ControlServer;
+  /** Where agents of this host connect. */
+  readonly localAddress: string;
+  components(): readonly ComponentStatus[];
+}
+
+/** Everything but the HTTP listeners, which `up` shares with its agent. */
+export async function openServerCore(options: ServerOptions, teardown: Teardown): Promise<ServerCore> {
+  const { datacenter, log, insecure, grpc } = options;
+  const clock = systemClock;
+  if (grpc) requireLoopback("--grpc", grpc, insecure);
+  const store = await openStore(options.store, { clock });
+  teardown.add("store", () => store.close());
+  const ending = new AbortController();
+  const registry = await Registry.open({ store, clock, datacenter, signal: ending.signal });
+  teardown.add("registry", () => ending.abort());
+  const writer = new RegistryWriter({ store, registry, clock });
+  const pools: PoolAuthority = new PoolAuthority(store, clock, {
+    askForEmptyBlocks: (request) => control.askForEmptyBlocks(request),
+  });
+  await createDefaultNetwork(store, pools);
+  const fabric = fabricBackend(pools, registry, writer);
+  const forwarded = createApi({ self: selfOf(options, store), clock, server: { registry, writer, fabric } });
+  const control = new ControlServer({
+    name: selfOf(options, store).node,
+    version,
+    registry,
+    writer,
+    pools,
+    store,
+    http: serveForwarded(forwarded),
+    clock,
+    insecure,
+    log: (event) => logControl(log, event),
+  });
+  teardown.add("control", () => control.close());
+  const localAddress = await control.listen(`unix:${join(options.runDir, controlSocket)}`);
+  if (grpc) await control.listen(printHostPort(grpc));
+  const reclaim = reclaimRegularly(pools, clock, log);
+  teardown.add("reclaim", () => reclaim.cancel());
+  return {
+    store,
+    registry,
+    writer,
+    fabric,
+    control,
+    localAddress,
+    components: () => serverComponents(options.store, registry, control),
+  };
+}
+
+export interface RunningServer {
+  readonly core: ServerCore;
+  stop(): Promise<void>;
+}
+
+/** `heddle server`. @throws DAEMON_INSECURE, and what its parts throw when they cannot start */
+export function startServer(options: ServerOptions): Promise<RunningServer> {
+  return startWhole(async (teardown) => {
+    requireLoopback("--http", options.http, options.insecure);
+    const core = await openServerCore(options, teardown);
+    const { registry, writer, fabric } = core;
+    const self = selfOf(options, core.store);
+    const startedAtMs = systemClock.wallMs();
+    const api = createApi({
+      self,
+      clock: systemClock,
+      server: { registry, writer, fabric },
+      local: {
+        leases: async () => [],
+        status: async () => ({
+          mode: "server",
+          version,
+          node: self.node,
+          datacenter: options.datacenter,
+          startedAtMs,
+          components: core.components(),
+        }),
+      },
+      onError: (error, { method, target }) => options.log.error({ error, method, target }, "request failed"),
+    });
+    await listenHttp(api, options, apiSockets.server, teardown);
+    return {
+      core,
+      stop: async () => {
+        for (const { name, error } of await teardown.run()) options.log.error({ error, name }, "stop");
+      },
+    };
+  });
+}
+
+/** The API on TCP for everybody on this host, and on a socket for its commands. */
+export async function listenHttp(
+  handle: ApiHandler,
+  { http, runDir }: Pick<ServerOptions, "http" | "runDir">,
+  socket: string,
+  teardown: Teardown,
+): Promise<void> {
+  const local = await HttpServer.listen({ handle, listen: { kind: "unix", path: join(runDir, socket) } });
+  teardown.add("HTTP socket", () => local.close());
+  const tcp = await HttpServer.listen({ handle, listen: { kind: "tcp", host: http.ip, port: http.port } });
+  teardown.add("HTTP", () => tcp.close());
+}
+
+/** A server is no node of the fabric: it goes by its host's name and the id of its store. */
+function selfOf({ datacenter, http }: ServerOptions, { id }: Store) {
+  const node = hostname().split(".")[0] ?? "server";
+  return { node, id, address: http.ip, datacenter, version, server: true, meta: {} };
+}
+
+function reclaimRegularly(pools: PoolAuthority, clock: Clock, log: Log): Timer {
+  let timer: Timer;
+  const arm = () => {
+    timer = clock.setTimer(reclaimEveryMs, () => {
+      arm();
+      pools.reclaimTick().then(
+        (ended) => {
+          for (const { node, epoch, blocks } of ended)
+            log.warn({ node, epoch, blocks: blocks.length }, "node did not renew; its blocks are free");
+        },
+        (error: unknown) => log.error({ error }, "reclaim blocks"),
+      );
+    });
+  };
+  arm();
+  return { cancel: () => timer.cancel() };
+}
+
+function serverComponents(
+  engine: string,
+  registry: Registry,
+  control: ControlServer,
+): readonly ComponentStatus[] {
+  const { following, lastContactMs, nodes, services, checks, keys, damaged, waiters } = registry.status();
+  const { sessions, views } = control.status();
+  return [
+    {
+      name: "store",
+      state: following ? "ok" : "degraded",
+      summary: following ? engine : `${engine}: last heard ${lastContactMs} ms ago`,
+    },
+    {
+      name: "registry",
+      state: damaged === 0 ? "ok" : "degraded",
+      summary: `${nodes} nodes, ${services} services, ${checks} checks, ${keys} keys`,
+      details: { revision: registry.index, waiters, damaged },
+    },
+    { name: "control", state: "ok", summary: `${sessions} agents connected`, details: { sessions, views } },
+  ];
+}
+
+function logControl(log: Log, event: { readonly kind: string }): void {
+  const { kind, ...fields } = event;
+  if (kind === "exposed")
+    log.warn(fields, "control listens beyond loopback in plain text: use it on a network that you trust");
+  else if (kind.endsWith("ailed")) log.warn(fields, `control: ${kind}`);
+  else log.info(fields, `control: ${kind}`);
+}

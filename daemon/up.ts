@@ -1,0 +1,18 @@
+/** `heddle up`: server and agent in one process, joined by the same protocol as over a network, on a unix socket. */
+
+import { type RunningAgent, wireAgent } from "./agent.ts";
+import type { AgentOptions, ServerOptions } from "./options.ts";
+import { openServerCore } from "./server.ts";
+import { startWhole } from "./teardown.ts";
+
+export type UpOptions = Omit<AgentOptions, "servers"> & Pick<ServerOptions, "store">;
+
+/** @throws what `startServer` and `startAgent` throw */
+export function startUp(options: UpOptions): Promise<RunningAgent> {
+  return startWhole(async (teardown) => {
+    const core = await openServerCore({ ...options, insecure: false }, teardown);
+    const { registry, writer, fabric, localAddress } = core;
+    const local = { api: { registry, writer, fabric }, components: () => core.components() };
+    return wireAgent({ ...options, servers: [localAddress] }, teardown, local);
+  });
+}

@@ -1,0 +1,203 @@
+/**
+ * The catalog as DNS reads it on an agent: one view a name, opened by the first question for it and pushed by
+ * the server from then on, so that every later answer is made from memory. A name that nobody asked for in a
+ * while is let go, the longest unused first when there are too many; letting go is announced like a change, as
+ * a ready answer must not outlive the view it came from.
+ */
+import { type Ip, parseIp } from "../addr/index.ts";
+import type { Clock, Timer } from "../clock/index.ts";
+import type { NodeViewItem, ReverseViewItem, ServiceViewItem, ViewHandle } from "../control/index.ts";
+import type {
+  CatalogChange,
+  CatalogReader,
+  MaybePromise,
+  NodeAnswer,
+  ReverseTarget,
+  ServiceInstance,
+} from "../dns/index.ts";
+import { FabricError } from "../errors/index.ts";
+import { livenessCheckId, worstStatus } from "../registry/index.ts";
+
+/** What is needed of the control client. */
+export interface ViewOpener {
+  subscribe(view: string): ViewHandle;
+}
+
+export interface ViewCatalogLimits {
+  /** Names held at one time. */
+  readonly viewsMax: number;
+  /** A name that nobody asked for so long is let go. */
+  readonly idleMs: number;
+  /** Longest wait for the first content of a name; beyond, the question fails. */
+  readonly firstAnswerMs: number;
+}
+
+export const viewCatalogLimits: ViewCatalogLimits = { viewsMax: 4096, idleMs: 600_000, firstAnswerMs: 2000 };
+
+interface OpenView {
+  readonly handle: ViewHandle;
+  readonly change: CatalogChange;
+  askedAtMs: number;
+}
+
+export class ViewCatalog implements CatalogReader {
+  readonly #opener: ViewOpener;
+  readonly #clock: Clock;
+  readonly #datacenter: string;
+  readonly #limits: ViewCatalogLimits;
+  /** In order of the last question, the oldest first. */
+  readonly #views = new Map<string, OpenView>();
+  readonly #listeners = new Set<(change: CatalogChange) => void>();
+  #sweep: Timer | undefined;
+
+  constructor(opener: ViewOpener, clock: Clock, datacenter: string, limits: Partial<ViewCatalogLimits> = {}) {
+    this.#opener = opener;
+    this.#clock = clock;
+    this.#datacenter = datacenter.toLowerCase();
+    this.#limits = { ...viewCatalogLimits, ...limits };
+    this.#armSweep();
+  }
+
+  get size(): number {
+    return this.#views.size;
+  }
+
+  service(name: string): MaybePromise<readonly ServiceInstance[] | undefined> {
+    return this.#read(`service/${name}`, { kind: "service", name }, (items) => {
+      const instances = [...items.values()].map((item) => instanceOf(item as ServiceViewItem));
+      return instances.length === 0 ? undefined : instances;
+    });
+  }
+
+  node(name: string): MaybePromise<NodeAnswer | undefined> {
+    return this.#read(`node/${name}`, { kind: "node", name }, (items) => {
+      const item = items.get("node") as NodeViewItem | undefined;
+      return (
+        item && {
+          name: item.node.name,
+          up: isUp(item),
+          addresses: addressesOf(item.node),
+          meta: item.node.meta,
+        }
+      );
+    });
+  }
+
+  reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]> {
+    const datacenter = this.#datacenter;
+    return this.#read(`reverse/${ip}`, { kind: "reverse", ip }, (items) =>
+      [...items.values()].map((item) => ({
+        kind: (item as ReverseViewItem).kind,
+        name: (item as ReverseViewItem).name,
+        datacenter,
+      })),
+    );
+  }
+
+  datacenters(): readonly string[] {
+    return [this.#datacenter];
+  }
+
+  onChange(listener: (change: CatalogChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#sweep?.cancel();
+    for (const { handle } of this.#views.values()) handle.close();
+    this.#views.clear();
+    this.#listeners.clear();
+  }
+
+  #read<T>(
+    view: string,
+    change: CatalogChange,
+    read: (items: ReadonlyMap<string, unknown>) => T,
+  ): MaybePromise<T> {
+    const handle = this.#use(view, change);
+    if (handle.ready) return read(handle.items);
+    return this.#firstContent(handle).then(() => read(handle.items));
+  }
+
+  /** The view, opened if need be, and moved behind all others. */
+  #use(view: string, change: CatalogChange): ViewHandle {
+    const open = this.#views.get(view) ?? this.#open(view, change);
+    open.askedAtMs = this.#clock.monotonicMs();
+    this.#views.delete(view);
+    this.#views.set(view, open);
+    return open.handle;
+  }
+
+  #open(view: string, change: CatalogChange): OpenView {
+    if (this.#views.size >= this.#limits.viewsMax) {
+      const [oldest] = this.#views.keys();
+      if (oldest !== undefined) this.#letGo(oldest);
+    }
+    const handle = this.#opener.subscribe(view);
+    handle.onChange(() => this.#announce(change));
+    return { handle, change, askedAtMs: 0 };
+  }
+
+  async #firstContent(handle: ViewHandle): Promise<void> {
+    const giveUp = new AbortController();
+    const timer = this.#clock.setTimer(this.#limits.firstAnswerMs, () =>
+      giveUp.abort(
+        new FabricError(
+          "DAEMON_NAME_UNAVAILABLE",
+          `look up ${handle.view}: no server told of it within ${this.#limits.firstAnswerMs} ms; see \`heddle status\``,
+        ),
+      ),
+    );
+    try {
+      await handle.whenReady(giveUp.signal);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #letGo(view: string): void {
+    const open = this.#views.get(view);
+    if (!open) return;
+    this.#views.delete(view);
+    open.handle.close();
+    this.#announce(open.change);
+  }
+
+  #armSweep(): void {
+    this.#sweep = this.#clock.setTimer(this.#limits.idleMs / 4, () => {
+      const beforeMs = this.#clock.monotonicMs() - this.#limits.idleMs;
+      for (const [view, { askedAtMs }] of [...this.#views]) {
+        if (askedAtMs > beforeMs) break;
+        this.#letGo(view);
+      }
+      this.#armSweep();
+    });
+  }
+
+  #announce(change: CatalogChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance {
+  return {
+    node: node.name,
+    nodeUp: isUp({ checks }),
+    nodeAddresses: addressesOf(node),
+    ...(service.address !== "" && { address: service.address }),
+    port: service.port,
+    tags: service.tags,
+    status: worstStatus(checks),
+    weights: service.weights,
+  };
+}
+
+function isUp({ checks }: Pick<NodeViewItem, "checks">): boolean {
+  return checks.every(({ id, status }) => id !== livenessCheckId || status !== "critical");
+}
+
+/** The node's address, and the one of the other family if the fabric knows it. */
+function addressesOf({ address, fabric }: NodeViewItem["node"]): readonly Ip[] {
+  return [...new Set([parseIp(address), ...(fabric?.underlay ?? [])])];
+}

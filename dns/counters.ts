@@ -7,6 +7,8 @@ export interface DnsStats {
   readonly tcp: number;
   /** Answered from the table of ready answers. */
   readonly ready: number;
+  /** Of these, by the fast threads, without the main thread. */
+  readonly readyInThreads: number;
   /** Replies of the general path by response code. */
   readonly replies: Readonly<Record<string, number>>;
   /** Queries or connections dropped because of a limit. */

@@ -102,6 +102,7 @@ class Server implements DnsServer {
       udp: udp + threadsReady,
       tcp,
       ready: ready + threadsReady,
+      readyInThreads: threadsReady,
       dropped: threads.reduce((sum, each) => sum + each.dropped, dropped),
       replies: this.#counters.replies(),
       tcpConnections: this.#tcp.reduce((sum, listener) => sum + listener.connections, 0),

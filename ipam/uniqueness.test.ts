@@ -276,7 +276,7 @@ class World {
     for (const container of this.#containersOf(machine)) {
       if (container.ips.every((ip) => leased.has(`${container.id} ${ip}`))) continue;
       if (container.epoch >= (ipam.epoch() ?? 0))
-        expect.fail(`the restart of ${machine.name} lost ${container.ips}`);
+        expect.fail(`the restart of ${machine.name} lost ${container.ips.join(" and ")}`);
       this.containers.delete(container);
     }
   }

@@ -1,13 +1,14 @@
 /** The protocol between agents and servers: sessions, views, registrations, block claims, forwarded requests. */
+
+export type {
+  ControlClientOptions,
+  ControlEvent,
+  ControlState,
+  JoinedTerm,
+  ServerWelcome,
+} from "./agent/client-contract.ts";
 export { controlBlockSource, relinquishTerm } from "./agent/control-block-source.ts";
-export {
-  ControlClient,
-  type ControlClientOptions,
-  type ControlEvent,
-  type ControlState,
-  type JoinedTerm,
-  type ServerWelcome,
-} from "./agent/control-client.ts";
+export { ControlClient } from "./agent/control-client.ts";
 export type { RegistrationSource } from "./agent/registration-sync.ts";
 export { type CachedView, storeViewCache, type ViewCache } from "./agent/view-cache.ts";
 export type { ViewChange, ViewHandle } from "./agent/view-handle.ts";

@@ -9,7 +9,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
-import { protocolVersion, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
+import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
 import {
   type ForwardedRequest,
   type ForwardedResponse,
@@ -18,67 +18,14 @@ import {
   responseHeaders,
 } from "../http-exchange.ts";
 import { type ControlClientLimits, controlClientLimits } from "../limits.ts";
-import { HelloSchema, HttpRequestSchema, type ServerMessage, type Welcome } from "../proto/gen/fabric_pb.ts";
+import { type Hello, HttpRequestSchema, type ServerMessage } from "../proto/gen/fabric_pb.ts";
+import type { ControlClientOptions, ControlEvent, ControlState, ServerWelcome } from "./client-contract.ts";
 import { Connection } from "./connection.ts";
-import { type RegistrationSource, RegistrationSync } from "./registration-sync.ts";
+import { helloOf, readWelcome } from "./greeting.ts";
+import { RegistrationSync } from "./registration-sync.ts";
 import { afterFailure, afterLoss, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
-import type { ViewCache } from "./view-cache.ts";
 import type { ViewHandle } from "./view-handle.ts";
 import { ViewTable } from "./view-table.ts";
-
-export interface JoinedTerm {
-  readonly epoch: number;
-  readonly reclaimAfterMs: number;
-  /** Monotonic time at which the hello or the heartbeat that it answers was sent. */
-  readonly sentAtMs: number;
-}
-
-export interface ServerWelcome extends JoinedTerm {
-  readonly server: string;
-  readonly version: string;
-  readonly datacenter: string;
-  readonly storeId: string;
-  readonly revision: number;
-}
-
-export type ControlEvent =
-  | { readonly kind: "connected"; readonly address: string; readonly welcome: ServerWelcome }
-  | { readonly kind: "disconnected"; readonly address: string; readonly error: FabricError }
-  | { readonly kind: "refused"; readonly address: string; readonly error: FabricError }
-  | { readonly kind: "failed"; readonly action: string; readonly error: unknown };
-
-export interface ControlState {
-  readonly connected: boolean;
-  /** Address of the server that is connected or tried. */
-  readonly address: string;
-  /** Monotonic time of the last change between connected and not. */
-  readonly sinceMs: number;
-  /** Since a server was last heard; undefined if never. */
-  readonly lastContactMs: number | undefined;
-  readonly welcome: ServerWelcome | undefined;
-  /** Why there is no connection. */
-  readonly error: FabricError | undefined;
-  readonly views: number;
-}
-
-export interface ControlClientOptions {
-  /** `HOST:PORT` or `unix:PATH`, in order of preference; at least one. */
-  readonly servers: readonly string[];
-  readonly node: AgentIdentity;
-  readonly clock: Clock;
-  readonly random?: () => number;
-  /** The term of the agent's journal, to go on with. */
-  readonly heldTerm?: () => { readonly storeId: string; readonly epoch: number } | undefined;
-  readonly onJoined?: (welcome: ServerWelcome) => Promise<void>;
-  readonly onRenewed?: (term: JoinedTerm) => void;
-  readonly onEmptyBlocksWanted?: (request: { readonly network: string; readonly pool: string }) => void;
-  readonly registrations?: RegistrationSource;
-  readonly cache?: ViewCache;
-  /** Views that the cache keeps. Default: `fabric`. */
-  readonly cachedViews?: readonly string[];
-  readonly limits?: Partial<ControlClientLimits>;
-  readonly log?: (event: ControlEvent) => void;
-}
 
 export class ControlClient {
   readonly node: AgentIdentity;
@@ -298,25 +245,8 @@ export class ControlClient {
     for (const listener of this.#listeners) listener(this.state);
   }
 
-  #hello() {
-    const { name, id, version, address, zone, underlay, vtepMac, vxlanPort, meta, taggedAddresses } =
-      this.node;
-    const held = this.#options.heldTerm?.() ?? this.#welcome;
-    return create(HelloSchema, {
-      protocol: protocolVersion,
-      node: name,
-      id,
-      version,
-      address,
-      zone,
-      underlay: [...underlay],
-      vtepMac,
-      vxlanPort,
-      meta: { ...meta },
-      taggedAddresses: { ...taggedAddresses },
-      storeId: held?.storeId ?? "",
-      epoch: BigInt(held?.epoch ?? 0),
-    });
+  #hello(): Hello {
+    return helloOf(this.node, this.#options.heldTerm?.() ?? this.#welcome);
   }
 
   #receive(connection: Connection, kind: ServerMessage["kind"]): void {
@@ -366,20 +296,6 @@ export class ControlClient {
   #log(event: ControlEvent): void {
     this.#options.log?.(event);
   }
-}
-
-function readWelcome(welcome: Welcome, sentAtMs: number): ServerWelcome {
-  const { server, version, datacenter, storeId } = welcome;
-  return {
-    server,
-    version,
-    datacenter,
-    storeId,
-    revision: Number(welcome.revision),
-    epoch: Number(welcome.epoch),
-    reclaimAfterMs: Number(welcome.reclaimAfterMs),
-    sentAtMs,
-  };
 }
 
 function unavailable(action: string, last: FabricError | undefined, cause?: unknown): FabricError {

@@ -1,0 +1,61 @@
+/** What the agent's client is made of and what it tells. */
+import type { Clock } from "../../clock/index.ts";
+import type { FabricError } from "../../errors/index.ts";
+import type { AgentIdentity } from "../agent-identity.ts";
+import type { ControlClientLimits } from "../limits.ts";
+import type { RegistrationSource } from "./registration-sync.ts";
+import type { ViewCache } from "./view-cache.ts";
+
+export interface JoinedTerm {
+  readonly epoch: number;
+  readonly reclaimAfterMs: number;
+  /** Monotonic time at which the hello or the heartbeat that it answers was sent. */
+  readonly sentAtMs: number;
+}
+
+export interface ServerWelcome extends JoinedTerm {
+  readonly server: string;
+  readonly version: string;
+  readonly datacenter: string;
+  readonly storeId: string;
+  readonly revision: number;
+}
+
+export type ControlEvent =
+  | { readonly kind: "connected"; readonly address: string; readonly welcome: ServerWelcome }
+  | { readonly kind: "disconnected"; readonly address: string; readonly error: FabricError }
+  | { readonly kind: "refused"; readonly address: string; readonly error: FabricError }
+  | { readonly kind: "failed"; readonly action: string; readonly error: unknown };
+
+export interface ControlState {
+  readonly connected: boolean;
+  /** Address of the server that is connected or tried. */
+  readonly address: string;
+  /** Monotonic time of the last change between connected and not. */
+  readonly sinceMs: number;
+  /** Since a server was last heard; undefined if never. */
+  readonly lastContactMs: number | undefined;
+  readonly welcome: ServerWelcome | undefined;
+  /** Why there is no connection. */
+  readonly error: FabricError | undefined;
+  readonly views: number;
+}
+
+export interface ControlClientOptions {
+  /** `HOST:PORT` or `unix:PATH`, in order of preference; at least one. */
+  readonly servers: readonly string[];
+  readonly node: AgentIdentity;
+  readonly clock: Clock;
+  readonly random?: () => number;
+  /** The term of the agent's journal, to go on with. */
+  readonly heldTerm?: () => { readonly storeId: string; readonly epoch: number } | undefined;
+  readonly onJoined?: (welcome: ServerWelcome) => Promise<void>;
+  readonly onRenewed?: (term: JoinedTerm) => void;
+  readonly onEmptyBlocksWanted?: (request: { readonly network: string; readonly pool: string }) => void;
+  readonly registrations?: RegistrationSource;
+  readonly cache?: ViewCache;
+  /** Views that the cache keeps. Default: `fabric`. */
+  readonly cachedViews?: readonly string[];
+  readonly limits?: Partial<ControlClientLimits>;
+  readonly log?: (event: ControlEvent) => void;
+}

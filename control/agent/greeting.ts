@@ -1,0 +1,37 @@
+/** Hello and welcome as messages. */
+import { create } from "@bufbuild/protobuf";
+import type { AgentIdentity } from "../agent-identity.ts";
+import { protocolVersion } from "../control-service.ts";
+import { type Hello, HelloSchema, type Welcome } from "../proto/gen/fabric_pb.ts";
+import type { ServerWelcome } from "./client-contract.ts";
+
+export function helloOf(
+  node: AgentIdentity,
+  held: { readonly storeId: string; readonly epoch: number } | undefined,
+): Hello {
+  const { name, underlay, meta, taggedAddresses, ...rest } = node;
+  return create(HelloSchema, {
+    ...rest,
+    protocol: protocolVersion,
+    node: name,
+    underlay: [...underlay],
+    meta: { ...meta },
+    taggedAddresses: { ...taggedAddresses },
+    storeId: held?.storeId ?? "",
+    epoch: BigInt(held?.epoch ?? 0),
+  });
+}
+
+export function readWelcome(welcome: Welcome, sentAtMs: number): ServerWelcome {
+  const { server, version, datacenter, storeId } = welcome;
+  return {
+    server,
+    version,
+    datacenter,
+    storeId,
+    revision: Number(welcome.revision),
+    epoch: Number(welcome.epoch),
+    reclaimAfterMs: Number(welcome.reclaimAfterMs),
+    sentAtMs,
+  };
+}

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { requireWorld } from "../../test/world.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
-let directory: string;
+let directory: string | undefined;
 
 beforeAll(() => {
   requireWorld();
@@ -15,6 +15,7 @@ beforeAll(() => {
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", directory]);
 });
 afterAll(() => {
+  if (directory === undefined) return;
   execFileSync("umount", [directory]);
   rmSync(directory, { recursive: true });
 });
@@ -25,8 +26,8 @@ function put(store: SqliteStore, key: string, bytes: number) {
 }
 
 it("a store on a full file system undoes what it cannot write and goes on when there is room", async () => {
-  const path = join(directory, "store.db");
-  const ballast = join(directory, "ballast");
+  const path = join(String(directory), "store.db");
+  const ballast = join(String(directory), "ballast");
   const store = await SqliteStore.open(path);
   await put(store, "first", 1000);
   writeFileSync(ballast, new Uint8Array(1_500_000));

@@ -117,7 +117,7 @@ function netChanges(group: readonly Job[]): Changes | undefined {
       else items.set(event.key, undefined);
     }
     if (leaseGranted) granted.set(leaseGranted.id, leaseGranted);
-    if (leaseEnded !== undefined && !granted.delete(leaseEnded)) ended.add(leaseEnded);
+    if (leaseEnded !== undefined) ended.add(leaseEnded);
   }
   if (items.size + granted.size + ended.size === 0) return undefined;
   const puts: ItemRow[] = [];

@@ -15,7 +15,7 @@ export interface LeaseRow {
   readonly ttlMs: number;
 }
 
-/** The net of a group of transactions; each key and lease is in one list at most. */
+/** The net of a group of transactions. A key is put or deleted; a lease may be granted and ended, in this order. */
 export interface Changes {
   readonly revision: number;
   readonly puts: readonly ItemRow[];

@@ -199,6 +199,7 @@ it("an agent that does not read costs a bounded window, and then gets the latest
     await server.writer.registerService(
       service(node, "web", { port, meta: { ...meta, port: String(port) } }),
     );
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
   // 20 MB have changed. Beside the window only what the transport itself buffers can have been made.
   const madeWhileBlocked = encoded.mock.calls.length;

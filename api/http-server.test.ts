@@ -48,10 +48,11 @@ describe("the listener", () => {
 
   test("refuses a body over its limit, announced or not", async () => {
     const { http } = await start(echo, { bodyBytesMax: 10 });
-    expect(await talk(http.port, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n")).toMatch(
-      /^HTTP\/1.1 413/,
-    );
-    const chunked = "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n";
+    expect(
+      await talk(http.port, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n01234567890"),
+    ).toMatch(/^HTTP\/1.1 413/);
+    const chunked =
+      "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n";
     expect(await talk(http.port, chunked)).toMatch(/^HTTP\/1.1 413/);
   });
 

@@ -112,8 +112,7 @@ export class HttpServer {
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const body = await readBody(message, this.#limits.bodyBytesMax);
-      if (!body)
-        return refuse(response, 413, `Request body too large, max size: ${this.#limits.bodyBytesMax} bytes.`);
+      if (!body) return refuseBody(message, response, this.#limits.bodyBytesMax);
       const request = new IncomingRequest(message, response, body, this.#closing.signal);
       send(response, await this.#handle(request), this.#closing.signal.aborted);
     } catch {
@@ -125,6 +124,8 @@ export class HttpServer {
 }
 
 const noBody = new Uint8Array(0);
+/** Of a body that is too large; the time that it may take is requestTimeoutMs, as for every body. */
+const drainBytesMax = 16 * 1024 * 1024;
 
 /** The signal is made when it is asked for: only waiting requests need one. */
 class IncomingRequest implements ApiRequest {
@@ -167,19 +168,47 @@ class IncomingRequest implements ApiRequest {
   }
 }
 
-/** Undefined when it is too large; the rest is not read. */
-async function readBody(message: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined> {
+/** Undefined as soon as it is too large; rejects when the client leaves before its end. */
+function readBody(
+  message: IncomingMessage,
+  bytesMax: number,
+): Promise<Uint8Array | undefined> | Uint8Array | undefined {
   const { "content-length": length, "transfer-encoding": encoding } = message.headers;
   if (length === undefined && encoding === undefined) return noBody;
   if (Number(length) > bytesMax) return undefined;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) return undefined;
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    message.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else resolve(undefined);
+    });
+    message.once("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    message.once("error", reject);
+    message.once("close", () => reject(message.errored));
+  });
+}
+
+/**
+ * Answers 413 at once, but keeps reading (and dropping) for a while before the connection ends: a client that
+ * is still sending would see a reset instead of the answer.
+ */
+function refuseBody(message: IncomingMessage, response: ServerResponse, bytesMax: number): void {
+  const text = `Request body too large, max size: ${bytesMax} bytes.`;
+  const headers = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Content-Length": text.length,
+    Connection: "close",
+  };
+  response.writeHead(413, headers).write(text);
+  let dropped = 0;
+  message.on("data", (chunk: Buffer) => {
+    dropped += chunk.length;
+    if (dropped > drainBytesMax) response.end();
+  });
+  message.once("close", () => response.end());
+  if (message.complete) response.end();
 }
 
 function send(response: ServerResponse, answer: ApiResponse, closing: boolean): void {

@@ -1,9 +1,10 @@
 /**
  * An endpoint: what one container interface asked for and got. Plain JSON, as it stands in the journal.
  *
- * Always holds: there is an entry before there is a lease or a kernel row (phase `attaching`), and there is
- * none only when both are gone. So after a crash whatever is half made is known by name: a repeated attach
- * completes it, a detach removes it.
+ * Always holds: there is an entry no later than there is a lease or a kernel row (phase `attaching`), and there
+ * is none only when both are gone. So after a crash whatever is half made is known by name: a repeated attach
+ * completes it, a detach removes it. `detaching` is not written down: after a crash such an entry is `attached`
+ * again if it has its leases still, else it is known by their absence.
  */
 import type { Cidr, Ip, Mac } from "../../addr/index.ts";
 import type { AttachedEndpoint } from "../../overlay/index.ts";

@@ -32,17 +32,26 @@ export class EndpointJournal {
     return [...this.#entries.values()];
   }
 
-  /** Answers when the entry would survive a crash. @throws ENDPOINT_LIMIT for a new one when the node is full */
-  async put(endpoint: Endpoint): Promise<void> {
-    const key = keyOf(endpoint.request);
-    if (!this.#entries.has(key) && this.#entries.size >= this.#endpointsMax) {
+  /** @throws ENDPOINT_LIMIT for a new one when the node is full */
+  assertRoom(ref: EndpointRef): void {
+    if (!this.#entries.has(keyOf(ref)) && this.#entries.size >= this.#endpointsMax) {
       throw new FabricError(
         "ENDPOINT_LIMIT",
-        `attach ${showEndpoint(endpoint.request)}: this node has ${this.#endpointsMax} endpoints already; remove containers or raise the limit`,
+        `attach ${showEndpoint(ref)}: this node has ${this.#endpointsMax} endpoints already; remove containers or raise the limit`,
       );
     }
+  }
+
+  /** Answers when the entry would survive a crash. */
+  async put(endpoint: Endpoint): Promise<void> {
+    const key = keyOf(endpoint.request);
     await this.#write({ op: "put", key, value: Buffer.from(JSON.stringify(endpoint)) });
     this.#entries.set(key, endpoint);
+  }
+
+  /** Until the next start only: on disk the entry stays as it is. */
+  hold(endpoint: Endpoint): void {
+    this.#entries.set(keyOf(endpoint.request), endpoint);
   }
 
   async delete(ref: EndpointRef): Promise<void> {
@@ -65,8 +74,7 @@ function keyOf({ containerId, ifname }: EndpointRef): string {
 function parseEntry(key: string, value: Uint8Array): Endpoint {
   try {
     const entry = JSON.parse(Buffer.from(value).toString()) as Endpoint;
-    if (keyOf(entry.request) === key && ["attaching", "attached", "detaching"].includes(entry.phase))
-      return entry;
+    if (keyOf(entry.request) === key && ["attaching", "attached"].includes(entry.phase)) return entry;
   } catch {
     // falls through to the error below, which names the entry instead of the place of a missing brace
   }

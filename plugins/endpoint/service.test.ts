@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseIp, parseMac } from "../../addr/index.ts";
 import { ManualClock } from "../../clock/index.ts";
+import type { Store } from "../../store/index.ts";
 import {
   type EndpointRig,
   endpointRig,
@@ -111,6 +112,20 @@ describe("attach", () => {
       }
       expect(await traces(rig)).toEqual([]);
     }
+  });
+
+  test("whose intent cannot be written gives the lease back", async () => {
+    const refusing = (store: Store): Store =>
+      new Proxy(store, {
+        get: (target, name) => {
+          if (name === "txn") return () => Promise.reject(new Error("disk full"));
+          const value = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+    const rig = await endpointRig({ wrap: (parts) => ({ ...parts, store: refusing(parts.store) }) });
+    await expect(rig.endpoints.attach(request)).rejects.toThrow("disk full");
+    expect(await traces(rig)).toEqual([]);
   });
 
   test("beyond the limit of endpoints is refused", async () => {
@@ -281,14 +296,19 @@ describe("after a crash", () => {
     });
   });
 
-  test("a detach that had begun is finished at start", async () => {
+  test("an endpoint without its leases is no endpoint, and is finished at start", async () => {
+    let found = 0;
     for (let step = 0; ; step++) {
       const rig = await crashAt(step, (each) => each.endpoints.detach(request), true);
-      if (!rig) return;
-      const { phase } = rig.endpoints.get(request) ?? {};
+      if (!rig) break;
+      const entry = rig.endpoints.get(request);
+      const isLost = entry !== undefined && rig.addresses.size === 0;
+      if (isLost) found++;
+      expect(rig.endpoints.links()).toHaveLength(entry && !isLost ? 1 : 0);
       expect(await rig.endpoints.finishDetaching()).toEqual([]);
-      if (phase === "detaching") expect(await traces(rig)).toEqual([]);
+      if (isLost) expect(await traces(rig)).toEqual([]);
     }
+    expect(found).toBeGreaterThan(0);
   });
 
   test("a journal entry that cannot be read stops the start", async () => {

@@ -2,10 +2,11 @@
  * Attaches and detaches container interfaces: one lease a family, one veth pair, one journal entry, for
  * whichever plugin asks.
  *
- * Order of attach: intent to the journal → leases → kernel → result to the journal. Of detach: intent →
- * kernel → leases (which then rest in quarantine) → journal entry away. So an address is never free while a
- * kernel row for it stands, and a crash at any point leaves an entry that says what to finish. Cost: two
- * journal commits besides the lease's.
+ * Order of attach: intent to the journal and leases → kernel → result to the journal. Of detach: kernel → leases
+ * (which then rest in quarantine) → journal entry away. So an address is never free while a kernel row for it
+ * stands, and a crash at any point leaves an entry that says what to finish. Cost: two commits each. The intent
+ * is submitted before the leases and shares their commit: a store never keeps a later change and loses an
+ * earlier one.
  */
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
@@ -14,6 +15,7 @@ import type { Store } from "../../store/index.ts";
 import {
   type AttachRequest,
   type Endpoint,
+  type EndpointAddress,
   type EndpointRef,
   isSameRequest,
   type ReadyEndpoint,
@@ -70,11 +72,12 @@ export class EndpointService {
   /** Reads the journal. @throws ENDPOINT_JOURNAL_INVALID */
   static async open(options: EndpointServiceOptions): Promise<EndpointService> {
     const limits = { ...endpointLimits, ...options.limits };
-    return new EndpointService(
-      options,
-      limits,
-      await EndpointJournal.open(options.store, limits.endpointsMax),
-    );
+    const journal = await EndpointJournal.open(options.store, limits.endpointsMax);
+    for (const endpoint of journal.list()) {
+      if (endpoint.phase !== "attached" || hasLeases(endpoint, options.addresses)) continue;
+      journal.hold({ ...endpoint, phase: "detaching" });
+    }
+    return new EndpointService(options, limits, journal);
   }
 
   /**
@@ -130,7 +133,7 @@ export class EndpointService {
     return endpoint;
   }
 
-  /** Finishes what a crash left in the middle of a detach; call it once after start. Answers every error. */
+  /** Finishes detachments that a crash cut after their leases went; call it once after start. Answers every error. */
   finishDetaching(): Promise<readonly unknown[]> {
     const left = this.#journal.list().filter(({ phase }) => phase === "detaching");
     return this.detachAll(left.map(({ request }) => request));
@@ -172,23 +175,30 @@ export class EndpointService {
     }
     if (existing && (!isRepeat || existing.phase === "detaching")) await this.#detach(request);
     const createdAtMs = isRepeat ? existing.createdAtMs : this.#options.clock.wallMs();
-    if (existing?.phase !== "attached") await this.#journal.put({ phase: "attaching", request, createdAtMs });
+    if (existing?.phase === "attached")
+      return this.#make(request, createdAtMs, await this.#allocate(request));
+    this.#journal.assertRoom(request);
     try {
-      return await this.#make(request, createdAtMs);
+      const intent = this.#journal.put({ phase: "attaching", request, createdAtMs });
+      return await this.#make(request, createdAtMs, await after(intent, this.#allocate(request)));
     } catch (error) {
-      if (existing?.phase !== "attached") await this.#unwind(request, error);
+      await this.#unwind(request, error);
       throw error;
     }
   }
 
-  async #make(request: AttachRequest, createdAtMs: number): Promise<ReadyEndpoint> {
-    const { network, form, addresses: wanted } = request;
-    const leases = await this.#options.addresses.allocate({
-      network,
-      owner: ownerOf(request),
-      addresses: wanted,
-    });
-    const addresses = leases.map(({ ip, pool }) => ({ ip, pool }));
+  async #allocate(request: AttachRequest): Promise<readonly EndpointAddress[]> {
+    const { network, addresses } = request;
+    const leases = await this.#options.addresses.allocate({ network, owner: ownerOf(request), addresses });
+    return leases.map(({ ip, pool }) => ({ ip, pool }));
+  }
+
+  async #make(
+    request: AttachRequest,
+    createdAtMs: number,
+    addresses: readonly EndpointAddress[],
+  ): Promise<ReadyEndpoint> {
+    const { network, form } = request;
     const entry = { phase: "attached", request, createdAtMs, addresses } as const;
     const [first] = addresses;
     if (form.kind === "addresses" || !first) {
@@ -228,7 +238,7 @@ export class EndpointService {
     const owner = ownerOf(ref);
     const existing = this.#journal.get(ref);
     if (existing?.phase === "attached") {
-      await this.#journal.put({ ...intent(existing), phase: "detaching", addresses: existing.addresses });
+      this.#journal.hold({ ...existing, phase: "detaching" });
       if (existing.link) this.#tell({ kind: "detached", link: existing.link });
     }
     if (existing?.request.form.kind === "interface") {
@@ -247,8 +257,17 @@ export class EndpointService {
   }
 }
 
-function intent({ request, createdAtMs }: Endpoint): Pick<Endpoint, "request" | "createdAtMs"> {
-  return { request, createdAtMs };
+/** Lost to a crash in the middle of a detach, or to a lost term: the address may be another's by now. */
+function hasLeases({ request, addresses }: ReadyEndpoint, source: AddressSource): boolean {
+  const leased = new Set(source.leasesOf(ownerOf(request)).map(({ ip }) => ip));
+  return addresses.every(({ ip }) => leased.has(ip));
+}
+
+/** The second's value when both are done; whichever failed, neither is under way any more. */
+async function after<T>(first: Promise<unknown>, second: Promise<T>): Promise<T> {
+  await Promise.allSettled([first, second]);
+  await first;
+  return await second;
 }
 
 function ownerOf({ containerId, ifname }: EndpointRef): EndpointRef {

@@ -219,6 +219,10 @@ export function kernelContract(name: string, open: () => Promise<KernelFixture>)
           { op: "route.delete", route: ours("10.51.0.0/16", { via: gateway }) },
         ],
         [
+          { op: "route.put", route: ours("10.51.0.1/32", { link }) },
+          { op: "route.delete", route: ours("10.51.0.1/32", { link }) },
+        ],
+        [
           { op: "route.put", route: ours("fd51::/64", { via: parseIp("fd07::9"), link }) },
           { op: "route.delete", route: ours("fd51::/64", { via: parseIp("fd07::9"), link }) },
         ],

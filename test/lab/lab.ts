@@ -73,6 +73,8 @@ export class Lab {
     run([...inCore, "ip", "link", "set", port, "master", `s${segment}`, "up"]);
     run([...inHost, "ip", "addr", "add", `10.77.${segment}.${number}/24`, "dev", "eth0"]);
     run([...inHost, "ip", "-6", "addr", "add", `fd77:0:0:${segment}::${number}/64`, "dev", "eth0", "nodad"]);
+    // No duplicate address detection: the host's state must not change by itself while a test compares it.
+    run([...inHost, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0"]);
     run([...inHost, "ip", "link", "set", "eth0", "up"]);
     run([...inHost, "ip", "route", "add", "default", "via", `10.77.${segment}.1`]);
     run([...inHost, "ip", "-6", "route", "add", "default", "via", `fd77:0:0:${segment}::1`]);

@@ -22,8 +22,8 @@ export async function ask(name: string, type: string, options: DnsOptions): Prom
   const rcode = rcodeName(reply.rcode);
   const answers = reply.answers.map((record) => ({
     name: record.name,
-    ttl: record.ttl,
-    type: typeName(record.type),
+    ttl: record.ttlSeconds,
+    type: record.data.kind === "UNKNOWN" ? `TYPE${record.data.type}` : record.data.kind,
     data: dataText(record.data),
   }));
   print(options, { rcode, answers }, () =>

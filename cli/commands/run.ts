@@ -97,6 +97,8 @@ async function run(
   hint = "",
 ): Promise<void> {
   const giveBack = claimRole(flags.runDir, role);
+  // The timers of a clock keep no process alive, and one without clients has nothing else.
+  const alive = setInterval(() => undefined, 60_000);
   try {
     const told = signalled();
     const running = await start();
@@ -110,21 +112,16 @@ async function run(
     await told;
     await running.stop();
   } finally {
+    clearInterval(alive);
     giveBack();
   }
 }
 
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as it would without us. */
 function signalled(): Promise<void> {
-  // The timers of a clock keep no process alive, and a server without clients has nothing else.
-  const alive = setInterval(() => undefined, 60_000);
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        clearInterval(alive);
-        resolve();
-      });
-    }
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
   });
 }
 

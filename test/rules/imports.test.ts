@@ -28,6 +28,9 @@ const reserved: readonly { readonly module: RegExp; readonly only: RegExp; reado
   { module: /^pino$/, only: /^(daemon|cli)\//, because: "modules are handed a log, they do not make one" },
 ];
 
+/** The release's name and number, which belong to no row. */
+const manifest = "package.json";
+
 function importsOf(text: string): string[] {
   const statement =
     /^\s*(?:import|export)\b[^;"']*?\bfrom\s*["']([^"']+)["']|^\s*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/gm;
@@ -43,6 +46,7 @@ function complaint(from: string, specifier: string): string | undefined {
   if (rule && !rule.only.test(from)) return `${from} imports ${specifier}, reserved because ${rule.because}`;
   if (!specifier.startsWith(".")) return undefined;
   const to = normalize(join(dirname(from), specifier));
+  if (to === manifest) return undefined;
   const fromFolder = from.split("/")[0] ?? "";
   const toFolder = to.split("/")[0] ?? "";
   if (fromFolder === toFolder) return undefined;

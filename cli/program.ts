@@ -1,0 +1,195 @@
+/**
+ * The command line. Each command's module is loaded only when it runs, so that `heddle kv get` does not pay
+ * for the daemon. Exit status: 0 done, 1 failed, 2 wrong use, 3 Heddle cannot be reached, 4 not found.
+ */
+import { Command, CommanderError, Option } from "commander";
+import manifest from "../package.json" with { type: "json" };
+import { exitStatusOf, reportError } from "./exit.ts";
+
+const program = new Command("heddle")
+  .description("Container networking and service discovery for one machine or many.")
+  .version(manifest.version, "-V, --version", "print the version")
+  .exitOverride()
+  .showHelpAfterError("(run the command with --help to see what it takes)")
+  .addHelpText(
+    "after",
+    "\nFirst steps:\n  heddle up                      one node, embedded store\n  heddle status                  what runs, what is wrong\n  heddle dns web.service.consul  ask for a name",
+  );
+
+/** Options of every command that talks to a running Heddle. */
+function remote(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--run-dir <dir>", "where the sockets of the local agent are")
+        .default("/run/heddle")
+        .env("HEDDLE_RUN_DIR"),
+    )
+    .addOption(
+      new Option("--http <url>", "talk to this HTTP address instead, as http://127.0.0.1:8500").env(
+        "HEDDLE_HTTP",
+      ),
+    )
+    .option("--json", "print JSON");
+}
+
+/** Options of every command that runs a process. */
+function running(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--run-dir <dir>", "directory of sockets and the pid file")
+        .default("/run/heddle")
+        .env("HEDDLE_RUN_DIR"),
+    )
+    .addOption(
+      new Option("--data-dir <dir>", "directory of the store and the journal")
+        .default("/var/lib/heddle")
+        .env("HEDDLE_DATA_DIR"),
+    )
+    .addOption(
+      new Option("--log-level <level>", "how much to log to standard error")
+        .choices(["debug", "info", "warn", "error"])
+        .default("info"),
+    )
+    .option("--datacenter <name>", "name of this datacenter", "dc1")
+    .option("--json", "print what runs as one JSON object instead of a text");
+}
+
+function agentOptions(command: Command): Command {
+  return command
+    .option("--node <name>", "name of this node (default: the host's name)")
+    .option(
+      "--advertise <ip>",
+      "underlay address that other nodes reach this one at (default: the one of the default route)",
+    )
+    .option("--zone <name>", "nodes of one zone reach each other directly", "default")
+    .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
+    .option("--dns <host:port>", "where to answer DNS", "127.0.0.1:8600")
+    .option("--upstream <ip...>", "resolvers for other names (default: those of /etc/resolv.conf)")
+    .option("--vxlan-port <port>", "UDP port of the overlay", "4789")
+    .option("--enable-scripts", "allow script checks");
+}
+
+function define(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .exitOverride()
+    .showHelpAfterError("(run the command with --help to see what it takes)");
+}
+
+agentOptions(
+  running(define(program, "up", "run server and agent in one process on the embedded store")),
+).action(async (options) => (await import("./commands/run.ts")).up(options));
+running(define(program, "server", "run a server over the store"))
+  .option("--store <engine>", "sqlite:PATH or memory (default: sqlite in the data directory)")
+  .option("--grpc <host:port>", "where agents connect", "127.0.0.1:8502")
+  .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
+  .option("--insecure", "allow listening beyond loopback although the connection is plain text")
+  .action(async (options) => (await import("./commands/run.ts")).server(options));
+agentOptions(running(define(program, "agent", "run the agent of this node")))
+  .requiredOption("--server <host:port...>", "servers to connect to, in order of preference")
+  .action(async (options) => (await import("./commands/run.ts")).agent(options));
+running(define(program, "down", "stop Heddle on this node; its containers keep talking"))
+  .option("--purge", "also take everything off the kernel and forget this node's addresses")
+  .option("--dry-run", "print what would be done, do nothing")
+  .action(async (options) => (await import("./commands/down.ts")).down(options));
+
+remote(define(program, "status", "show what runs on this node and what is wrong")).action(async (options) =>
+  (await import("./commands/status.ts")).status(options),
+);
+
+const network = define(program, "network", "networks and their address pools");
+remote(define(network, "create", "make a network"))
+  .argument("<name>")
+  .requiredOption("--pool <cidr...>", "address pools, IPv4 and/or IPv6")
+  .addOption(
+    new Option("--backend <name>", "how nodes reach each other")
+      .choices(["auto", "direct", "vxlan"])
+      .default("auto"),
+  )
+  .option("--block-prefix <length...>", "prefix length of a node's block, one for each pool")
+  .option("--mtu <bytes>", "MTU of the containers' interfaces (default: what the underlay allows)")
+  .option("--no-masquerade", "let containers leave the fabric with their own address")
+  .action(async (name, options) => (await import("./commands/network.ts")).create(name, options));
+remote(define(network, "ls", "list networks")).action(async (options) =>
+  (await import("./commands/network.ts")).list(options),
+);
+remote(define(network, "rm", "remove a network that holds no address"))
+  .argument("<name>")
+  .action(async (name, options) => (await import("./commands/network.ts")).remove(name, options));
+
+const ipam = define(program, "ipam", "addresses");
+remote(define(ipam, "show", "pools, blocks and addresses in use"))
+  .argument("[network]")
+  .action(async (name, options) => (await import("./commands/ipam.ts")).show(name, options));
+
+const node = define(program, "node", "the nodes of the fabric");
+remote(define(node, "ls", "list nodes")).action(async (options) =>
+  (await import("./commands/node.ts")).list(options),
+);
+remote(define(node, "forget", "give up on a node: its blocks become free when its time is over"))
+  .argument("<name>")
+  .option("--force", "free its blocks at once; you vouch that the node is gone")
+  .action(async (name, options) => (await import("./commands/node.ts")).forget(name, options));
+
+const kv = define(program, "kv", "the key/value store");
+remote(define(kv, "get", "print a value"))
+  .argument("<key>")
+  .action(async (key, options) => (await import("./commands/kv.ts")).get(key, options));
+remote(define(kv, "put", "write a value; without one, standard input"))
+  .argument("<key>")
+  .argument("[value]")
+  .option("--cas <index>", "only if the key's ModifyIndex is this; 0: only if there is no such key")
+  .action(async (key, value, options) => (await import("./commands/kv.ts")).put(key, value, options));
+remote(define(kv, "ls", "list keys"))
+  .argument("[prefix]")
+  .action(async (prefix, options) => (await import("./commands/kv.ts")).list(prefix, options));
+remote(define(kv, "rm", "delete a key"))
+  .argument("<key>")
+  .option("--recurse", "delete every key that begins so")
+  .action(async (key, options) => (await import("./commands/kv.ts")).remove(key, options));
+
+const service = define(program, "service", "services");
+remote(define(service, "ls", "list services with their instances and health")).action(async (options) =>
+  (await import("./commands/service.ts")).list(options),
+);
+
+remote(define(program, "dns", "ask this node's DNS for a name"))
+  .argument("<name>")
+  .argument("[type]", "record type", "A")
+  .option("--server <host:port>", "where to ask", "127.0.0.1:8600")
+  .option("--tcp", "ask over TCP")
+  .action(async (name, type, options) => (await import("./commands/dns.ts")).ask(name, type, options));
+
+const cni = define(program, "cni", "the CNI plugin");
+for (const action of ["install", "uninstall"] as const) {
+  const command = define(
+    cni,
+    action,
+    action === "install" ? "install the plugin and its network configuration" : "remove what install made",
+  )
+    .option("--bin-dir <dir>", "where the runtime looks for plugins", "/opt/cni/bin")
+    .option("--conf-dir <dir>", "where the runtime looks for networks", "/etc/cni/net.d")
+    .addOption(
+      new Option("--run-dir <dir>", "where the agent's sockets are")
+        .default("/run/heddle")
+        .env("HEDDLE_RUN_DIR"),
+    )
+    .option("--dry-run", "print what would be done, do nothing")
+    .option("--json", "print JSON");
+  if (action === "install") command.option("--network <name>", "network that containers join", "default");
+  command.action(async (options) => (await import("./commands/cni.ts"))[action](options));
+}
+
+/** Runs the command line of this process and sets its exit status. */
+export async function runProgram(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else {
+      reportError(error, process.argv.includes("--json"));
+      process.exitCode = exitStatusOf(error);
+    }
+  }
+}

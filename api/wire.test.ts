@@ -63,7 +63,7 @@ describe("kv", () => {
     await call(api, "PUT /v1/kv/a", "1");
     const { headers, text } = await call(api, "GET /v1/kv/a");
     await call(api, "PUT /v1/kv/b", "1");
-    const again = await call(api, "GET /v1/kv/a");
+    const again = await call(api, "GET /v1/kv/a?stale");
     expect(headers["x-consul-index"]).toBe(String(JSON.parse(text)[0].ModifyIndex));
     expect(again.headers["x-consul-index"]).toBe(headers["x-consul-index"]);
   });
@@ -157,6 +157,7 @@ describe("refusals", () => {
   test.each([
     ["GET /v1/kv/a?index=x", 400, "Invalid index"],
     ["GET /v1/kv/a?index=-1", 400, "Invalid index"],
+    ["GET /v1/kv/a?index=18446744073709551616", 400, "Invalid index"],
     ["GET /v1/kv/a?index=1&wait=soon", 400, "Invalid wait time"],
     [
       "GET /v1/catalog/nodes?stale&consistent",

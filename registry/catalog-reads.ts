@@ -100,13 +100,14 @@ function checksOfInstance(state: CatalogState, node: NodeEntry, service: Service
   const ofNode: CheckEntry[] = [];
   const ofService: CheckEntry[] = [];
   const liveness = livenessCheck(state, node);
-  if (liveness) ofNode.push(liveness);
   for (const check of state.checks.get(fold(node.name))?.values() ?? []) {
     if (liveness && check.id === livenessCheckId) continue;
     if (check.serviceId === service.id) ofService.push(check);
     else if (check.serviceId === "") ofNode.push(check);
   }
-  return [...ofNode, ...ofService];
+  ofNode.sort((a, b) => compare(a.id, b.id));
+  ofService.sort((a, b) => compare(a.id, b.id));
+  return liveness ? [liveness, ...ofNode, ...ofService] : [...ofNode, ...ofService];
 }
 
 function livenessCheck(state: CatalogState, node: NodeEntry): CheckEntry | undefined {

@@ -150,7 +150,11 @@ export class CatalogState {
     this.#mark({ kind: "nodes" });
     if (before) this.#mark({ kind: "address", ip: before.address });
     if (after) this.#mark({ kind: "address", ip: after.address });
-    if (this.services.has(name)) this.#mark({ kind: "services" });
+    this.#mark({ kind: "checks", state: "warning" });
+    for (const service of this.services.get(name)?.values() ?? []) {
+      this.#mark({ kind: "services" });
+      this.#mark({ kind: "serviceChecks", service: service.name });
+    }
     this.#livenessMoved(name);
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parseIp, parseMac } from "../addr/index.ts";
-import { systemClock } from "../clock/index.ts";
+import { ManualClock, systemClock } from "../clock/index.ts";
+import { FabricError } from "../errors/index.ts";
 import { MemoryStore } from "../store/index.ts";
 import { checkKey, kvKey, liveKey, serviceKey } from "./keys.ts";
 import type { CheckRecord, NodeRecord, ServiceRecord } from "./model.ts";
@@ -183,6 +184,20 @@ describe("waiting", () => {
     expect(registry.serviceNames()).toEqual(new Map([["web", ["b"]]]));
   });
 
+  test("a waiter whose index is ahead sleeps until it is passed", async () => {
+    const { registry, writer } = await setup();
+    const { revision } = await writer.kvPut("k", bytes("1"));
+    let woken = false;
+    const waiting = registry.wait({ kind: "kv", key: "k" }, revision + 1).then(() => {
+      woken = true;
+    });
+    await writer.kvPut("k", bytes("2"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(woken).toBe(false);
+    await writer.kvPut("k", bytes("3"));
+    await waiting;
+  });
+
   test("too many waiters are refused and a leaver makes room", async () => {
     const store = new MemoryStore();
     const registry = await Registry.open({ store, clock: systemClock, datacenter: "dc1", waitersMax: 1 });
@@ -282,6 +297,49 @@ describe("syncNode()", () => {
 });
 
 describe("following the store", () => {
+  test("a write is answered when its own registry has it, however late the watch", async () => {
+    const store = new MemoryStore();
+    const watch = store.watch.bind(store);
+    store.watch = async function* (...args) {
+      for await (const batch of watch(...args)) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        yield batch;
+      }
+    };
+    const { registry, writer } = await setup(store);
+    await writer.kvPut("k", bytes("1"));
+    expect(registry.kv("k")).toBeDefined();
+    await store.txn(
+      transaction([], [{ op: "put", key: kvKey("other"), value: new Uint8Array(18).fill(1, 0, 1) }]),
+    );
+    expect(registry.kv("other")).toBeUndefined();
+    await registry.barrier();
+    expect(registry.kv("other")).toBeDefined();
+  });
+
+  test("a store that fails is left and found again, and the contact says so", async () => {
+    const store = new MemoryStore();
+    const clock = new ManualClock();
+    const watch = store.watch.bind(store);
+    let broken = true;
+    store.watch = (...args) => {
+      if (broken) throw new FabricError("STORE_UNAVAILABLE", "down");
+      return watch(...args);
+    };
+    const registry = await Registry.open({ store, clock, datacenter: "dc1" });
+    onTestFinished(() => registry.close());
+    await clock.advance(50);
+    await store.txn(
+      transaction([], [{ op: "put", key: kvKey("k"), value: new Uint8Array(18).fill(1, 0, 1) }]),
+    );
+    expect(registry.contact().following).toBe(false);
+    expect(registry.contact().lastContactMs).toBeGreaterThan(0);
+    broken = false;
+    await clock.advance(5000);
+    expect(registry.contact()).toEqual({ following: true, lastContactMs: 0 });
+    expect(registry.kv("k")).toBeDefined();
+  });
+
   test("a registry opened later holds the same", async () => {
     const { store, registry, writer } = await setup();
     await writer.upsertNode(node("n1", true));

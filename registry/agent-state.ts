@@ -7,8 +7,8 @@
  * something again keeps the status that its checks have reached, as Consul does.
  */
 import { createHash } from "node:crypto";
-import { FabricError } from "../errors/index.ts";
 import type { Store } from "../store/index.ts";
+import { full, notFound } from "./agent-errors.ts";
 import { AgentJournal, type JournalChange } from "./agent-journal.ts";
 import { encodeCheck, encodeService } from "./codec.ts";
 import {
@@ -232,24 +232,4 @@ export class AgentState {
 
 function renamed(check: RegisteredCheck, service: ServiceRecord): RegisteredCheck {
   return { ...check, record: { ...check.record, serviceName: service.name, serviceTags: service.tags } };
-}
-
-function full(what: string, limit: string, max: number): FabricError {
-  return new FabricError("REGISTRY_LIMIT", `${what}: ${limit} ${max} is reached; deregister what is unused`, {
-    details: { limit, max },
-  });
-}
-
-function notFound(
-  code: "REGISTRY_SERVICE_NOT_FOUND" | "REGISTRY_CHECK_NOT_FOUND",
-  action: string,
-  id: string,
-): FabricError {
-  return new FabricError(
-    code,
-    `${action} "${id}": this agent does not have it; see /v1/agent/services and checks`,
-    {
-      details: { id },
-    },
-  );
 }

@@ -32,8 +32,8 @@ import { ViewCatalog } from "./view-catalog.ts";
 const fabricVni = parseVni(7272);
 /** How long a registration may wait to be seen by a server before it is answered anyway. */
 const registrationSeenMs = 250;
-/** How long a start waits for a server; a headless node is ready without one. */
-const firstServerMs = 3000;
+/** How long the start of a node waits for a server: one that knows its address plan is ready without, a new one has nothing to offer. */
+const [headlessMs, firstServerMs] = [250, 3000];
 
 export interface RunningAgent {
   readonly node: string;
@@ -112,7 +112,7 @@ export async function wireAgent(
   );
   teardown.add("control", () => client.close());
   client.start();
-  await connectedOnce(client, clock);
+  await connectedOnce(client, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
   await dataplane.serve(teardown);
 
   const catalog = new ViewCatalog(client, clock, datacenter);
@@ -199,13 +199,13 @@ function seenByServer(backend: AgentBackend, client: ControlClient, clock: Clock
 }
 
 /** Resolves when a server was reached, or when it is clear that the node begins without one. */
-async function connectedOnce(client: ControlClient, clock: Clock): Promise<void> {
+async function connectedOnce(client: ControlClient, clock: Clock, patienceMs: number): Promise<void> {
   if (client.state.connected) return;
   let stop: () => void = () => undefined;
   const connected = new Promise<void>((resolve) => {
     stop = client.onState(({ connected }) => connected && resolve());
   });
-  await Promise.race([connected, clock.sleep(firstServerMs)]);
+  await Promise.race([connected, clock.sleep(patienceMs)]);
   stop();
 }
 

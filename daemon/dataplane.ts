@@ -112,6 +112,11 @@ export class Dataplane {
     return this.#view;
   }
 
+  /** Networks and a term are known from an earlier run: containers can be served without a server. */
+  get worksAlone(): boolean {
+    return this.#options.fabric.ready && this.ipam.fenceStatus().kind === "open";
+  }
+
   /** Finishes what a crash interrupted, forgets containers that are gone, then answers the plugins. */
   async serve(teardown: Teardown): Promise<void> {
     const { clock, runDir, source, log } = this.#options;

@@ -15,6 +15,11 @@ export class Container {
     this.run(["ip", "link", "set", "lo", "up"]);
   }
 
+  /** How a runtime names it to a plugin. */
+  get attachment(): { readonly containerId: string; readonly netns: string } {
+    return { containerId: this.id, netns: this.netns };
+  }
+
   run(command: readonly string[]): string {
     return run(["nsenter", `--net=${this.netns}`, ...command]);
   }

@@ -11,6 +11,7 @@ import {
   controlBlockSource,
   fabricView,
   type RegistrationSource,
+  relinquishTerm,
   storeViewCache,
 } from "../control/index.ts";
 import { openKernel } from "../kernel/index.ts";
@@ -107,7 +108,17 @@ export async function wireAgent(
   };
   const source = controlBlockSource(client, fabric);
   const dataplane = await Dataplane.open(
-    { kernel, journal, clock, self, source, fabric, runDir, log },
+    {
+      kernel,
+      journal,
+      clock,
+      self,
+      source,
+      fabric,
+      relinquish: (epoch) => relinquishTerm(client, epoch),
+      runDir,
+      log,
+    },
     teardown,
   );
   teardown.add("control", () => client.close());

@@ -23,10 +23,14 @@ import { CniPlugin, CniServer, EndpointService } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
 import { hostStateJournal, knownPlan, rememberPlan } from "./agent-journal.ts";
 import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./fabric-view.ts";
+import { leftovers } from "./leftovers.ts";
 import type { Log } from "./log.ts";
 import { cniSocket } from "./options.ts";
 import type { Teardown } from "./teardown.ts";
 import { underlayMtu } from "./underlay-mtu.ts";
+
+/** How long addresses of an earlier term rest before others may have them. */
+const quarantineMs = 30_000;
 
 export interface DataplaneOptions {
   readonly kernel: Kernel;
@@ -35,6 +39,8 @@ export interface DataplaneOptions {
   readonly self: FabricSelf;
   readonly source: BlockSource;
   readonly fabric: ViewHandle;
+  /** Tells the servers that nothing of an earlier term of this node is in use any more. */
+  readonly relinquish: (epoch: number) => Promise<void>;
   readonly runDir: string;
   readonly log: Log;
 }
@@ -117,13 +123,13 @@ export class Dataplane {
     return this.#options.fabric.ready && this.ipam.fenceStatus().kind === "open";
   }
 
-  /** Finishes what a crash interrupted, forgets containers that are gone, then answers the plugins. */
+  /** Detaches what a crash or a reboot left behind, then answers the plugins. */
   async serve(teardown: Teardown): Promise<void> {
     const { clock, runDir, source, log } = this.#options;
     this.reconciler.start();
     for (const error of await this.endpoints.finishDetaching())
       log.warn({ error }, "finish an interrupted detach");
-    await this.#forgetGone();
+    await this.#forgetLeftovers();
     const plugin = new CniPlugin({
       endpoints: this.endpoints,
       addresses: this.ipam,
@@ -140,8 +146,9 @@ export class Dataplane {
 
   /** A server told this node's term. What belonged to another one goes first. */
   async joined({ storeId, epoch, reclaimAfterMs, sentAtMs }: ServerWelcome): Promise<void> {
-    const { journal, log } = this.#options;
+    const { journal } = this.#options;
     const plan = await knownPlan(journal);
+    const earlier = this.ipam.epoch();
     const gone: AddressLease[] = [];
     if (plan !== storeId) {
       // Epochs of two stores do not compare; 0 is none of any.
@@ -149,15 +156,33 @@ export class Dataplane {
       await rememberPlan(journal, storeId);
     }
     gone.push(...(await this.ipam.joined(sentAtMs, { epoch, reclaimAfterMs })));
-    if (gone.length > 0) {
-      log.warn(
-        { epoch, leases: gone.length },
-        "the addresses of an earlier term are void; their endpoints are detached",
-      );
-      const errors = await this.endpoints.detachAll(gone.map(({ owner }) => owner));
-      for (const error of errors) log.error({ error }, "detach an endpoint of an earlier term");
-    }
+    const isClean = await this.#detachVoid(gone, epoch);
+    if (isClean && plan === storeId && earlier !== undefined && earlier !== epoch)
+      this.#relinquishLater(earlier);
     this.#apply();
+  }
+
+  /** True if nothing of the earlier term is left on this node. */
+  async #detachVoid(gone: readonly AddressLease[], epoch: number): Promise<boolean> {
+    if (gone.length === 0) return true;
+    const { log } = this.#options;
+    log.warn(
+      { epoch, leases: gone.length },
+      "the addresses of an earlier term are void; their endpoints are detached",
+    );
+    const errors = await this.endpoints.detachAll(gone.map(({ owner }) => owner));
+    for (const error of errors) log.error({ error }, "detach an endpoint of an earlier term");
+    return errors.length === 0;
+  }
+
+  /** The other nodes may still send to the old addresses for a while: these rest like any that was released. */
+  #relinquishLater(epoch: number): void {
+    const { clock, relinquish, log } = this.#options;
+    clock.setTimer(quarantineMs, () => {
+      relinquish(epoch).catch((error: unknown) =>
+        log.warn({ error, epoch }, "give the blocks of an earlier term back"),
+      );
+    });
   }
 
   components(): readonly ComponentStatus[] {
@@ -199,19 +224,21 @@ export class Dataplane {
     this.reconciler.setDesired(isMember ? desired : { ...desired, remotes: [] });
   }
 
-  /** A container whose namespace and host link are both gone ended while nobody looked, as at a reboot. */
-  async #forgetGone(): Promise<void> {
+  async #forgetLeftovers(): Promise<void> {
     const { kernel, log } = this.#options;
-    const links = new Set((await kernel.links()).map(({ name }) => name));
-    const gone = this.endpoints
-      .links()
-      .filter(({ netns, hostIfname }) => !existsSync(netns) && !links.has(hostIfname));
+    const gone = leftovers(this.endpoints.list(), {
+      linkNames: new Set((await kernel.links()).map(({ name }) => name)),
+      netnsExists: existsSync,
+      isLeased: ({ request, addresses }) => {
+        const leased = new Set(this.ipam.leasesOf(request).map(({ ip }) => ip));
+        return addresses.every(({ ip }) => leased.has(ip));
+      },
+    });
     if (gone.length === 0) return;
     log.info(
       { endpoints: gone.length },
-      "containers ended while the agent did not run; their addresses are released",
+      "detach what ended, or lost its addresses, while the agent did not run",
     );
-    for (const error of await this.endpoints.detachAll(gone))
-      log.warn({ error }, "forget an endpoint that is gone");
+    for (const error of await this.endpoints.detachAll(gone)) log.warn({ error }, "detach a leftover");
   }
 }

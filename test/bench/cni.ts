@@ -3,7 +3,7 @@
  * plugin process from its start to its end, as a container runtime pays for it. The two take turns.
  *
  * Starting a process from Node costs the same for both and is in every figure; `spawn_ms` says how much it is
- * (`/bin/true`). The agent runs in a process of its own. A DEL of Heddle answers when the addresses are
+ * (`/bin/true`). The agent is a whole `heddle up`. A DEL of Heddle answers when the addresses are
  * unreachable and the link goes later; each round waits for that outside of what is measured, so that it
  * disturbs neither side.
  */
@@ -12,14 +12,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startCniAgentProcess } from "../lab/cni-agent.ts";
 import { checkResult } from "../lab/cni-result.ts";
 import { run } from "../lab/command.ts";
 import { type BenchResult, benchRow, machine } from "./result.ts";
+import { startUpNode } from "./up-node.ts";
 
 export interface CniBenchOptions {
-  /** Default: the CNI part of an agent alone (test/lab/cni-agent.ts). */
-  readonly startAgent?: () => Promise<{ readonly binDir: string; readonly stop: () => Promise<void> }>;
   readonly rounds?: number;
   /** Rounds before those, which do not count. */
   readonly warmupRounds?: number;
@@ -34,12 +32,13 @@ interface Side {
 
 const debianPlugins = "/usr/lib/cni";
 const cniVersion = "1.0.0";
+const network = "bench";
 const peer = "bridge+host-local+ipMasq";
 
 export async function measureCni(options: CniBenchOptions = {}): Promise<BenchResult> {
-  const { startAgent = startCniAgentProcess, rounds = 40, warmupRounds = 5 } = options;
+  const { rounds = 40, warmupRounds = 5 } = options;
   const directory = mkdtempSync(join(tmpdir(), "heddle-bench-cni-"));
-  const agent = await startAgent();
+  const agent = await startUpNode(network, "10.92.0.0/16");
   const sides = { heddle: heddleSide(agent.binDir), peer: peerSide(directory) };
   const spawnMs: number[] = [];
   try {
@@ -121,7 +120,7 @@ function timed(
 }
 
 function heddleSide(binDir: string): Side {
-  const config = JSON.stringify({ cniVersion, name: "default", type: "heddle" });
+  const config = JSON.stringify({ cniVersion, name: network, type: "heddle" });
   return { binary: join(binDir, "heddle"), config, addMs: [], delMs: [] };
 }
 

@@ -1,16 +1,6 @@
-/**
- * The part of an agent that CNI needs, in this process: sqlite journal, address plan with one node in it, real
- * kernel, reconciler, endpoint service, CNI socket and the installed plugin binary. For tests and measurements
- * of CNI alone.
- *
- *   node test/lab/cni-agent.ts     prints where its plugin binary is, runs until its standard input ends
- */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseIp, parseMac, parseVni } from "../../addr/index.ts";
 import { systemClock } from "../../clock/index.ts";
 import {
@@ -124,29 +114,4 @@ export async function startCniAgent(network: NetworkSpec): Promise<CniAgent> {
       rmSync(directory, { recursive: true });
     },
   };
-}
-
-/** The same in a process of its own. */
-export async function startCniAgentProcess(): Promise<{
-  readonly binDir: string;
-  readonly stop: () => Promise<void>;
-}> {
-  const child = spawn(process.execPath, [import.meta.filename], { stdio: ["pipe", "pipe", "inherit"] });
-  const ended = once(child, "close");
-  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-  return {
-    binDir: line,
-    stop: async () => {
-      child.stdin.end();
-      await ended;
-    },
-  };
-}
-
-if (import.meta.main) {
-  const agent = await startCniAgent({ name: "default", pools: [{ cidr: "10.1.0.0/16" }] });
-  process.stdout.write(`${agent.binDir}\n`);
-  process.stdin.resume();
-  await once(process.stdin, "end");
-  await agent.stop();
 }

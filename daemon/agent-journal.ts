@@ -37,8 +37,7 @@ export function rememberPlan(store: Store, storeId: string): Promise<void> {
 }
 
 async function readJson<T>(store: Store, key: string): Promise<T | undefined> {
-  // biome-ignore lint/suspicious/noThenProperty: the store contract's word, never a function
-  const { results } = await store.txn({ then: [{ op: "get", key }] });
+  const { results } = await store.txn({ success: [{ op: "get", key }] });
   const [found] = results;
   return found?.op === "get" && found.item
     ? (JSON.parse(Buffer.from(found.item.value).toString()) as T)
@@ -46,6 +45,5 @@ async function readJson<T>(store: Store, key: string): Promise<T | undefined> {
 }
 
 async function writeJson(store: Store, key: string, value: unknown): Promise<void> {
-  // biome-ignore lint/suspicious/noThenProperty: the store contract's word, never a function
-  await store.txn({ then: [{ op: "put", key, value: Buffer.from(JSON.stringify(value)) }] });
+  await store.txn({ success: [{ op: "put", key, value: Buffer.from(JSON.stringify(value)) }] });
 }

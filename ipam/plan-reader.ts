@@ -47,8 +47,7 @@ function sameItem(key: string, item: StoreItem | undefined): Compare {
 
 /** The operations, if all comparisons hold. */
 export function transaction(compare: readonly Compare[], operations: readonly Operation[]): Txn {
-  // biome-ignore lint/suspicious/noThenProperty: the store contract's word, never a function
-  return { compare, then: operations };
+  return { compare, success: operations };
 }
 
 /** Every item under the prefix, in pages; pages may be of different revisions. */

@@ -6,6 +6,5 @@ export function transaction(
   writes: readonly Operation[],
   otherwise: readonly Operation[] = [],
 ): Txn {
-  // biome-ignore lint/suspicious/noThenProperty: the store contract's word, never a function
-  return { compare, then: writes, else: otherwise };
+  return { compare, success: writes, failure: otherwise };
 }

@@ -64,10 +64,10 @@ export type Operation =
   | { readonly op: "range"; readonly prefix: string; readonly limit?: number };
 
 export interface Txn {
-  /** All must hold for `then`, else `else` runs. Empty: `then`. */
+  /** All must hold for `success`, else `failure` runs. Empty: `success`. */
   readonly compare?: readonly Compare[];
-  readonly then: readonly Operation[];
-  readonly else?: readonly Operation[];
+  readonly success: readonly Operation[];
+  readonly failure?: readonly Operation[];
 }
 
 export type OperationResult =

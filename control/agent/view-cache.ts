@@ -45,8 +45,7 @@ export function storeViewCache(store: Store): ViewCache {
       let batch: Operation[] = [];
       let bytes = 0;
       const flush = async () => {
-        // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-        if (batch.length > 0) await store.txn({ then: batch });
+        if (batch.length > 0) await store.txn({ success: batch });
         batch = [];
         bytes = 0;
       };

@@ -61,8 +61,7 @@ export class EndpointJournal {
   }
 
   async #write(write: Write): Promise<void> {
-    // biome-ignore lint/suspicious/noThenProperty: the branch of a store transaction is called so
-    await this.#store.txn({ then: [write] });
+    await this.#store.txn({ success: [write] });
   }
 }
 

@@ -313,8 +313,7 @@ describe("after a crash", () => {
 
   test("a journal entry that cannot be read stops the start", async () => {
     const rig = await endpointRig();
-    // biome-ignore lint/suspicious/noThenProperty: the branch of a store transaction is called so
-    await rig.store.txn({ then: [{ op: "put", key: "endpoint/c1/eth0", value: Buffer.from("{") }] });
+    await rig.store.txn({ success: [{ op: "put", key: "endpoint/c1/eth0", value: Buffer.from("{") }] });
     await expect(endpointRig({ node: rig })).rejects.toThrow(withCode("ENDPOINT_JOURNAL_INVALID"));
   });
 });

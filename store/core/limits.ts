@@ -8,7 +8,7 @@ export interface StoreLimits {
   readonly valueBytesMax: number;
   /** Keys and values of one transaction together. */
   readonly txnBytesMax: number;
-  /** Each of compare, then and else. */
+  /** Each of compare, success and failure. */
   readonly operationsMax: number;
   /** Keys and values of the whole store; they are held in memory. */
   readonly totalBytesMax: number;
@@ -53,8 +53,8 @@ export function itemBytes(key: string, value: Uint8Array): number {
 export function checkTxn(txn: Txn, limits: StoreLimits): void {
   const parts = [
     ["compare", txn.compare ?? []],
-    ["then", txn.then],
-    ["else", txn.else ?? []],
+    ["success", txn.success],
+    ["failure", txn.failure ?? []],
   ] as const;
   let bytes = 0;
   for (const [name, operations] of parts) {

@@ -48,7 +48,7 @@ export const emptyState: StoreState = {
 export function applyTxn(state: StoreState, txn: Txn, limits: StoreLimits): Step<TxnResult> {
   const succeeded = (txn.compare ?? []).every((compare) => holds(state, compare));
   const draft = new Draft(state);
-  const results = (succeeded ? txn.then : (txn.else ?? [])).map((operation) => draft.run(operation));
+  const results = (succeeded ? txn.success : (txn.failure ?? [])).map((operation) => draft.run(operation));
   const { state: next, events } = draft.finish(false);
   if (next.bytes > limits.totalBytesMax && next.bytes > state.bytes) {
     throw new FabricError(
@@ -82,7 +82,7 @@ export function applyLeaseEnd(state: StoreState, lease: string, expired: boolean
 /** True when no branch of the transaction can change anything. */
 export function isReadOnly(txn: Txn): boolean {
   const reads = (operation: Operation) => operation.op === "get" || operation.op === "range";
-  return txn.then.every(reads) && (txn.else ?? []).every(reads);
+  return txn.success.every(reads) && (txn.failure ?? []).every(reads);
 }
 
 /** The state that an engine finds in its file. */

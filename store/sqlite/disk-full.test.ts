@@ -21,8 +21,7 @@ afterAll(() => {
 });
 
 function put(store: SqliteStore, key: string, bytes: number) {
-  // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-  return store.txn({ then: [{ op: "put", key, value: new Uint8Array(bytes).fill(7) }] });
+  return store.txn({ success: [{ op: "put", key, value: new Uint8Array(bytes).fill(7) }] });
 }
 
 it("a store on a full file system undoes what it cannot write and goes on when there is room", async () => {

@@ -35,8 +35,7 @@ function put(
   lease?: string,
 ): Promise<TxnResult> {
   const operation: Operation = { op: "put", key, value: Buffer.from(value), ...(lease ? { lease } : {}) };
-  // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-  return store.txn({ then: [operation] });
+  return store.txn({ success: [operation] });
 }
 
 async function keys(store: SqliteStore): Promise<string[]> {
@@ -162,8 +161,7 @@ describe("the file", () => {
 describe("a read", () => {
   it("sees nothing that is not on the disk yet", async () => {
     const store = await open();
-    // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-    const read = () => store.txn({ then: [{ op: "range", prefix: "" }] });
+    const read = () => store.txn({ success: [{ op: "range", prefix: "" }] });
     const writing = put(store, "k", "1");
     const [ranged, transacted] = [await keys(store), await read()];
     expect([ranged, transacted.results]).toEqual([[], [{ op: "range", items: [] }]]);
@@ -177,8 +175,7 @@ describe("after a restart", () => {
     const store = await open();
     await put(store, "a", "1");
     await put(store, "a", "2");
-    // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-    await store.txn({ then: [{ op: "delete", key: "a" }] });
+    await store.txn({ success: [{ op: "delete", key: "a" }] });
     await put(store, "b", "");
     const before = await store.range("");
     await store.close();

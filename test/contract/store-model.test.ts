@@ -104,7 +104,7 @@ class Transactions implements fc.AsyncCommand<Model, Real> {
     const answer = (store: Store) => {
       const txns = this.shapes.map((shape) => shape(model.leases));
       return Promise.all(
-        txns.map((txn) => outcome(store.txn({ ...txn, else: [...(txn.else ?? []), ...queued] }))),
+        txns.map((txn) => outcome(store.txn({ ...txn, failure: [...(txn.failure ?? []), ...queued] }))),
       );
     };
     expect(await answer(real.store)).toEqual(await answer(model.store));
@@ -221,9 +221,8 @@ const shape = fc
   .map(([compare, operations, otherwise]): Shape => {
     return (leases) => ({
       compare,
-      // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-      then: operations.map((make) => make(leases)),
-      else: otherwise.map((make) => make(leases)),
+      success: operations.map((make) => make(leases)),
+      failure: otherwise.map((make) => make(leases)),
     });
   });
 

@@ -29,8 +29,7 @@ export function put(key: string, value: string, lease?: string): Operation {
 
 /** biome and promises alike stumble over a literal with `then`; one place makes them. */
 export function write(store: Store, ...operations: Operation[]): Promise<TxnResult> {
-  // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-  return store.txn({ then: operations });
+  return store.txn({ success: operations });
 }
 
 async function keys(store: Store, prefix = ""): Promise<string[]> {
@@ -215,8 +214,7 @@ export function storeContract(name: string, make: MakeStore): void {
           { key: "none", exists: true },
         ],
       ];
-      // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-      const branches = { then: [{ op: "get", key: "k" }], else: [] } as const;
+      const branches = { success: [{ op: "get", key: "k" }], failure: [] } as const;
       for (const compare of held) {
         expect(await store.txn({ compare, ...branches })).toMatchObject({
           succeeded: true,
@@ -233,9 +231,8 @@ export function storeContract(name: string, make: MakeStore): void {
       const claims = Array.from({ length: 50 }, (_, claimer) =>
         store.txn({
           compare: [{ key: "claim", exists: false }],
-          // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-          then: [put("claim", `${claimer}`)],
-          else: [{ op: "get", key: "claim" }],
+          success: [put("claim", `${claimer}`)],
+          failure: [{ op: "get", key: "claim" }],
         }),
       );
       const answers = await Promise.all(claims);
@@ -255,8 +252,7 @@ export function storeContract(name: string, make: MakeStore): void {
           const [item] = (await store.range("n")).items;
           const { succeeded } = await store.txn({
             compare: [{ key: "n", modRevision: item?.modRevision ?? 0 }],
-            // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-            then: [put("n", `${Number(text(item)) + 1}`)],
+            success: [put("n", `${Number(text(item)) + 1}`)],
           });
           if (succeeded) return;
         }

@@ -31,8 +31,7 @@ if (import.meta.main) {
         { op: "deletePrefix", prefix: churn },
         { op: "put", key: `${churn}${count}`, value },
       ] as const;
-      // biome-ignore lint/suspicious/noThenProperty: the contract's word, never a function
-      const answer = await store.txn({ then: [...puts, ...rest] });
+      const answer = await store.txn({ success: [...puts, ...rest] });
       writeSync(1, `${round} ${loop} ${count} ${answer.revision}\n`);
     }
   };

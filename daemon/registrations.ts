@@ -116,6 +116,7 @@ function runnable(
     ...(status && { status }),
     ...(deregisterCriticalServiceAfterMs !== undefined && { deregisterCriticalServiceAfterMs }),
   };
+  if (probe.kind === "docker") return { ...common, kind: "none" };
   if (probe.kind === "ttl" || probe.kind === "none") return { ...common, ...probe };
   return {
     ...common,

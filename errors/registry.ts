@@ -11,6 +11,7 @@ import { healthCodes } from "./codes/health.ts";
 import { ipamCodes } from "./codes/ipam.ts";
 import { kernelCodes } from "./codes/kernel.ts";
 import { overlayCodes } from "./codes/overlay.ts";
+import { registrarCodes } from "./codes/registrar.ts";
 import { registryCodes } from "./codes/registry.ts";
 import { storeCodes } from "./codes/store.ts";
 
@@ -28,6 +29,7 @@ export const errorCodes = {
   ...ipamCodes,
   ...kernelCodes,
   ...overlayCodes,
+  ...registrarCodes,
   ...registryCodes,
   ...storeCodes,
 } as const;

@@ -31,6 +31,8 @@ export type CheckProbe =
       readonly timeoutMs?: number;
     }
   | { readonly kind: "ttl"; readonly ttlMs: number }
+  /** Nothing runs here: follows the HEALTHCHECK of a container. */
+  | { readonly kind: "docker" }
   /** Nothing runs: set by hand. */
   | { readonly kind: "none" };
 

@@ -33,6 +33,8 @@ export interface AgentFlags extends ProcessFlags {
   readonly upstream?: readonly string[];
   readonly vxlanPort: string;
   readonly enableScripts?: boolean;
+  /** False: none. */
+  readonly docker: string | false;
 }
 
 /** A whole number within bounds. @throws CLI_USAGE */

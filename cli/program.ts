@@ -66,7 +66,9 @@ function agentOptions(command: Command): Command {
     .option("--dns <host:port>", "where to answer DNS", "127.0.0.1:8600")
     .option("--upstream <ip...>", "resolvers for other names (default: those of /etc/resolv.conf)")
     .option("--vxlan-port <port>", "UDP port of the overlay", "4789")
-    .option("--enable-scripts", "allow script checks");
+    .option("--enable-scripts", "allow script checks")
+    .option("--docker <socket>", "follow the containers of the Docker Engine there", "/run/docker.sock")
+    .option("--no-docker", "follow no Docker Engine");
 }
 
 function define(parent: Command, name: string, description: string): Command {

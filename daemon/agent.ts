@@ -17,6 +17,7 @@ import {
 import { openKernel } from "../kernel/index.ts";
 import type { AgentState } from "../registry/index.ts";
 import { knownPlan, openAgentJournal } from "./agent-journal.ts";
+import { followContainers } from "./containers.ts";
 import { Dataplane } from "./dataplane.ts";
 import { forwardTo } from "./forwarding.ts";
 import type { Log } from "./log.ts";
@@ -121,6 +122,21 @@ export async function wireAgent(
     },
     teardown,
   );
+  const containers =
+    options.docker === undefined
+      ? undefined
+      : await followContainers(
+          {
+            socketPath: options.docker,
+            node: identity.name,
+            nodeAddress: address,
+            registry: registrations.backend,
+            ipam: dataplane.ipam,
+            clock,
+            log,
+          },
+          teardown,
+        );
   teardown.add("control", () => client.close());
   client.start();
   await connectedOnce(client, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
@@ -141,6 +157,7 @@ export async function wireAgent(
     controlComponent(client),
     ...dataplane.components(),
     ...names.components(),
+    ...(containers ? [containers()] : []),
   ];
   const api = createApi({
     self: {

@@ -32,6 +32,8 @@ export interface AgentOptions extends ProcessOptions {
   readonly upstream?: readonly Ip[];
   readonly vxlanPort: number;
   readonly enableScripts: boolean;
+  /** Socket of the Docker Engine whose containers are followed; absent: none is. */
+  readonly docker?: string;
 }
 
 export const controlSocket = "control.sock";

@@ -71,7 +71,7 @@ export async function agent(flags: AgentFlags & { readonly server: readonly stri
 }
 
 function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "servers"> {
-  const { runDir, dataDir, datacenter, zone, node, advertise, enableScripts = false } = flags;
+  const { runDir, dataDir, datacenter, zone, node, advertise, docker, enableScripts = false } = flags;
   const upstream = addresses(flags.upstream);
   return {
     runDir,
@@ -82,6 +82,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     ...(node !== undefined && { node }),
     ...(advertise !== undefined && { advertise }),
     ...(upstream && { upstream }),
+    ...(docker !== false && { docker }),
     http: parseHostPort("--http", flags.http),
     dns: parseHostPort("--dns", flags.dns),
     vxlanPort: wholeNumber("--vxlan-port", flags.vxlanPort, 1, 65_535),

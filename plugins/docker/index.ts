@@ -1,0 +1,3 @@
+/** Docker: what the engine asks of us, and what we ask of it. */
+export * from "./engine/index.ts";
+export * from "./registrar/index.ts";

@@ -6,6 +6,7 @@ import { cniCodes } from "./codes/cni.ts";
 import { controlCodes } from "./codes/control.ts";
 import { daemonCodes } from "./codes/daemon.ts";
 import { dnsCodes } from "./codes/dns.ts";
+import { dockerCodes } from "./codes/docker.ts";
 import { endpointCodes } from "./codes/endpoint.ts";
 import { healthCodes } from "./codes/health.ts";
 import { ipamCodes } from "./codes/ipam.ts";
@@ -24,6 +25,7 @@ export const errorCodes = {
   ...controlCodes,
   ...daemonCodes,
   ...dnsCodes,
+  ...dockerCodes,
   ...endpointCodes,
   ...healthCodes,
   ...ipamCodes,

@@ -8,6 +8,7 @@
  * off the fabric before anything else, and may then `relinquish` the old epoch at the server. At its start it
  * removes endpoints that have no lease here, and looks at `fenceStatus()`: it may have died in between.
  */
+import type { Ip } from "../addr/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { BlockSource } from "./block-source.ts";
@@ -115,6 +116,11 @@ export class NodeIpam {
 
   leases(): readonly AddressLease[] {
     return [...this.#queue.state.leases.values()];
+  }
+
+  /** Whoever owns it. */
+  leaseAt(ip: Ip): AddressLease | undefined {
+    return this.#queue.state.leases.get(ip);
   }
 
   leasesOf(owner: LeaseOwner): readonly AddressLease[] {

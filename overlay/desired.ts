@@ -39,9 +39,20 @@ export interface RemoteNode {
   readonly prefixes: readonly RemotePrefix[];
 }
 
+/** A port of the host that leads to a container of this node. */
+export interface PublishedPort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** Absent: every address of the host. */
+  readonly hostIp?: Ip;
+  readonly hostPort: number;
+  readonly ip: Ip;
+  readonly port: number;
+}
+
 export interface NodeDesired {
   readonly self: FabricSelf;
   readonly networks: readonly FabricNetwork[];
   readonly remotes: readonly RemoteNode[];
   readonly endpoints: readonly AttachedEndpoint[];
+  readonly published?: readonly PublishedPort[];
 }

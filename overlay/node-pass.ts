@@ -112,7 +112,7 @@ export class NodePass {
     for (const name of this.#youngOrphans(now, observed, spared)) spared.add(name);
     const design = designNode(now, observed);
     const operations = planDesign(design, now, observed, spared);
-    const wanted = desiredTable(desired.networks);
+    const wanted = desiredTable(desired.networks, desired.published);
     const isLoaded = this.#table === undefined || this.#table === canonicalTable(wanted);
     const ruleset = isLoaded ? {} : { ruleset: replaceTable(wanted) };
     return { operations, words: wordsOf(operations, observed), ...ruleset, problems: design.problems };

@@ -7,7 +7,15 @@ import type { Cidr, Ip } from "../addr/index.ts";
 import type { Address, Kernel, Link, Route, RoutePath } from "../kernel/index.ts";
 import type { NodeDesired } from "./desired.ts";
 import { type Dumps, rowsOf } from "./observed-rows.ts";
-import { gateway4, gateway6, isHostEnd, isOurs, mainTable, routeProtocol, vxlanDevice } from "./ownership.ts";
+import {
+  gateway4,
+  isGateway,
+  isHostEnd,
+  isOurs,
+  mainTable,
+  routeProtocol,
+  vxlanDevice,
+} from "./ownership.ts";
 import type { PathCache } from "./path-cache.ts";
 import { metricOf, type Row, type RowTable, rowKey } from "./row.ts";
 
@@ -68,7 +76,7 @@ function isOurRow(row: Row, ours: ReadonlySet<string>): boolean {
   switch (row.kind) {
     case "address":
       if (row.link === "lo") return row.ip === gateway4;
-      return ours.has(row.link) && (row.ip === gateway4 || row.ip === gateway6);
+      return ours.has(row.link) && isGateway(row.ip);
     case "neighbour":
       return row.neighbour.permanent && ours.has(row.neighbour.link);
     case "fdb":

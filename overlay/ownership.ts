@@ -5,7 +5,17 @@
  * belong to Heddle exactly when their device does.
  */
 import { createHash } from "node:crypto";
-import { type Family, type Ip, type Ipv4, type Ipv6, parseIpv4, parseIpv6 } from "../addr/index.ts";
+import {
+  cidrContains,
+  cidrFromIp,
+  type Family,
+  type Ip,
+  type Ipv4,
+  type Ipv6,
+  ipAdd,
+  parseIpv4,
+  parseIpv6,
+} from "../addr/index.ts";
 import type { Link } from "../kernel/index.ts";
 
 /** rtm_protocol of every route made here. */
@@ -13,12 +23,14 @@ export const routeProtocol = 72;
 export const mainTable = 254;
 export const scopeUniverse = 0;
 export const scopeLink = 253;
+export const scopeHost = 254;
 /** Below any real route of the same prefix, so that a pool which is one single block still works. */
 export const poolMetric = 72_000;
 
 export const vxlanDevice = "heddle0";
 export const vxlanAlias = "heddle:vxlan";
 export const hostPrefix = "hd";
+export const peerPrefix = "hp";
 export const aliasMark = "heddle:";
 export const nftFamily = "inet";
 export const nftTableName = "heddle";
@@ -31,6 +43,20 @@ export function gatewayOf(family: Family): Ip {
   return family === 4 ? gateway4 : gateway6;
 }
 
+/** Gateways of a handed-over interface: 169.254.1.1, 169.254.1.2, …; 1 is the gateway of all others. */
+export const gatewaysMax = 254;
+
+/** `number` is 1 to `gatewaysMax`. */
+export function numberedGateway(family: Family, number: number): Ip {
+  return ipAdd(gatewayOf(family), number - 1);
+}
+
+const gatewayRanges = [cidrFromIp(gateway4, 24), cidrFromIp(gateway6, 120)] as const;
+
+export function isGateway(ip: Ip): boolean {
+  return gatewayRanges.some((range) => cidrContains(range, ip));
+}
+
 /** IFALIASZ is 256 with the final zero; container ids of the field have 64 characters. */
 const aliasMax = 255;
 
@@ -38,6 +64,11 @@ const aliasMax = 255;
 export function hostInterfaceName(containerId: string, ifname: string): string {
   const hash = createHash("sha256").update(`${containerId}\0${ifname}`).digest("hex");
   return `${hostPrefix}${hash.slice(0, 12)}`;
+}
+
+/** Where the peer of that host end waits to be taken into a sandbox. */
+export function peerInterfaceName(hostIfname: string): string {
+  return `${peerPrefix}${hostIfname.slice(hostPrefix.length)}`;
 }
 
 export function endpointAlias(containerId: string, ifname: string): string {

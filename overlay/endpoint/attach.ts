@@ -12,7 +12,7 @@ import type { Kernel, KernelOperation, Link } from "../../kernel/index.ts";
 import { endpointAlias, gatewayOf, isOurs } from "../ownership.ts";
 import { rowOperation } from "../row.ts";
 import { containerRows, hasIpv6, hostRows } from "./rows.ts";
-import type { AttachedEndpoint, EndpointSpec } from "./spec.ts";
+import type { AttachedEndpoint, EndpointSpec, HandOver } from "./spec.ts";
 
 /**
  * @throws OVERLAY_NAME_TAKEN when the host has a foreign link of that name
@@ -20,6 +20,7 @@ import type { AttachedEndpoint, EndpointSpec } from "./spec.ts";
  * @throws KERNEL_NO_NETNS when the path is not a network namespace
  */
 export async function attachEndpoint(kernel: Kernel, spec: EndpointSpec): Promise<AttachedEndpoint> {
+  if (spec.handover) return handOver(kernel, spec, spec.handover);
   const container = await kernel.inside(spec.netns);
   try {
     const existing = await kernel.link(spec.hostIfname);
@@ -33,17 +34,29 @@ export async function attachEndpoint(kernel: Kernel, spec: EndpointSpec): Promis
   }
 }
 
+/**
+ * The host's side only; the peer waits in the host's namespace until the runtime takes it. A pair of this very
+ * endpoint is kept wherever its peer is: it may be in the running container by now.
+ */
+async function handOver(kernel: Kernel, spec: EndpointSpec, handover: HandOver): Promise<AttachedEndpoint> {
+  const existing = await kernel.link(spec.hostIfname);
+  const kept = existing !== undefined && isHostEndOf(existing, spec);
+  if (existing && !kept) await check(kernel, spec, [{ op: "link.delete", link: existing.index }]);
+  await program(kernel, undefined, spec, kept ? [] : [createPair(spec)]);
+  return { ...spec, gateways: handover.gateways };
+}
+
 /** The steps in the host's namespace, then in the container's; undone when one fails. */
 async function program(
   kernel: Kernel,
-  container: Kernel,
+  container: Kernel | undefined,
   spec: EndpointSpec,
   made: readonly KernelOperation[],
 ): Promise<void> {
   if (made.length > 0) await check(kernel, spec, made);
   try {
     await check(kernel, spec, hostOperations(spec));
-    await check(container, spec, containerOperations(spec));
+    if (container) await check(container, spec, containerOperations(spec));
   } catch (error) {
     const [undone] = await kernel.apply([{ op: "link.delete", link: spec.hostIfname }]);
     throw undone ? alsoNotUndone(spec, error, undone) : error;
@@ -52,17 +65,9 @@ async function program(
 
 /** True when the pair of an earlier attach of this spec stands; false when it must be made anew. */
 async function isStillPaired(existing: Link, container: Kernel, spec: EndpointSpec): Promise<boolean> {
-  if (!isOurs(existing) || existing.detail.kind !== "veth") {
-    throw new FabricError(
-      "OVERLAY_NAME_TAKEN",
-      `attach ${spec.ifname} of container ${spec.containerId}: link ${spec.hostIfname} exists and is not Heddle's; rename or delete it`,
-      { details: { link: spec.hostIfname, alias: existing.alias ?? "" } },
-    );
-  }
+  if (!isHostEndOf(existing, spec) || existing.detail.kind !== "veth") return false;
   const peer = await container.link(spec.ifname);
   return (
-    existing.alias === endpointAlias(spec.containerId, spec.ifname) &&
-    existing.mac === spec.hostMac &&
     peer?.detail.kind === "veth" &&
     peer.index === existing.detail.peerIndex &&
     peer.detail.peerIndex === existing.index &&
@@ -70,10 +75,22 @@ async function isStillPaired(existing: Link, container: Kernel, spec: EndpointSp
   );
 }
 
+/** @throws OVERLAY_NAME_TAKEN when the link is somebody else's */
+function isHostEndOf(existing: Link, spec: EndpointSpec): boolean {
+  if (!isOurs(existing) || existing.detail.kind !== "veth") {
+    throw new FabricError(
+      "OVERLAY_NAME_TAKEN",
+      `attach ${spec.ifname} of container ${spec.containerId}: link ${spec.hostIfname} exists and is not Heddle's; rename or delete it`,
+      { details: { link: spec.hostIfname, alias: existing.alias ?? "" } },
+    );
+  }
+  return existing.alias === endpointAlias(spec.containerId, spec.ifname) && existing.mac === spec.hostMac;
+}
+
 function createPair(spec: EndpointSpec): KernelOperation {
-  const { hostIfname: name, hostMac, mtu, ifname, mac, netns } = spec;
+  const { hostIfname: name, hostMac, mtu, ifname, mac, netns, handover } = spec;
   const alias = endpointAlias(spec.containerId, ifname);
-  const peer = { name: ifname, mac, mtu, netns };
+  const peer = handover ? { name: handover.peerIfname, mac, mtu } : { name: ifname, mac, mtu, netns };
   return { op: "link.create", link: { kind: "veth", name, mac: hostMac, mtu, alias, peer } };
 }
 
@@ -84,9 +101,15 @@ function hostOperations(spec: EndpointSpec): KernelOperation[] {
     : { path: ["ipv6", "conf", link, "disable_ipv6"], value: "1" };
   return [
     { op: "sysctl.put", ...ipv6 },
+    ...(spec.handover ? [localNet(link)] : []),
     { op: "link.change", link, change: { mtu, up: true } },
     ...hostRows(spec).map((row) => rowOperation("put", row)),
   ];
+}
+
+/** Published ports answer on 127.0.0.1 as well; the `antispoof` chain keeps containers off the host's loopback. */
+function localNet(link: string): KernelOperation {
+  return { op: "sysctl.put", path: ["ipv4", "conf", link, "route_localnet"], value: "1" };
 }
 
 function containerOperations(spec: EndpointSpec): KernelOperation[] {

@@ -4,4 +4,4 @@ export { checkEndpoint } from "./check.ts";
 export { detachEndpoint, withdrawEndpoint } from "./detach.ts";
 export { LinkReaper, type LinkReaperLimits, linkReaperDefaults } from "./link-reaper.ts";
 export { hasIpv6, hostRows } from "./rows.ts";
-export type { AttachedEndpoint, DetachTarget, EndpointSpec } from "./spec.ts";
+export type { AttachedEndpoint, DetachTarget, EndpointSpec, HandOver } from "./spec.ts";

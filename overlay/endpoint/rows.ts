@@ -8,7 +8,15 @@
  * as its neighbour, so every packet passes the host's routing and its filters. Cost: 2 rows an address.
  */
 import { type Cidr, familyBits, familyOf, hostCidr, type Ip, type Mac, parseCidr } from "../../addr/index.ts";
-import { gateway4, gateway6, gatewayOf, mainTable, routeProtocol, scopeLink } from "../ownership.ts";
+import {
+  gateway4,
+  gateway6,
+  gatewayOf,
+  mainTable,
+  routeProtocol,
+  scopeHost,
+  scopeLink,
+} from "../ownership.ts";
 import type { RouteRow, Row } from "../row.ts";
 import type { EndpointSpec } from "./spec.ts";
 
@@ -16,14 +24,11 @@ const anywhere = { 4: parseCidr("0.0.0.0/0"), 6: parseCidr("::/0") } as const;
 /** rtm_protocol "boot": inside of the container the routes are the container's. */
 const bootProtocol = 3;
 
-/** What stands in the host's namespace: gateway address, then neighbours, then routes. */
-export function hostRows(spec: Pick<EndpointSpec, "hostIfname" | "mac" | "addresses">): Row[] {
+/** What stands in the host's namespace: gateway addresses, then neighbours, then routes. */
+export function hostRows(spec: Pick<EndpointSpec, "hostIfname" | "mac" | "addresses" | "handover">): Row[] {
   const link = spec.hostIfname;
-  const gateway: Row[] = hasIpv6(spec.addresses)
-    ? [{ kind: "address", link, ip: gateway6, prefix: 64, scope: scopeLink }]
-    : [];
   return [
-    ...gateway,
+    ...gatewaysOf(spec).map((ip): Row => gatewayAddress(link, ip)),
     ...spec.addresses.map((ip) => neighbour(link, ip, spec.mac)),
     ...spec.addresses.map((ip) => route({ to: hostCidr(ip), link, protocol: routeProtocol })),
   ];
@@ -44,6 +49,18 @@ export function containerRows(spec: Pick<EndpointSpec, "ifname" | "hostMac" | "a
 
 export function hasIpv6(addresses: readonly Ip[]): boolean {
   return addresses.some((ip) => familyOf(ip) === 6);
+}
+
+/** Scope host in IPv4: the kernel must not choose it as the source of what the host sends to the container. */
+function gatewayAddress(link: string, ip: Ip): Row {
+  return familyOf(ip) === 4
+    ? { kind: "address", link, ip, prefix: 32, scope: scopeHost }
+    : { kind: "address", link, ip, prefix: 64, scope: scopeLink };
+}
+
+function gatewaysOf({ addresses, handover }: Pick<EndpointSpec, "addresses" | "handover">): readonly Ip[] {
+  if (handover) return handover.gateways;
+  return hasIpv6(addresses) ? [gateway6] : [];
 }
 
 function defaultRoutes(link: string, family: 4 | 6): Row[] {

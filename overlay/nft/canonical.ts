@@ -2,7 +2,7 @@
  * One text for one meaning of an nftables table: handles, counts and the order of keys, sets, elements and
  * chains do not count; the order of rules within a chain does.
  */
-import type { NftObject } from "./ruleset.ts";
+import type { NftObject } from "./syntax.ts";
 
 /** Members that the kernel adds, or that change by themselves. */
 const volatileKeys: ReadonlySet<string> = new Set(["handle", "packets", "bytes", "metainfo"]);

@@ -1,3 +1,4 @@
 /** The nftables table of a node. */
 export { canonicalTable } from "./canonical.ts";
-export { deleteTable, desiredTable, type NftObject, replaceTable } from "./ruleset.ts";
+export { deleteTable, desiredTable, replaceTable } from "./ruleset.ts";
+export type { NftObject } from "./syntax.ts";

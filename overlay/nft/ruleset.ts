@@ -1,11 +1,11 @@
 /**
  * The nftables table of a node, as the JSON of libnftables-json(5), written the way nft lists it, so that
- * wanted and observed compare after `canonical`. Static but for four address sets: nothing changes when a
- * container starts or a node joins, only when a network does.
+ * wanted and observed compare after `canonical`. Static but for four address sets and published ports: nothing
+ * changes when a container without those starts or a node joins, only when a network does.
  *
  * `antispoof` drops what a container sends with a source that has no route back over its own veth; that is
  * one rule for all containers, before conntrack. IPv4 sources 0.0.0.0/8 (DHCP) are dropped, as fib(4)
- * lets them pass; `::` may send ICMPv6 only, which duplicate address detection needs (RFC 4861 section 4.3).
+ * lets them pass, and so is what goes to 127.0.0.0/8, as links of published ports have route_localnet; `::` may send ICMPv6 only, which duplicate address detection needs (RFC 4861 section 4.3).
  * `masquerade` gives traffic that leaves the fabric the node's address, for networks that ask for it.
  * An accept in this table does not overrule a drop in another: a host whose FORWARD policy is drop
  * (Docker sets it) needs its own accept for the pools, for example in the DOCKER-USER chain.
@@ -20,12 +20,11 @@ import {
   familyBits,
 } from "../../addr/index.ts";
 
-import type { NodeDesired } from "../desired.ts";
+import type { NodeDesired, PublishedPort } from "../desired.ts";
 import { hostPrefix, nftFamily, nftTableName } from "../ownership.ts";
+import { publishedChains, publishedSources } from "./published.ts";
+import { chain, drop, field, match, type NftObject, place, rule } from "./syntax.ts";
 
-export type NftObject = Readonly<Record<string, unknown>>;
-
-const place = { family: nftFamily, table: nftTableName } as const;
 const table: NftObject = { table: { family: nftFamily, name: nftTableName } };
 
 /** Hook priorities by name in nft(8): raw, srcnat. */
@@ -33,7 +32,10 @@ const rawPriority = -300;
 const srcnatPriority = 100;
 
 /** The objects that should be in the table. */
-export function desiredTable(networks: NodeDesired["networks"]): NftObject[] {
+export function desiredTable(
+  networks: NodeDesired["networks"],
+  published: readonly PublishedPort[] = [],
+): NftObject[] {
   const pools = networks.flatMap((network) => network.pools);
   const masqueraded = networks.filter((network) => network.masquerade).flatMap((network) => network.pools);
   return [
@@ -45,6 +47,7 @@ export function desiredTable(networks: NodeDesired["networks"]): NftObject[] {
     chain("antispoof", "filter", "prerouting", rawPriority),
     rule("antispoof", match("!=", { meta: { key: "iifname" } }, `${hostPrefix}*`), { accept: null }),
     rule("antispoof", match("==", field("ip", "saddr"), { prefix: { addr: "0.0.0.0", len: 8 } }), drop),
+    rule("antispoof", match("==", field("ip", "daddr"), { prefix: { addr: "127.0.0.0", len: 8 } }), drop),
     rule(
       "antispoof",
       match("==", field("ip6", "saddr"), "::"),
@@ -60,6 +63,8 @@ export function desiredTable(networks: NodeDesired["networks"]): NftObject[] {
     chain("masquerade", "nat", "postrouting", srcnatPriority),
     masquerade("ip", 4),
     masquerade("ip6", 6),
+    ...publishedSources(published),
+    ...publishedChains(published),
   ];
 }
 
@@ -72,8 +77,6 @@ export function replaceTable(objects: readonly NftObject[]): unknown[] {
 export function deleteTable(): unknown[] {
   return [{ add: table }, { delete: table }];
 }
-
-const drop = { drop: null } as const;
 
 function masquerade(protocol: "ip" | "ip6", family: Family): NftObject {
   return rule(
@@ -98,20 +101,4 @@ function addressSet(name: string, family: Family, cidrs: readonly Cidr[]): NftOb
 function widest(cidrs: readonly Cidr[]): Cidr[] {
   const unique = [...new Set(cidrs)];
   return unique.filter((cidr) => !unique.some((outer) => outer !== cidr && cidrContainsCidr(outer, cidr)));
-}
-
-function chain(name: string, type: string, hook: string, prio: number): NftObject {
-  return { chain: { ...place, name, type, hook, prio, policy: "accept" } };
-}
-
-function rule(inChain: string, ...expr: readonly unknown[]): NftObject {
-  return { rule: { ...place, chain: inChain, expr } };
-}
-
-function match(op: "==" | "!=", left: unknown, right: unknown): unknown {
-  return { match: { op, left, right } };
-}
-
-function field(protocol: string, name: string): unknown {
-  return { payload: { protocol, field: name } };
 }

@@ -4,11 +4,12 @@
  *
  * Bounds: connections, size and time of a request. Callers beyond them are answered with an error.
  */
-import { lstatSync, mkdirSync, rmSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { mkdirSync, rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import { clearSocket } from "../unix-socket/index.ts";
 import { type CniAnswer, cniErrorNumbers, errorAnswer } from "./answer.ts";
 import { requestBytesMax } from "./shim/index.ts";
 import { newestCniVersion } from "./version.ts";
@@ -49,7 +50,7 @@ export class CniServer {
 
   /** @throws CNI_SOCKET_IN_USE when another agent answers there or the path is something else */
   static async listen(options: CniServerOptions): Promise<CniServer> {
-    await clearSocket(options.socketPath);
+    await clearSocket(options.socketPath, "CNI_SOCKET_IN_USE");
     mkdirSync(dirname(options.socketPath), { recursive: true, mode: 0o700 });
     const server = new CniServer(options);
     await server.#bind();
@@ -123,32 +124,6 @@ export class CniServer {
       socket.destroy();
     });
   }
-}
-
-/** Removes the socket of an agent that is no more. */
-async function clearSocket(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (!stat) return;
-  if (!stat.isSocket()) {
-    throw new FabricError(
-      "CNI_SOCKET_IN_USE",
-      `listen at ${path}: there is something that is not a socket; move it away`,
-    );
-  }
-  const answered = await new Promise<boolean>((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.on("error", () => resolve(false));
-  });
-  if (answered) {
-    throw new FabricError(
-      "CNI_SOCKET_IN_USE",
-      `listen at ${path}: another agent answers there; stop it first`,
-    );
-  }
-  rmSync(path, { force: true });
 }
 
 function busy(connectionsMax: number): CniAnswer {

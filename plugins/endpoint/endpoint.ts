@@ -31,6 +31,19 @@ export type EndpointForm =
       /** Default: what fits the network's worst path. */
       readonly mtu?: number;
     }
+  | {
+      /**
+       * A veth pair whose peer the runtime moves into its sandbox. The addresses, all of them named, are leased
+       * already, and stay so when the endpoint goes: who leased them releases them.
+       */
+      readonly kind: "handover";
+      /** Of the sandbox; need not be visible here. */
+      readonly netns: string;
+      readonly mac?: Mac;
+      readonly mtu?: number;
+      /** One a family. */
+      readonly gateways: readonly Ip[];
+    }
   /** Addresses only; somebody else makes the interface. */
   | { readonly kind: "addresses" };
 
@@ -71,7 +84,7 @@ export function isSameRequest(a: AttachRequest, b: AttachRequest): boolean {
 
 function canonical({ containerId, ifname, network, origin, form, addresses }: AttachRequest): string {
   const shape =
-    form.kind === "interface" ? [form.kind, form.netns, form.mac ?? "", form.mtu ?? 0] : [form.kind];
+    form.kind === "addresses" ? [form.kind] : [form.kind, form.netns, form.mac ?? "", form.mtu ?? 0];
   return JSON.stringify([
     containerId,
     ifname,

@@ -10,6 +10,8 @@ export type {
   ReadyEndpoint,
 } from "./endpoint.ts";
 export { showEndpoint } from "./endpoint.ts";
+export { type LaneLimits, Lanes } from "./lanes.ts";
+export { containerMac } from "./mac.ts";
 export type { AddressSource, EndpointLinks, Lease, NetworkDirectory, NetworkView } from "./ports.ts";
 export {
   type EndpointChange,
@@ -17,4 +19,5 @@ export {
   EndpointService,
   type EndpointServiceOptions,
   endpointLimits,
+  hasLeases,
 } from "./service.ts";

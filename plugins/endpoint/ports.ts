@@ -20,6 +20,8 @@ export interface AddressSource {
   /** Gives up what the owner holds and answers it; nothing held is nothing done. */
   release(network: string | undefined, owner: EndpointRef): Promise<readonly Lease[]>;
   leasesOf(owner: EndpointRef): readonly Lease[];
+  /** Whoever owns it. */
+  leaseAt(ip: Ip): Lease | undefined;
   /** @throws IPAM_POOL_EXHAUSTED, IPAM_FENCED, IPAM_NETWORK_NOT_FOUND */
   assertCanAllocate(network: string): void | Promise<void>;
 }

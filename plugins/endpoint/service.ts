@@ -8,9 +8,10 @@
  * is submitted before the leases and shares their commit: a store never keeps a later change and loses an
  * earlier one.
  */
+import type { Ip } from "../../addr/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
-import { type AttachedEndpoint, hostInterfaceName } from "../../overlay/index.ts";
+import { type AttachedEndpoint, hostInterfaceName, peerInterfaceName } from "../../overlay/index.ts";
 import type { Store } from "../../store/index.ts";
 import {
   type AttachRequest,
@@ -120,8 +121,7 @@ export class EndpointService {
         `check ${showEndpoint(ref)}: this node has no such endpoint; attach it first`,
       );
     }
-    const leased = new Set(this.#options.addresses.leasesOf(ref).map(({ ip }) => ip));
-    const lost = endpoint.addresses.filter(({ ip }) => !leased.has(ip)).map(({ ip }) => ip);
+    const lost = lostLeases(endpoint, this.#options.addresses);
     if (lost.length > 0) {
       throw new FabricError(
         "ENDPOINT_LEASE_LOST",
@@ -189,8 +189,22 @@ export class EndpointService {
 
   async #allocate(request: AttachRequest): Promise<readonly EndpointAddress[]> {
     const { network, addresses } = request;
+    if (request.form.kind === "handover") return this.#leased(request);
     const leases = await this.#options.addresses.allocate({ network, owner: ownerOf(request), addresses });
     return leases.map(({ ip, pool }) => ({ ip, pool }));
+  }
+
+  /** @throws ENDPOINT_LEASE_LOST */
+  #leased(request: AttachRequest): readonly EndpointAddress[] {
+    return request.addresses.map((ip) => {
+      const lease = this.#options.addresses.leaseAt(ip);
+      if (lease) return { ip, pool: lease.pool };
+      throw new FabricError(
+        "ENDPOINT_LEASE_LOST",
+        `attach ${showEndpoint(request)}: ${ip} is not leased; request the address first`,
+        { details: { lost: [ip] } },
+      );
+    });
   }
 
   async #make(
@@ -205,14 +219,18 @@ export class EndpointService {
       await this.#journal.put(entry);
       return entry;
     }
+    const hostIfname = hostInterfaceName(request.containerId, request.ifname);
     const link = await this.#options.links.attach({
       ...ownerOf(request),
       netns: form.netns,
-      hostIfname: hostInterfaceName(request.containerId, request.ifname),
+      hostIfname,
       mac: form.mac ?? containerMac(first.ip),
       hostMac: hostMac(request),
       mtu: form.mtu ?? (await this.#options.mtu(network)),
       addresses: addresses.map(({ ip }) => ip),
+      ...(form.kind === "handover" && {
+        handover: { peerIfname: peerInterfaceName(hostIfname), gateways: form.gateways },
+      }),
     });
     const endpoint = { ...entry, link };
     await this.#journal.put(endpoint);
@@ -241,10 +259,11 @@ export class EndpointService {
       this.#journal.hold({ ...existing, phase: "detaching" });
       if (existing.link) this.#tell({ kind: "detached", link: existing.link });
     }
-    if (existing?.request.form.kind === "interface") {
+    if (existing && existing.request.form.kind !== "addresses") {
       // An attach that did not complete has its leases only; after a lost term the journal alone knows.
       const known = existing.phase === "attaching" ? [] : existing.addresses;
-      const ips = new Set([...known, ...addresses.leasesOf(owner)].map(({ ip }) => ip));
+      const leased = addresses.leasesOf(owner);
+      const ips = new Set([...existing.request.addresses, ...[...known, ...leased].map(({ ip }) => ip)]);
       const hostIfname = hostInterfaceName(ref.containerId, ref.ifname);
       await links.detach({ hostIfname, addresses: [...ips], netns: existing.request.form.netns });
     }
@@ -258,9 +277,21 @@ export class EndpointService {
 }
 
 /** Lost to a crash in the middle of a detach, or to a lost term: the address may be another's by now. */
-function hasLeases({ request, addresses }: ReadyEndpoint, source: AddressSource): boolean {
+export function hasLeases(
+  endpoint: ReadyEndpoint,
+  source: Pick<AddressSource, "leasesOf" | "leaseAt">,
+): boolean {
+  return lostLeases(endpoint, source).length === 0;
+}
+
+function lostLeases(
+  { request, addresses }: ReadyEndpoint,
+  source: Pick<AddressSource, "leasesOf" | "leaseAt">,
+): readonly Ip[] {
   const leased = new Set(source.leasesOf(ownerOf(request)).map(({ ip }) => ip));
-  return addresses.every(({ ip }) => leased.has(ip));
+  const isHeld = (ip: Ip) =>
+    request.form.kind === "handover" ? source.leaseAt(ip) !== undefined : leased.has(ip);
+  return addresses.map(({ ip }) => ip).filter((ip) => !isHeld(ip));
 }
 
 /** The second's value when both are done; whichever failed, neither is under way any more. */

@@ -53,6 +53,10 @@ export class CountingAddresses implements AddressSource {
     return [this.#held.get(key(owner)) ?? []].flat();
   }
 
+  leaseAt(ip: Ip): Lease | undefined {
+    return Iterator.from(this.#held.values()).find((lease) => lease.ip === ip);
+  }
+
   assertCanAllocate(network: string): void {
     if (network !== "default" && network !== "web")
       throw new FabricError("IPAM_NETWORK_NOT_FOUND", `use network ${network}: there is none of that name`);

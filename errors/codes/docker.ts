@@ -1,0 +1,21 @@
+/** Codes of `plugins/docker/driver`. */
+export const dockerCodes = {
+  DOCKER_ADDRESS_INVALID: "An endpoint has an address that is not its own.",
+  DOCKER_ENDPOINT_EXISTS: "A Docker endpoint exists with other addresses.",
+  DOCKER_ENDPOINT_NOT_FOUND: "This node has no such Docker endpoint.",
+  DOCKER_ENGINE_UNREACHABLE: "The Docker Engine does not answer its API.",
+  DOCKER_FILE_FOREIGN: "A file that is not Heddle's has the name that the installation needs.",
+  DOCKER_GATEWAY_INVALID: "The gateway asked for is an address that containers may have.",
+  DOCKER_INSTALL_FAILED: "The file of the Docker plugin could not be read, written or removed.",
+  DOCKER_JOURNAL_INVALID: "An entry of the Docker journal cannot be read.",
+  DOCKER_LIMIT: "This node has as many Docker networks, endpoints or interfaces as it may have.",
+  DOCKER_NETWORK_INVALID: "A Docker network cannot be a view on the fabric network that it means.",
+  DOCKER_NETWORK_NOT_FOUND: "This node has no such Docker network.",
+  DOCKER_OPTION_INVALID: "An option of a Docker network is unknown or has no such value.",
+  DOCKER_POOL_INVALID: "Docker asked for a pool that cannot be.",
+  DOCKER_POOL_NOT_FOUND: "This node has no such pool of Docker.",
+  DOCKER_PORT_INVALID: "A port that should be published cannot be.",
+  DOCKER_PORT_TAKEN: "A port of the host is in use already.",
+  DOCKER_SOCKET_IN_USE: "The agent cannot listen on a socket for Docker.",
+  DOCKER_UNDECODABLE: "A call of the Docker Engine cannot be read.",
+} as const;

@@ -35,6 +35,7 @@ export interface AgentFlags extends ProcessFlags {
   readonly enableScripts?: boolean;
   /** False: none. */
   readonly docker: string | false;
+  readonly dockerPluginDir?: string;
 }
 
 /** A whole number within bounds. @throws CLI_USAGE */

@@ -68,7 +68,11 @@ function agentOptions(command: Command): Command {
     .option("--vxlan-port <port>", "UDP port of the overlay", "4789")
     .option("--enable-scripts", "allow script checks")
     .option("--docker <socket>", "follow the containers of the Docker Engine there", "/run/docker.sock")
-    .option("--no-docker", "follow no Docker Engine");
+    .option("--no-docker", "follow no Docker Engine")
+    .option(
+      "--docker-plugin-dir <dir>",
+      "where Docker Engines look for heddle.sock (default: /run/docker/plugins on a host with an engine)",
+    );
 }
 
 function define(parent: Command, name: string, description: string): Command {

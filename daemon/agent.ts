@@ -19,6 +19,7 @@ import type { AgentState } from "../registry/index.ts";
 import { knownPlan, openAgentJournal } from "./agent-journal.ts";
 import { followContainers } from "./containers.ts";
 import { Dataplane } from "./dataplane.ts";
+import { openDockerNetwork } from "./docker-network.ts";
 import { forwardTo } from "./forwarding.ts";
 import type { Log } from "./log.ts";
 import { Names } from "./names.ts";
@@ -137,10 +138,23 @@ export async function wireAgent(
           },
           teardown,
         );
+  const docker = await openDockerNetwork({
+    dataplane,
+    client,
+    fabric,
+    kernel,
+    journal,
+    clock,
+    runDir,
+    engineSocket: options.docker ?? "",
+    ...(options.dockerPluginDir !== undefined && { pluginDir: options.dockerPluginDir }),
+    log,
+  });
   teardown.add("control", () => client.close());
   client.start();
   await connectedOnce(client, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
   await dataplane.serve(teardown);
+  await docker.serve(teardown);
 
   const catalog = new ViewCatalog(client, clock, datacenter);
   teardown.add("names", () => catalog.close());
@@ -156,6 +170,7 @@ export async function wireAgent(
     ...(server?.components() ?? []),
     controlComponent(client),
     ...dataplane.components(),
+    docker.component(),
     ...names.components(),
     ...(containers ? [containers()] : []),
   ];

@@ -18,8 +18,8 @@ import {
   systemBootClock,
 } from "../ipam/index.ts";
 import type { Kernel } from "../kernel/index.ts";
-import { type FabricSelf, fabricMtu, Reconciler } from "../overlay/index.ts";
-import { CniPlugin, CniServer, EndpointService } from "../plugins/index.ts";
+import { type FabricSelf, fabricMtu, type PublishedPort, Reconciler } from "../overlay/index.ts";
+import { CniPlugin, CniServer, EndpointService, hasLeases } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
 import { hostStateJournal, knownPlan, rememberPlan } from "./agent-journal.ts";
 import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./fabric-view.ts";
@@ -52,6 +52,7 @@ export class Dataplane {
   readonly #options: DataplaneOptions;
   #view: FabricView = emptyFabricView;
   #stale = true;
+  #published: () => readonly PublishedPort[] = () => [];
 
   static async open(options: DataplaneOptions, teardown: Teardown): Promise<Dataplane> {
     const { kernel, journal, clock, self, source, fabric, log } = options;
@@ -108,6 +109,18 @@ export class Dataplane {
     this.ipam = ipam;
     this.endpoints = endpoints;
     this.reconciler = reconciler;
+  }
+
+  /** Asked at each change for the ports that lead to containers. */
+  publishFrom(published: () => readonly PublishedPort[]): void {
+    this.#published = published;
+    this.#apply();
+  }
+
+  /** Resolves when the packet filter has the published ports of now. */
+  async republish(): Promise<void> {
+    this.#apply();
+    await this.reconciler.reconcileNow();
   }
 
   get view(): FabricView {
@@ -170,7 +183,11 @@ export class Dataplane {
       { epoch, leases: gone.length },
       "the addresses of an earlier term are void; their endpoints are detached",
     );
-    const errors = await this.endpoints.detachAll(gone.map(({ owner }) => owner));
+    const ips = new Set(gone.map(({ ip }) => ip));
+    const handedOver = this.endpoints
+      .links()
+      .filter(({ handover, addresses }) => handover && addresses.some((ip) => ips.has(ip)));
+    const errors = await this.endpoints.detachAll([...gone.map(({ owner }) => owner), ...handedOver]);
     for (const error of errors) log.error({ error }, "detach an endpoint of an earlier term");
     return errors.length === 0;
   }
@@ -219,7 +236,8 @@ export class Dataplane {
 
   #apply(): void {
     if (!this.#options.fabric.ready) return;
-    const desired = desiredOf(this.view, this.#options.self, this.endpoints.links());
+    const fabric = desiredOf(this.view, this.#options.self, this.endpoints.links());
+    const desired = { ...fabric, published: this.#published() };
     const isMember = this.ipam.fenceStatus().kind === "open";
     this.reconciler.setDesired(isMember ? desired : { ...desired, remotes: [] });
   }
@@ -229,10 +247,7 @@ export class Dataplane {
     const gone = leftovers(this.endpoints.list(), {
       linkNames: new Set((await kernel.links()).map(({ name }) => name)),
       netnsExists: existsSync,
-      isLeased: ({ request, addresses }) => {
-        const leased = new Set(this.ipam.leasesOf(request).map(({ ip }) => ip));
-        return addresses.every(({ ip }) => leased.has(ip));
-      },
+      isLeased: (endpoint) => hasLeases(endpoint, this.ipam),
     });
     if (gone.length === 0) return;
     log.info(

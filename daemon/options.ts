@@ -34,9 +34,13 @@ export interface AgentOptions extends ProcessOptions {
   readonly enableScripts: boolean;
   /** Socket of the Docker Engine whose containers are followed; absent: none is. */
   readonly docker?: string;
+  /** Where engines look for `heddle.sock`; absent: /run/docker/plugins on a host with an engine. */
+  readonly dockerPluginDir?: string;
 }
 
 export const controlSocket = "control.sock";
 export const cniSocket = "cni.sock";
+/** Named by `heddle docker install`. */
+export const dockerSocket = "docker.sock";
 /** The API for local tools: of the agent, and of a server without agent. */
 export const apiSockets = { agent: "api.sock", server: "server.sock" } as const;

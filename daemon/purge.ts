@@ -9,7 +9,8 @@ import { FabricError } from "../errors/index.ts";
 import { openKernel } from "../kernel/index.ts";
 import { type HostStateJournal, type NodePlan, Reconciler } from "../overlay/index.ts";
 import { hostStateJournal, journalPath, openAgentJournal } from "./agent-journal.ts";
-import { apiSockets, cniSocket, controlSocket } from "./options.ts";
+import { rememberedSockets } from "./docker-network.ts";
+import { apiSockets, cniSocket, controlSocket, dockerSocket } from "./options.ts";
 import { startWhole } from "./teardown.ts";
 
 export interface PurgeOptions {
@@ -19,13 +20,14 @@ export interface PurgeOptions {
 
 /** What `purge` would do, one line a step. */
 export async function planPurge(options: PurgeOptions): Promise<readonly string[]> {
-  const { words } = await withReconciler(options, (reconciler) => reconciler.dryPurge());
-  return [...words, ...files(options).map((path) => `rm ${path}`)];
+  const { plan, sockets } = await withReconciler(options, (reconciler) => reconciler.dryPurge());
+  return [...plan.words, ...files(options, sockets).map((path) => `rm ${path}`)];
 }
 
 /** @throws DAEMON_PURGE_INCOMPLETE naming what Linux refused; everything else was undone */
 export async function purge(options: PurgeOptions): Promise<readonly string[]> {
-  const { words, problems } = await withReconciler(options, (reconciler) => reconciler.purge());
+  const { plan, sockets } = await withReconciler(options, (reconciler) => reconciler.purge());
+  const { words, problems } = plan;
   const [problem] = problems;
   if (problem) {
     throw new FabricError(
@@ -34,7 +36,7 @@ export async function purge(options: PurgeOptions): Promise<readonly string[]> {
       { details: { problems } },
     );
   }
-  const removed = files(options);
+  const removed = files(options, sockets);
   for (const path of removed) rmSync(path, { force: true });
   return [...words, ...removed.map((path) => `rm ${path}`)];
 }
@@ -42,26 +44,30 @@ export async function purge(options: PurgeOptions): Promise<readonly string[]> {
 function withReconciler(
   options: PurgeOptions,
   act: (reconciler: Reconciler) => Promise<NodePlan>,
-): Promise<NodePlan> {
+): Promise<{ readonly plan: NodePlan; readonly sockets: readonly string[] }> {
   return startWhole(async (teardown) => {
     const kernel = openKernel();
     teardown.add("kernel", () => kernel.close());
+    let sockets: readonly string[] = [];
     let journal: HostStateJournal = { load: async () => undefined, save: async () => undefined };
     if (existsSync(journalPath(options.dataDir))) {
       const store = await openAgentJournal(options.dataDir, systemClock);
       teardown.add("journal", () => store.close());
       journal = hostStateJournal(store);
+      sockets = await rememberedSockets(store);
     }
     const plan = await act(new Reconciler({ kernel, journal }));
     await teardown.run();
-    return plan;
+    return { plan, sockets };
   });
 }
 
 /** Sockets, and the journal with what sqlite keeps beside it. */
-function files({ dataDir, runDir }: PurgeOptions): readonly string[] {
-  const sockets = [...Object.values(apiSockets), cniSocket, controlSocket].map((name) => join(runDir, name));
+function files({ dataDir, runDir }: PurgeOptions, others: readonly string[]): readonly string[] {
+  const sockets = [...Object.values(apiSockets), cniSocket, controlSocket, dockerSocket].map((name) =>
+    join(runDir, name),
+  );
   const journal = existsSync(dataDir) ? readdirSync(dataDir).map((name) => join(dataDir, name)) : [];
   const ofJournal = journal.filter((path) => path.startsWith(journalPath(dataDir)));
-  return [...sockets, ...ofJournal].filter((path) => existsSync(path));
+  return [...sockets, ...others, ...ofJournal].filter((path) => existsSync(path));
 }

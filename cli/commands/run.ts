@@ -71,7 +71,17 @@ export async function agent(flags: AgentFlags & { readonly server: readonly stri
 }
 
 function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "servers"> {
-  const { runDir, dataDir, datacenter, zone, node, advertise, docker, enableScripts = false } = flags;
+  const {
+    runDir,
+    dataDir,
+    datacenter,
+    zone,
+    node,
+    advertise,
+    docker,
+    dockerPluginDir,
+    enableScripts = false,
+  } = flags;
   const upstream = addresses(flags.upstream);
   return {
     runDir,
@@ -83,6 +93,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     ...(advertise !== undefined && { advertise }),
     ...(upstream && { upstream }),
     ...(docker !== false && { docker }),
+    ...(dockerPluginDir !== undefined && { dockerPluginDir }),
     http: parseHostPort("--http", flags.http),
     dns: parseHostPort("--dns", flags.dns),
     vxlanPort: wholeNumber("--vxlan-port", flags.vxlanPort, 1, 65_535),

@@ -53,6 +53,11 @@ export class Engine {
     mkdirSync(join(this.#directory, "run"), { recursive: true });
   }
 
+  /** Where this engine looks for plugins' sockets: its own /run/docker/plugins. */
+  get pluginDir(): string {
+    return join(this.#directory, "run", "plugins");
+  }
+
   /** Resolves when its API answers. */
   async start(): Promise<void> {
     const at = (name: string) => join(this.#directory, name);

@@ -5,7 +5,7 @@
  * - `fabric`: the store's own keys and values under `ipam/networks/`, `ipam/blocks/`, `ipam/statics/` and `catalog/nodes/`
  * - `service/<name>`: `<node>/<id>` (both percent-encoded) → ServiceViewItem
  * - `node/<name>`: `node` → NodeViewItem, nothing when there is no such node
- * - `reverse/<ip>`: `node/<node>` or `service/<node>/<id>` → ReverseViewItem
+ * - `reverse/<ip>`: `node/<node>` or `service/<node>/<id>` → ReverseViewItem; of a container's names only its own
  */
 import type { CheckStatus, NodeRecord, ServiceRecord } from "../registry/index.ts";
 
@@ -32,6 +32,8 @@ export interface NodeViewItem {
 
 export type ReverseViewItem =
   | { readonly kind: "node"; readonly name: string }
-  | { readonly kind: "service"; readonly name: string; readonly node: string };
+  | { readonly kind: "service"; readonly name: string; readonly node: string }
+  /** `web.shop.docker`: the name of a container and of its network. */
+  | { readonly kind: "container"; readonly name: string; readonly node: string };
 
 export const fabricView = "fabric";

@@ -2,7 +2,7 @@
  * The agent: everything that runs on each node, wired. Starts headless: what the journal and the cached views
  * know is served before a server was reached, and goes on when none is.
  */
-import { parseVni } from "../addr/index.ts";
+import { type Ip, parseVni } from "../addr/index.ts";
 import { type AgentBackend, type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
 import { type Clock, systemClock } from "../clock/index.ts";
 import {
@@ -160,9 +160,13 @@ export async function wireAgent(
   teardown.add("names", () => catalog.close());
   const pools = () =>
     [...dataplane.view.networks.values()].flatMap((network) => network.pools.map(({ cidr }) => cidr));
+  const networksOf = (client: Ip) => {
+    const lease = dataplane.ipam.leaseAt(client);
+    return lease ? [lease.network] : [];
+  };
   const { dns: listen, upstream } = options;
   const names = await Names.start(
-    { catalog, clock, datacenter, listen, pools, log, ...(upstream && { upstream }) },
+    { catalog, clock, datacenter, listen, pools, networksOf, log, ...(upstream && { upstream }) },
     teardown,
   );
 

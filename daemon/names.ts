@@ -22,6 +22,8 @@ export interface NamesOptions {
   readonly upstream?: readonly Ip[];
   /** Pools of the fabric: who is in one of them may ask for other names. */
   readonly pools: () => readonly Cidr[];
+  /** Networks of whoever has the address. */
+  readonly networksOf: (client: Ip) => readonly string[];
   readonly log: Log;
 }
 
@@ -63,13 +65,14 @@ export class Names {
   }
 
   #server(listen: HostPort): DnsServer {
-    const { catalog, clock, datacenter, upstream, pools, log } = this.#options;
+    const { catalog, clock, datacenter, upstream, pools, networksOf, log } = this.#options;
     return dnsServer({
       listen: [{ address: listen.ip, port: listen.port }],
       catalog,
       datacenter,
       clock,
       reversePools: pools,
+      networksOf,
       forward: {
         allowed: (client) => isLoopback(client) || pools().some((pool) => cidrContains(pool, client)),
         ...(upstream && { servers: upstream.map((address) => ({ address, port: 53 })) }),

@@ -4,7 +4,7 @@
  * while is let go, the longest unused first when there are too many; letting go is announced like a change, as
  * a ready answer must not outlive the view it came from.
  */
-import { type Ip, parseIp } from "../addr/index.ts";
+import { type Ip, isIp, parseIp } from "../addr/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
 import type { NodeViewItem, ReverseViewItem, ServiceViewItem, ViewHandle } from "../control/index.ts";
 import type {
@@ -16,7 +16,7 @@ import type {
   ServiceInstance,
 } from "../dns/index.ts";
 import { FabricError } from "../errors/index.ts";
-import { livenessCheckId, worstStatus } from "../registry/index.ts";
+import { containerNameKind, containerServiceName, livenessCheckId, worstStatus } from "../registry/index.ts";
 
 /** What is needed of the control client. */
 export interface ViewOpener {
@@ -83,14 +83,24 @@ export class ViewCatalog implements CatalogReader {
     });
   }
 
+  container(name: string, network: string): MaybePromise<readonly Ip[]> {
+    const view = `service/${containerServiceName(name, network)}`;
+    return this.#read(view, { kind: "container", name, network }, (items) =>
+      [...items.values()].flatMap((item) => {
+        const { service, checks } = item as ServiceViewItem;
+        const named = service.kind === containerNameKind && isUp({ checks });
+        return named && isIp(service.address) ? [parseIp(service.address)] : [];
+      }),
+    );
+  }
+
   reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]> {
     const datacenter = this.#datacenter;
     return this.#read(`reverse/${ip}`, { kind: "reverse", ip }, (items) =>
-      [...items.values()].map((item) => ({
-        kind: (item as ReverseViewItem).kind,
-        name: (item as ReverseViewItem).name,
-        datacenter,
-      })),
+      [...items.values()].map((item) => {
+        const { kind, name } = item as ReverseViewItem;
+        return { kind, name: kind === "container" ? name.replace(/\.docker$/, "") : name, datacenter };
+      }),
     );
   }
 

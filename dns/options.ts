@@ -32,6 +32,8 @@ export interface DnsServerOptions {
   readonly forward?: ForwardOptions;
   /** Pools of the fabric, whose reverse names are ours. */
   readonly reversePools?: () => readonly Cidr[];
+  /** Networks of a client that is a container, whose neighbours it may name without a domain. Default: none. */
+  readonly networksOf?: (client: Ip) => readonly string[];
   readonly ttl?: Partial<TtlPolicy>;
   readonly health?: Partial<HealthPolicy>;
   readonly limits?: Partial<DnsLimits>;
@@ -50,6 +52,7 @@ export interface SettledOptions {
   readonly datacenter: string;
   readonly forward: (Required<Omit<ForwardOptions, "servers">> & Pick<ForwardOptions, "servers">) | undefined;
   readonly reversePools: () => readonly Cidr[];
+  readonly networksOf: (client: Ip) => readonly string[];
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
   readonly limits: DnsLimits;
@@ -92,6 +95,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
       ...options.forward,
     },
     reversePools: options.reversePools ?? (() => []),
+    networksOf: options.networksOf ?? (() => []),
     ttl,
     health,
     limits,

@@ -7,6 +7,7 @@ import { type CatalogState, fold } from "./catalog-state.ts";
 import {
   type CheckEntry,
   type CheckStatus,
+  containerNameKind,
   livenessCheckId,
   type NodeEntry,
   type ServiceEntry,
@@ -26,7 +27,7 @@ export function tagsByService(state: CatalogState): Map<string, readonly string[
   const tags = new Map<string, Set<string>>();
   for (const instances of state.servicesByName.values()) {
     for (const service of instances.values()) {
-      if (!state.nodes.has(fold(service.node))) continue;
+      if (service.kind === containerNameKind || !state.nodes.has(fold(service.node))) continue;
       const known = tags.get(service.name) ?? new Set();
       tags.set(service.name, known);
       for (const tag of service.tags) known.add(tag);

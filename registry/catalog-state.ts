@@ -6,7 +6,13 @@
  * is refused, reads leave out what has no node yet, and the late part moves the same topics.
  */
 import { type Ip, isIp, parseIp } from "../addr/index.ts";
-import type { CheckEntry, CheckStatus, NodeEntry, ServiceEntry } from "./model.ts";
+import {
+  type CheckEntry,
+  type CheckStatus,
+  containerNameKind,
+  type NodeEntry,
+  type ServiceEntry,
+} from "./model.ts";
 import type { Topic } from "./topic.ts";
 
 export interface Liveness {
@@ -190,6 +196,9 @@ export class CatalogState {
       for (const service of [before, after])
         if (service) this.#mark({ kind: "serviceChecks", service: service.name });
     }
+    // Lists of services do not show the names of containers, so their watchers sleep on.
+    if ((after ?? before)?.kind === containerNameKind && (before ?? after)?.kind === containerNameKind)
+      return;
     const sameNames = before && after && before.name === after.name;
     if (!sameNames || before.tags.join("\0") !== after.tags.join("\0")) this.#mark({ kind: "services" });
   }

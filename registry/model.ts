@@ -106,6 +106,22 @@ export interface ServiceInstance {
   readonly checks: readonly CheckEntry[];
 }
 
+/**
+ * Kind of a service record that is the name of a container in a network (docs/decisions/006-container-names.md):
+ * it answers in DNS, and no list of services shows it.
+ */
+export const containerNameKind = "container";
+/** Tag of the one name of a container that its address leads back to. */
+export const primaryNameTag = "primary";
+
+/**
+ * Name of the service record for a container's name. Its dots keep it apart from what DNS can ask for as a service; a
+ * network's own dots are written otherwise, so that no two networks have a name in common.
+ */
+export function containerServiceName(name: string, network: string): string {
+  return `${name}.${network.replaceAll(".", "%2e")}.docker`.toLowerCase();
+}
+
 /** The check that a fabric node's liveness makes; its name is what clients of Consul look for. */
 export const livenessCheckId = "serfHealth";
 

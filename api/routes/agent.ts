@@ -3,7 +3,7 @@
  * taken too (python-consul passes and deregisters checks that way).
  */
 import { isFabricError } from "../../errors/index.ts";
-import type { CheckStatus } from "../../registry/index.ts";
+import { type CheckStatus, containerNameKind } from "../../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
 import { BodyFields } from "../body-fields.ts";
 import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
@@ -16,7 +16,10 @@ import { readCheck, readService, readStatus } from "../service-body.ts";
 export function agentRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
   const services = (call: Call) => {
     refuseUnsupported(call.query);
-    const shown = agent.services().map((one) => [one.id, agentServiceJson(one, self.datacenter)]);
+    const shown = agent
+      .services()
+      .filter(({ kind }) => kind !== containerNameKind)
+      .map((one) => [one.id, agentServiceJson(one, self.datacenter)]);
     return json(call, Object.fromEntries(shown));
   };
 

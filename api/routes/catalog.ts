@@ -1,5 +1,5 @@
 /** `/v1/catalog/…`: what is registered, whether it is healthy or not. */
-import type { ServiceInstance } from "../../registry/index.ts";
+import { containerNameKind, type ServiceInstance } from "../../registry/index.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
 import { catalogServiceJson, nodeJson, serviceJson } from "../consul-json.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
@@ -47,7 +47,8 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
     const name = argument(call, "Missing node name");
     return blockingRead(context, call, nodeTopic(context, name), (headers) => {
       const found = registry.node(name);
-      const held = found && registry.servicesOfNode(found.name);
+      const held =
+        found && registry.servicesOfNode(found.name).filter(({ kind }) => kind !== containerNameKind);
       const services = Object.fromEntries((held ?? []).map((one) => [one.id, serviceJson(one)]));
       return json(call, found ? { Node: nodeJson(found), Services: services } : null, headers);
     });

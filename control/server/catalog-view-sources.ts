@@ -7,8 +7,10 @@ import { isIp, parseIp } from "../../addr/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import {
   type CheckEntry,
+  containerNameKind,
   type Indexes,
   livenessCheckId,
+  primaryNameTag,
   type RegistryReads,
   type ServiceInstance,
   type Topic,
@@ -125,7 +127,10 @@ function readReverse(registry: RegistryReads, ip: ReturnType<typeof parseIp>): I
   for (const node of nodes) add(`node/${encodeURIComponent(node.name)}`, { kind: "node", name: node.name });
   for (const { node, service } of services) {
     const key = `service/${encodeURIComponent(node.name)}/${encodeURIComponent(service.id)}`;
-    add(key, { kind: "service", name: service.name, node: node.name });
+    if (service.kind !== containerNameKind)
+      add(key, { kind: "service", name: service.name, node: node.name });
+    else if (service.tags.includes(primaryNameTag))
+      add(key, { kind: "container", name: service.name, node: node.name });
   }
   return items;
 }

@@ -55,6 +55,7 @@ function world(random: () => number) {
     datacenter: "dc1",
     nameserverAddresses: () => [],
     reversePools: () => [],
+    networksOf: () => [],
     ttl: { nodeSeconds: 7, serviceSeconds: { "*": 5 }, negativeSeconds: 3 },
     health: { onlyPassing: false, panicThreshold: 0 },
     clock: new ManualClock(),

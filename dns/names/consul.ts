@@ -5,6 +5,7 @@
  *   _web._tag[.service][.dc]   the same as RFC 2782 writes it; tag `tcp` means any instance
  *   name.node[.dc]             a node; its name may have dots
  *   0a000001.addr[.dc]         the address itself, 8 or 32 hexadecimal digits
+ *   web.shop.docker[.dc]       a container by its name or alias in the network `shop`; the name may have dots
  *   ns                         the name server of the domain
  *
  * Read from the right: the first label that is a keyword splits the name from its locality, so a service or
@@ -25,13 +26,19 @@ export type ConsulName =
     }
   | { readonly kind: "node"; readonly name: string; readonly datacenter: string | undefined }
   | { readonly kind: "address"; readonly ip: Ip; readonly datacenter: string | undefined }
+  | {
+      readonly kind: "container";
+      readonly name: string;
+      readonly network: string;
+      readonly datacenter: string | undefined;
+    }
   /** The name exists, without records. */
   | { readonly kind: "empty"; readonly datacenter: string | undefined }
   /** Nothing can have this name. */
   | { readonly kind: "none" };
 
 /** Keywords of Consul that we know of but do not serve, `query` or `connect`, still split a name. */
-const keywords = new Set(["service", "node", "addr", "query", "connect", "virtual", "ingress"]);
+const keywords = new Set(["service", "node", "addr", "docker", "query", "connect", "virtual", "ingress"]);
 /** This RFC 2782 protocol label selects no tag. */
 const anyTag = "tcp";
 
@@ -48,6 +55,7 @@ export function parseConsulName(labels: readonly string[]): ConsulName {
   const parts = labels.slice(0, at);
   const keyword = labels[at];
   if (keyword === "service") return parseService(parts, datacenter);
+  if (keyword === "docker") return parseContainer(parts, datacenter);
   if (keyword === "addr") return parseAddress(parts, datacenter);
   if (keyword !== "node") return none;
   return parts.length === 0
@@ -77,6 +85,12 @@ function parseService(parts: readonly string[], datacenter: string | undefined):
   if (parts.length === 1 && name.startsWith("_")) return { kind: "empty", datacenter };
   const tag = parts.length > 1 ? parts.slice(0, -1).join(".") : undefined;
   return { kind: "service", name, tag, datacenter };
+}
+
+function parseContainer(parts: readonly string[], datacenter: string | undefined): ConsulName {
+  const network = parts.at(-1);
+  if (network === undefined || parts.length < 2) return { kind: "empty", datacenter };
+  return { kind: "container", name: parts.slice(0, -1).join("."), network, datacenter };
 }
 
 function parseAddress(parts: readonly string[], datacenter: string | undefined): ConsulName {

@@ -43,11 +43,14 @@ export interface NodeAnswer {
 
 export type ReverseTarget =
   | { readonly kind: "node"; readonly name: string; readonly datacenter: string }
-  | { readonly kind: "service"; readonly name: string; readonly datacenter: string };
+  | { readonly kind: "service"; readonly name: string; readonly datacenter: string }
+  /** `name` is that of the container and of its network, `web.shop`. */
+  | { readonly kind: "container"; readonly name: string; readonly datacenter: string };
 
 export type CatalogChange =
   | { readonly kind: "service"; readonly name: string }
   | { readonly kind: "node"; readonly name: string }
+  | { readonly kind: "container"; readonly name: string; readonly network: string }
   | { readonly kind: "reverse"; readonly ip: Ip }
   /** Anything may have changed: a new snapshot, another server. */
   | { readonly kind: "all" };
@@ -56,6 +59,8 @@ export interface CatalogReader {
   /** All instances, of whatever status; undefined if there is no such service. */
   service(name: string, datacenter: string): MaybePromise<readonly ServiceInstance[] | undefined>;
   node(name: string, datacenter: string): MaybePromise<NodeAnswer | undefined>;
+  /** Addresses of the containers with this name or alias in the network, those on nodes that are down left out. */
+  container(name: string, network: string, datacenter: string): MaybePromise<readonly Ip[]>;
   /** What has this address; empty if nothing does. */
   reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]>;
   /** Names of the known datacenters, lower case, our own among them. */
@@ -66,5 +71,9 @@ export interface CatalogReader {
 
 /** One text for what an answer came from and what a change announces. */
 export function changeKey(change: Exclude<CatalogChange, { kind: "all" }>): string {
-  return change.kind === "reverse" ? `reverse/${change.ip}` : `${change.kind}/${change.name.toLowerCase()}`;
+  if (change.kind === "reverse") return `reverse/${change.ip}`;
+  const name = change.name.toLowerCase();
+  return change.kind === "container"
+    ? `container/${change.network.toLowerCase()}/${name}`
+    : `${change.kind}/${name}`;
 }

@@ -11,6 +11,7 @@ import type {
 export class MemoryCatalog implements CatalogReader {
   readonly #datacenter: string;
   readonly #services = new Map<string, readonly ServiceInstance[]>();
+  readonly #containers = new Map<string, readonly Ip[]>();
   readonly #nodes = new Map<string, NodeAnswer>();
   readonly #reverse = new Map<Ip, readonly ReverseTarget[]>();
   readonly #listeners = new Set<(change: CatalogChange) => void>();
@@ -25,6 +26,10 @@ export class MemoryCatalog implements CatalogReader {
 
   node(name: string, datacenter: string): NodeAnswer | undefined {
     return datacenter === this.#datacenter ? this.#nodes.get(name) : undefined;
+  }
+
+  container(name: string, network: string, datacenter: string): readonly Ip[] {
+    return datacenter === this.#datacenter ? (this.#containers.get(`${name}.${network}`) ?? []) : [];
   }
 
   reverse(ip: Ip): readonly ReverseTarget[] {
@@ -49,6 +54,12 @@ export class MemoryCatalog implements CatalogReader {
   setNode(name: string, node: NodeAnswer | undefined): void {
     setOrDelete(this.#nodes, name.toLowerCase(), node);
     this.#announce({ kind: "node", name });
+  }
+
+  /** None removes it. */
+  setContainer(name: string, network: string, addresses: readonly Ip[]): void {
+    this.#containers.set(`${name}.${network}`.toLowerCase(), addresses);
+    this.#announce({ kind: "container", name, network });
   }
 
   setReverse(ip: Ip, targets: readonly ReverseTarget[]): void {

@@ -34,6 +34,8 @@ export interface ResolverOptions {
   readonly nameserverAddresses: () => readonly Ip[];
   /** Pools of the fabric: their reverse names are ours to deny. */
   readonly reversePools: () => readonly Cidr[];
+  /** Networks of whoever asks: in them, names of containers need no domain. */
+  readonly networksOf: (client: Ip) => readonly string[];
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
   readonly clock: Clock;
@@ -66,10 +68,13 @@ export class Resolver {
   }
 
   /** Undefined when the name is none of ours. Class and opcode are the caller's to check. */
-  async resolve(question: Question, depth = 0): Promise<Resolution | undefined> {
+  async resolve(question: Question, client?: Ip, depth = 0): Promise<Resolution | undefined> {
     const labels = nameLabels(lowerName(question.name));
     const domain = domainOf(labels, this.#options.domains);
-    if (domain === undefined) return this.#resolveReverse(question, labels);
+    if (domain === undefined) {
+      if (labels.at(-1) === "arpa") return this.#resolveReverse(question, labels);
+      return client === undefined ? undefined : this.#resolveNeighbour(question, labels, client);
+    }
     const left = labels.slice(0, labels.length - domain.split(".").length);
     const zone = nameFromLabels(nameLabels(question.name).slice(left.length));
     const asked = { question, domain, soa: this.#soa(zone, zone), depth };
@@ -93,6 +98,8 @@ export class Resolver {
       case "address":
         if (this.#datacenter(name.datacenter) === undefined) return negative(rcodes.NXDOMAIN, soa, []);
         return answer(addressAnswers(question, ttl.nodeSeconds, [name.ip]), soa, []);
+      case "container":
+        return this.#resolveContainer(asked, name);
       case "empty": {
         const known = this.#datacenter(name.datacenter) !== undefined;
         return negative(known ? rcodes.NOERROR : rcodes.NXDOMAIN, soa, []);
@@ -138,6 +145,42 @@ export class Resolver {
     return answer(answers, soa, dependsOn);
   }
 
+  async #resolveContainer(
+    { question, soa }: Asked,
+    { name, network, datacenter: asked }: Extract<ConsulName, { kind: "container" }>,
+  ): Promise<Resolution> {
+    const { catalog, ttl } = this.#options;
+    const dependsOn = [changeKey({ kind: "container", name, network })];
+    const datacenter = this.#datacenter(asked);
+    const ips = datacenter === undefined ? [] : await catalog.container(name, network, datacenter);
+    if (ips.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    return answer(addressAnswers(question, ttl.nodeSeconds, ips), soa, dependsOn);
+  }
+
+  /**
+   * `web`, or `web.shop`, asked by a container: one with that name in a network that both are in. Nothing found is
+   * no answer of ours, as the name may be known elsewhere. It depends on who asks, so it is never kept.
+   */
+  async #resolveNeighbour(
+    question: Question,
+    labels: readonly string[],
+    client: Ip,
+  ): Promise<Resolution | undefined> {
+    const [name, wanted, ...more] = labels;
+    if (name === undefined || more.length > 0) return undefined;
+    const { catalog, datacenter, domains, networksOf, ttl } = this.#options;
+    const networks = networksOf(client).filter(
+      (each) => wanted === undefined || each.toLowerCase() === wanted,
+    );
+    const found = await Promise.all(
+      networks.map((network) => catalog.container(name, network.toLowerCase(), datacenter)),
+    );
+    const ips = found.flat();
+    if (ips.length === 0) return undefined;
+    const soa = this.#soa(nameFromLabels(labels), domains[0]);
+    return answer(addressAnswers(question, ttl.nodeSeconds, ips), soa, []);
+  }
+
   #resolveApex({ question, domain, soa }: Asked): Resolution {
     const { ttl, nameserverAddresses } = this.#options;
     if (question.type === typeNumbers.SOA || question.type === typeNumbers.ANY) {
@@ -149,7 +192,6 @@ export class Resolver {
   }
 
   async #resolveReverse(question: Question, labels: readonly string[]): Promise<Resolution | undefined> {
-    if (labels.at(-1) !== "arpa") return undefined;
     const ip = parseReverseName(labels);
     if (ip === undefined) return undefined;
     const { catalog, domains, reversePools, ttl } = this.#options;
@@ -181,7 +223,7 @@ export class Resolver {
     const first = { ...found(answers, dependsOn), anyOrder: false };
     if (!ours) return { ...first, chase: alias };
     if (asked.depth >= chaseDepthMax) return first;
-    const next = await this.resolve({ ...asked.question, name: alias }, asked.depth + 1);
+    const next = await this.resolve({ ...asked.question, name: alias }, undefined, asked.depth + 1);
     if (!next) return first;
     return {
       ...next,
@@ -209,5 +251,6 @@ export class Resolver {
 }
 
 function reverseTargetName(target: ReverseTarget, domain: string): string {
-  return `${target.name}.${target.kind}.${target.datacenter}.${domain}`;
+  const kind = target.kind === "container" ? "docker" : target.kind;
+  return `${target.name}.${kind}.${target.datacenter}.${domain}`;
 }

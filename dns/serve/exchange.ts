@@ -101,7 +101,7 @@ export class Exchange {
   async #answer(query: Message, question: Question, client: ClientFacts, limit: number): Promise<Uint8Array> {
     const { resolver, facts, random, keeper, onReply } = this.#options;
     const mark = keeper.mark();
-    const resolution = await resolver.resolve(question);
+    const resolution = await resolver.resolve(question, client.ip);
     if (!resolution) return this.#forward(query, question, client, limit);
     const { rcode, answers, authorities, additionals } = resolution;
     const reply = { ...replyTo(query, facts, rcode), authoritative: true, answers, authorities, additionals };

@@ -1,5 +1,4 @@
 /** Containers of a Docker Engine as services and names of this node. */
 export { type RegistrarLimits, registrarLimits } from "./limits.ts";
-export { containerKind, containerServiceName } from "./plan.ts";
 export type { RegistrarLog, ServiceRegistry } from "./ports.ts";
 export { Registrar, type RegistrarOptions, type RegistrarStatus } from "./registrar.ts";

@@ -8,14 +8,16 @@
 import { createHash } from "node:crypto";
 import { familyOf, type Ip } from "../../../addr/index.ts";
 import { FabricError, isFabricError } from "../../../errors/index.ts";
-import type { ServiceDefinition } from "../../../registry/index.ts";
+import {
+  containerNameKind,
+  containerServiceName,
+  primaryNameTag,
+  type ServiceDefinition,
+} from "../../../registry/index.ts";
 import { checksOf, dockerCheckId, invalid, truth } from "./checks.ts";
 import type { Attachment, ContainerFacts, Port } from "./facts.ts";
 import { portOf } from "./facts.ts";
 import { type Fields, readFields, type ServiceFields } from "./fields.ts";
-
-/** Service records of this kind are names of containers, not services: they are in DNS only. */
-export const containerKind = "container";
 
 /** Meta keys of what is ours, and of nothing else. */
 export const ownership = {
@@ -46,11 +48,6 @@ export interface Registration {
 export interface Plan {
   readonly registrations: readonly Registration[];
   readonly problems: readonly string[];
-}
-
-/** The domain of a container's name, below the fabric's own: `web.shop.docker`. */
-export function containerServiceName(name: string, network: string): string {
-  return `${name}.${network}.docker`;
 }
 
 export function planContainer(facts: ContainerFacts, options: PlanOptions): Plan {
@@ -206,7 +203,8 @@ function planNames(facts: ContainerFacts, options: PlanOptions): readonly Regist
         seal(facts, options, "name", {
           id: `container:${facts.id.slice(0, 12)}:${address}:${name}`,
           name: containerServiceName(name, network),
-          kind: containerKind,
+          kind: containerNameKind,
+          ...(name === facts.name.toLowerCase() && { tags: [primaryNameTag] }),
           address,
         }),
       ),

@@ -187,6 +187,26 @@ for (const action of ["install", "uninstall"] as const) {
   command.action(async (options) => (await import("./commands/cni.ts"))[action](options));
 }
 
+const docker = define(program, "docker", "the Docker plugin");
+for (const action of ["install", "uninstall"] as const) {
+  define(
+    docker,
+    action,
+    action === "install"
+      ? "tell Docker Engines of this host where the plugin is"
+      : "remove what install made",
+  )
+    .option("--plugin-dir <dir>", "where engines look for plugins", "/etc/docker/plugins")
+    .addOption(
+      new Option("--run-dir <dir>", "where the agent's sockets are")
+        .default("/run/heddle")
+        .env("HEDDLE_RUN_DIR"),
+    )
+    .option("--dry-run", "print what would be done, do nothing")
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./commands/docker.ts"))[action](options));
+}
+
 /** Runs the command line of this process and sets its exit status. */
 export async function runProgram(): Promise<void> {
   try {

@@ -3,7 +3,14 @@ export { startAgent } from "./agent.ts";
 export { hostStateJournal, journalPath, openAgentJournal } from "./agent-journal.ts";
 export { type HostPort, parseHostPort, printHostPort } from "./host-port.ts";
 export { type Log, type LogLevel, openLog } from "./log.ts";
-export { type AgentOptions, apiSockets, cniSocket, controlSocket, type ServerOptions } from "./options.ts";
+export {
+  type AgentOptions,
+  apiSockets,
+  cniSocket,
+  controlSocket,
+  dockerSocket,
+  type ServerOptions,
+} from "./options.ts";
 export { claimRole, type Role, type RunningProcess, runningProcesses } from "./pid-file.ts";
 export { type PurgeOptions, planPurge, purge } from "./purge.ts";
 export { startServer } from "./server.ts";

@@ -12,7 +12,16 @@ import type { Attachments } from "./attachments.ts";
 import { designNode } from "./design.ts";
 import type { NodeDesired } from "./desired.ts";
 import { type HostState, type HostStateJournal, remember } from "./host-state.ts";
-import { canonicalTable, deleteTable, desiredTable, replaceTable } from "./nft/index.ts";
+import {
+  canonicalTable,
+  deleteTable,
+  desiredTable,
+  replaceTable,
+  userChainCommands,
+  userChainFamilies,
+  userChainRemoval,
+  userChainTable,
+} from "./nft/index.ts";
 import { type NodeObserved, observe } from "./observed.ts";
 import { nftFamily, nftTableName } from "./ownership.ts";
 import { PathCache } from "./path-cache.ts";
@@ -52,6 +61,11 @@ export class NodePass {
   readonly #orphanSinceMs = new Map<number, number>();
   /** Canonical text of the table, empty for none; undefined when not known. */
   #table: string | undefined;
+  /** What brings our rules into, and takes them out of, Docker's chain for others; as of the last look. */
+  #userChain: { readonly missing: readonly unknown[]; readonly removal: readonly unknown[] } = {
+    missing: [],
+    removal: [],
+  };
 
   constructor(options: NodePassOptions) {
     this.#options = options;
@@ -64,7 +78,7 @@ export class NodePass {
     return { ...plan, problems: [...unread, ...plan.problems] };
   }
 
-  /** A thorough pass also looks at what no notification tells of: the nftables table. */
+  /** A thorough pass also looks at what no notification tells of: the nftables. */
   async run(desired: NodeDesired, thorough: boolean): Promise<PassResult> {
     const { journal, attachments } = this.#options;
     const state = (await journal.load()) ?? emptyState;
@@ -96,7 +110,8 @@ export class NodePass {
     const problems = await this.#lookAtTable();
     const observed = await observe(this.#options.kernel, { remotes: [] }, this.#paths);
     const operations = planPurge(state, observed);
-    const ruleset = this.#table ? { ruleset: deleteTable() } : {};
+    const commands = [...(this.#table ? deleteTable() : []), ...this.#userChain.removal];
+    const ruleset = commands.length > 0 ? { ruleset: commands } : {};
     return { operations, words: wordsOf(operations, observed), ...ruleset, problems };
   }
 
@@ -114,7 +129,8 @@ export class NodePass {
     const operations = planDesign(design, now, observed, spared);
     const wanted = desiredTable(desired.networks, desired.published);
     const isLoaded = this.#table === undefined || this.#table === canonicalTable(wanted);
-    const ruleset = isLoaded ? {} : { ruleset: replaceTable(wanted) };
+    const commands = [...(isLoaded ? [] : replaceTable(wanted)), ...this.#userChain.missing];
+    const ruleset = commands.length > 0 ? { ruleset: commands } : {};
     return { operations, words: wordsOf(operations, observed), ...ruleset, problems: design.problems };
   }
 
@@ -144,14 +160,26 @@ export class NodePass {
   async #load(ruleset: readonly unknown[] | undefined): Promise<Problem[]> {
     if (!ruleset) return [];
     this.#table = undefined;
+    this.#userChain = { missing: [], removal: [] };
     return await attempt(`nft table ${nftTableName}`, () => this.#options.kernel.nftApply(ruleset));
   }
 
   async #lookAtTable(): Promise<Problem[]> {
+    const { kernel } = this.#options;
     this.#table = undefined;
-    return await attempt(`nft table ${nftTableName}`, async () => {
-      this.#table = canonicalTable((await this.#options.kernel.nftTable(nftFamily, nftTableName)) ?? []);
+    const ours = await attempt(`nft table ${nftTableName}`, async () => {
+      this.#table = canonicalTable((await kernel.nftTable(nftFamily, nftTableName)) ?? []);
     });
+    const others = await attempt(`nft table ${userChainTable}`, async () => {
+      const listed = await Promise.all(
+        userChainFamilies.map((each) => kernel.nftTable(each, userChainTable)),
+      );
+      this.#userChain = {
+        missing: userChainFamilies.flatMap((family, i) => userChainCommands(family, listed[i])),
+        removal: userChainFamilies.flatMap((family, i) => userChainRemoval(family, listed[i])),
+      };
+    });
+    return [...ours, ...others];
   }
 }
 

@@ -59,7 +59,8 @@ function settle(): void {
     ["mount", "-t", "sysfs", "sysfs", "/sys"],
     ["ip", "link", "set", "lo", "up"],
   ];
-  if (existsSync("/run/heddle")) steps.push(["mount", "-t", "tmpfs", "tmpfs", "/run/heddle"]);
+  for (const path of ["/run/heddle", "/run/docker"])
+    if (existsSync(path)) steps.push(["mount", "-t", "tmpfs", "tmpfs", path]);
   for (const [program = "", ...rest] of steps) {
     const result = spawnSync(program, rest, { encoding: "utf8" });
     if (result.status !== 0)

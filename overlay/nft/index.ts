@@ -2,3 +2,9 @@
 export { canonicalTable } from "./canonical.ts";
 export { deleteTable, desiredTable, replaceTable } from "./ruleset.ts";
 export type { NftObject } from "./syntax.ts";
+export {
+  userChainCommands,
+  userChainFamilies,
+  userChainRemoval,
+  userChainTable,
+} from "./user-chain.ts";

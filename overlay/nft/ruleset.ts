@@ -7,8 +7,8 @@
  * one rule for all containers, before conntrack. IPv4 sources 0.0.0.0/8 (DHCP) are dropped, as fib(4)
  * lets them pass, and so is what goes to 127.0.0.0/8, as links of published ports have route_localnet; `::` may send ICMPv6 only, which duplicate address detection needs (RFC 4861 section 4.3).
  * `masquerade` gives traffic that leaves the fabric the node's address, for networks that ask for it.
- * An accept in this table does not overrule a drop in another: a host whose FORWARD policy is drop
- * (Docker sets it) needs its own accept for the pools, for example in the DOCKER-USER chain.
+ * An accept in this table does not overrule a drop in another: see user-chain.ts for Docker's; a host whose
+ * FORWARD policy is drop for another reason needs its own accept for the pools.
  */
 import {
   type Cidr,

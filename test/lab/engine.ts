@@ -41,6 +41,8 @@ export interface EngineOptions {
 export class Engine {
   readonly host: Host;
   readonly socketPath: string;
+  /** Where this engine looks for plugins, as everybody else sees it. */
+  readonly pluginDir: string;
   readonly #directory: string;
   readonly #flags: readonly string[];
   #process: Background | undefined;
@@ -49,13 +51,9 @@ export class Engine {
     this.host = host;
     this.#directory = join(host.dataDir, "..", "docker");
     this.socketPath = join(this.#directory, "docker.sock");
+    this.pluginDir = join(this.#directory, "run", "plugins");
     this.#flags = flags;
-    mkdirSync(join(this.#directory, "run"), { recursive: true });
-  }
-
-  /** Where this engine looks for plugins' sockets: its own /run/docker/plugins. */
-  get pluginDir(): string {
-    return join(this.#directory, "run", "plugins");
+    mkdirSync(this.pluginDir, { recursive: true });
   }
 
   /** Resolves when its API answers. */

@@ -21,6 +21,8 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "knot-dnsutils",
     "containernetworking-plugins",
     "curl",
+    "docker.io",
+    "iptables",
     "procps",
   ],
   /** What the benchmarks measure beside. */

@@ -12,7 +12,13 @@ export {
 } from "./docker-plugin.ts";
 export { type DockerEngine, type EngineNetwork, openEngine } from "./engine.ts";
 export type { DockerAddresses, FabricPlan, OwnedLease, PlannedNetwork, PlannedSpec } from "./fabric-plan.ts";
-export { type DockerInstallOptions, installDocker, specPath, uninstallDocker } from "./install.ts";
+export {
+  type DockerInstallAction,
+  type DockerInstallOptions,
+  installDocker,
+  specPath,
+  uninstallDocker,
+} from "./install.ts";
 export { DockerJournal, type DockerJournalLimits, dockerJournalLimits } from "./journal.ts";
 export { NetworkDriver, type NetworkDriverOptions } from "./network-driver.ts";
 export { PluginServer, type PluginServerLimits, pluginServerLimits } from "./plugin-server.ts";

@@ -36,6 +36,7 @@ export interface AgentFlags extends ProcessFlags {
   /** False: none. */
   readonly docker: string | false;
   readonly dockerPluginDir?: string;
+  readonly dockerGrace: string;
 }
 
 /** A whole number within bounds. @throws CLI_USAGE */

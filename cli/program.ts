@@ -72,6 +72,11 @@ function agentOptions(command: Command): Command {
     .option(
       "--docker-plugin-dir <dir>",
       "where Docker Engines look for heddle.sock (default: /run/docker/plugins on a host with an engine)",
+    )
+    .option(
+      "--docker-grace <seconds>",
+      "how long something is missing at the engine before it is taken away",
+      "30",
     );
 }
 

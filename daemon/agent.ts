@@ -147,6 +147,7 @@ export async function wireAgent(
     clock,
     runDir,
     engineSocket: options.docker ?? "",
+    graceMs: options.dockerGraceMs,
     ...(options.dockerPluginDir !== undefined && { pluginDir: options.dockerPluginDir }),
     log,
   });

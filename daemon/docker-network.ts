@@ -8,7 +8,7 @@ import { hostCidr } from "../addr/index.ts";
 import type { ComponentStatus } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { ControlClient, ViewHandle } from "../control/index.ts";
-import { type ErrorCode, errorCodes, FabricError } from "../errors/index.ts";
+import { type ErrorCode, errorCodes, FabricError, isFabricError } from "../errors/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 import { DockerDriver, driverName, type FabricPlan, openEngine } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
@@ -35,6 +35,7 @@ export interface DockerNetworkOptions {
   readonly pluginDir?: string;
   /** Of the engine's API, to find what it forgot. */
   readonly engineSocket: string;
+  readonly graceMs: number;
   readonly log: Log;
 }
 
@@ -46,7 +47,7 @@ export interface DockerNetworkService {
 
 /** Before the first reconciliation, so that no published port is missing in it. */
 export async function openDockerNetwork(options: DockerNetworkOptions): Promise<DockerNetworkService> {
-  const { dataplane, kernel, journal, clock, runDir, engineSocket, log } = options;
+  const { dataplane, kernel, journal, clock, runDir, engineSocket, graceMs, log } = options;
   const pluginDir = options.pluginDir ?? (existsSync(engineDir) ? join(engineDir, "plugins") : undefined);
   const sockets = [join(runDir, dockerSocket)];
   // An engine that starts sets the host's forward policy; it activates the plugin anew before it attaches anything.
@@ -64,6 +65,7 @@ export async function openDockerNetwork(options: DockerNetworkOptions): Promise<
     endpoints: dataplane.endpoints,
     engine: openEngine(engineSocket),
     clock,
+    limits: { graceMs, intervalMs: graceMs / 3 },
     hasLink: async (name) => (await kernel.link(name)) !== undefined,
     onPublished: () => dataplane.republish(),
     onAnswer: ({ method, durationMs, error }) => {
@@ -144,11 +146,10 @@ function fabricPlan({ dataplane, client, fabric, clock }: DockerNetworkOptions):
     },
     create: (spec) =>
       withinTime(clock, `create network "${spec.name}"`, async (signal) => {
-        const known = seenNetwork(dataplane, fabric, spec.name, signal);
-        await change("POST", "/v1/heddle/networks", spec, signal).catch((error: unknown) => {
-          if (!(error instanceof FabricError) || error.code !== "IPAM_NETWORK_EXISTS") throw error;
+        const made = change("POST", "/v1/heddle/networks", spec, signal).catch((error: unknown) => {
+          if (!isFabricError(error, "IPAM_NETWORK_EXISTS")) throw error;
         });
-        await known;
+        await Promise.all([made, seenNetwork(dataplane, fabric, spec.name, signal)]);
         const have = dataplane.view.networks.get(spec.name)?.pools.map(({ cidr }) => cidr) ?? [];
         if (spec.pools.some(({ cidr }) => !have.some((each) => each === cidr)))
           throw new FabricError(

@@ -36,6 +36,8 @@ export interface AgentOptions extends ProcessOptions {
   readonly docker?: string;
   /** Where engines look for `heddle.sock`; absent: /run/docker/plugins on a host with an engine. */
   readonly dockerPluginDir?: string;
+  /** How long something is missing at the engine before it is taken away. */
+  readonly dockerGraceMs: number;
 }
 
 export const controlSocket = "control.sock";

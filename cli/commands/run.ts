@@ -94,6 +94,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     ...(upstream && { upstream }),
     ...(docker !== false && { docker }),
     ...(dockerPluginDir !== undefined && { dockerPluginDir }),
+    dockerGraceMs: wholeNumber("--docker-grace", flags.dockerGrace, 1, 3600) * 1000,
     http: parseHostPort("--http", flags.http),
     dns: parseHostPort("--dns", flags.dns),
     vxlanPort: wholeNumber("--vxlan-port", flags.vxlanPort, 1, 65_535),

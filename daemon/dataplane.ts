@@ -18,7 +18,14 @@ import {
   systemBootClock,
 } from "../ipam/index.ts";
 import type { Kernel } from "../kernel/index.ts";
-import { type FabricSelf, fabricMtu, type PublishedPort, Reconciler } from "../overlay/index.ts";
+import {
+  type FabricSelf,
+  fabricMtu,
+  hostInterfaceName,
+  isHostEnd,
+  type PublishedPort,
+  Reconciler,
+} from "../overlay/index.ts";
 import { CniPlugin, CniServer, EndpointService, hasLeases } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
 import { hostStateJournal, knownPlan, rememberPlan } from "./agent-journal.ts";
@@ -143,6 +150,7 @@ export class Dataplane {
     for (const error of await this.endpoints.finishDetaching())
       log.warn({ error }, "finish an interrupted detach");
     await this.#forgetLeftovers();
+    await this.#deleteOrphans();
     const plugin = new CniPlugin({
       endpoints: this.endpoints,
       addresses: this.ipam,
@@ -255,5 +263,16 @@ export class Dataplane {
       "detach what ended, or lost its addresses, while the agent did not run",
     );
     for (const error of await this.endpoints.detachAll(gone)) log.warn({ error }, "detach a leftover");
+  }
+
+  /** The journal names an endpoint before the kernel has it: a host end that it does not name was to be deleted. */
+  async #deleteOrphans(): Promise<void> {
+    const { kernel, log } = this.#options;
+    const named = new Set(
+      this.endpoints.list().map(({ request }) => hostInterfaceName(request.containerId, request.ifname)),
+    );
+    const orphans = (await kernel.links()).filter((link) => isHostEnd(link) && !named.has(link.name));
+    const errors = await kernel.apply(orphans.map(({ index }) => ({ op: "link.delete", link: index })));
+    for (const error of errors) if (error) log.warn({ error }, "delete a link that nobody claims");
   }
 }

@@ -36,6 +36,7 @@ export {
   hostInterfaceName,
   hostPrefix,
   isGateway,
+  isHostEnd,
   nftFamily,
   nftTableName,
   numberedGateway,

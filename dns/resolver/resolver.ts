@@ -172,10 +172,9 @@ export class Resolver {
     const networks = networksOf(client).filter(
       (each) => wanted === undefined || each.toLowerCase() === wanted,
     );
-    const found = await Promise.all(
-      networks.map((network) => catalog.container(name, network.toLowerCase(), datacenter)),
-    );
-    const ips = found.flat();
+    const ips: Ip[] = [];
+    for (const network of networks)
+      ips.push(...(await catalog.container(name, network.toLowerCase(), datacenter)));
     if (ips.length === 0) return undefined;
     const soa = this.#soa(nameFromLabels(labels), domains[0]);
     return answer(addressAnswers(question, ttl.nodeSeconds, ips), soa, []);

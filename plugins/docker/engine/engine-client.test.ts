@@ -1,0 +1,159 @@
+/** The client against an engine that answers as it is told, over a real socket. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../../clock/index.ts";
+import { EngineClient, lines, parseEvent } from "./index.ts";
+
+let directory: string;
+let server: Server;
+let answer: RequestListener;
+let client: EngineClient;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "heddle-engine-"));
+  const socketPath = join(directory, "docker.sock");
+  server = createServer((request, response) => answer(request, response));
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const limits = { requestTimeoutMs: 200, bodyBytesMax: 1000, eventBytesMax: 1000 };
+  client = new EngineClient({ socketPath, clock: systemClock, limits });
+});
+
+afterEach(async () => {
+  client.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  rmSync(directory, { recursive: true });
+});
+
+const says =
+  (body: string, status = 200): RequestListener =>
+  (_request, response) =>
+    void response.writeHead(status).end(body);
+
+const event = (action: string, more: object = {}) =>
+  JSON.stringify({ Type: "container", Action: action, Actor: { ID: "c1" }, timeNano: 2e9, ...more });
+
+describe("an answer", () => {
+  test("is read for what is needed of it", async () => {
+    answer = says('{"ID":"E"}');
+    expect(await client.id()).toBe("E");
+    answer = says('[{"Id":"a"},{"Id":"b"},{"Id":7},null]');
+    expect(await client.running()).toEqual(["a", "b"]);
+  });
+
+  test("of 404 means that there is no such container", async () => {
+    answer = says("{}", 404);
+    expect(await client.inspect("x")).toBeUndefined();
+  });
+
+  test.each([
+    ["no JSON", says("hello")],
+    ["no id in it", says("{}")],
+    ["an error", says("{}", 500)],
+    ["too long", says(`{"ID":"${"x".repeat(2000)}"}`)],
+  ])("that is %s is an error with a code", async (_name, listener) => {
+    answer = listener;
+    await expect(client.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_ANSWER" });
+  });
+
+  test("that does not come, or stops in its middle, is waited for only so long", async () => {
+    answer = () => undefined;
+    await expect(client.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_UNREACHABLE" });
+    answer = (_request, response) => void response.writeHead(200).write('{"ID":');
+    await expect(client.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_UNREACHABLE" });
+  });
+
+  test("of nobody is an error with a code", async () => {
+    const nobody = new EngineClient({ socketPath: join(directory, "none.sock"), clock: systemClock });
+    await expect(nobody.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_UNREACHABLE" });
+  });
+});
+
+describe("the event stream", () => {
+  async function collect(signal = new AbortController().signal) {
+    const actions: string[] = [];
+    try {
+      for await (const { action } of await client.events(0, signal)) actions.push(action);
+      return { actions, error: undefined };
+    } catch (error) {
+      return { actions, error: (error as { code?: string }).code };
+    }
+  }
+
+  test("gives each event, and fails when the engine ends it", async () => {
+    answer = says(`${event("start")}\n${event("die")}\n`);
+    expect(await collect()).toEqual({ actions: ["start", "die"], error: "REGISTRAR_ENGINE_UNREACHABLE" });
+  });
+
+  test("passes over what cannot be read", async () => {
+    answer = says(`hello\n{}\n${event("pull", { Type: "image" })}\n${event("start")}\n`);
+    expect((await collect()).actions).toEqual(["start"]);
+  });
+
+  test("fails at a line that is too long", async () => {
+    answer = says(`${event("start")}\n${event("x".repeat(2000))}\n`);
+    expect(await collect()).toEqual({ actions: ["start"], error: "REGISTRAR_ENGINE_ANSWER" });
+  });
+
+  test("outlives the time of a request, and ends without an error when it is told to", async () => {
+    const stop = new AbortController();
+    answer = (_request, response) => {
+      response.writeHead(200).flushHeaders();
+      setTimeout(() => response.write(`${event("start")}\n`), 300);
+      setTimeout(() => stop.abort(), 350);
+    };
+    expect(await collect(stop.signal)).toEqual({ actions: ["start"], error: undefined });
+  });
+
+  test("asks from when on, for what matters", async () => {
+    let asked = new URL("http://none/");
+    answer = (request, response) => {
+      asked = new URL(request.url ?? "", "http://docker");
+      response.writeHead(200).end();
+    };
+    for await (const _ of await client.events(1500.5, new AbortController().signal).catch(() => [])) break;
+    expect(asked.searchParams.get("since")).toBe("1.500500000");
+    expect(JSON.parse(asked.searchParams.get("filters") ?? "")).toMatchObject({
+      type: ["container", "network"],
+    });
+  });
+});
+
+describe("an event", () => {
+  test("says what happened to which container, and when", () => {
+    const kill = event("kill", { Actor: { ID: "c1", Attributes: { signal: "15" } } });
+    expect(parseEvent(kill)).toEqual({ containerId: "c1", action: "kill", signal: 15, atMs: 2000 });
+    const joined = event("connect", {
+      Type: "network",
+      Actor: { ID: "n1", Attributes: { container: "c2" } },
+    });
+    expect(parseEvent(joined)).toEqual({ containerId: "c2", action: "connect", atMs: 2000 });
+  });
+
+  test("is never an error, whatever the line", () => {
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void parseEvent(line)));
+  });
+});
+
+test("lines are the same however the stream is cut", async () => {
+  const cut = fc.array(fc.stringMatching(/^[a-zäß]{0,20}$/), { maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(cut, fc.array(fc.nat(10), { minLength: 1 }), async (texts, sizes) => {
+      const bytes = Buffer.from(texts.map((text) => `${text}\n`).join(""));
+      async function* chunks() {
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const size = (sizes[i % sizes.length] ?? 0) + 1;
+          yield bytes.subarray(at, at + size);
+          at += size;
+        }
+      }
+      const found: string[] = [];
+      for await (const line of lines(chunks(), 1000)) found.push(line);
+      expect(found).toEqual(texts);
+    }),
+  );
+});

@@ -28,6 +28,9 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
   /** What the benchmarks measure beside. */
   bench: [
     "containernetworking-plugins",
+    "busybox-static",
+    "docker.io",
+    "iptables",
     "iproute2",
     "nftables",
     "knot",

@@ -82,6 +82,7 @@ describe("a container's short name", () => {
     const ask = world();
     expect(await ask("web", inBack)).toBeUndefined();
     expect(await ask("web.shop", inBack)).toBeUndefined();
+    expect(await ask("web.back", inBoth)).toBeUndefined();
     expect(await ask("web", parseIp("192.0.2.1"))).toBeUndefined();
     expect(await ask("web")).toBeUndefined();
   });

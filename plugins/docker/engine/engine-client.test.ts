@@ -115,7 +115,7 @@ describe("the event stream", () => {
       asked = new URL(request.url ?? "", "http://docker");
       response.writeHead(200).end();
     };
-    for await (const _ of await client.events(1500.5, new AbortController().signal).catch(() => [])) break;
+    await client.events(1500.5, new AbortController().signal);
     expect(asked.searchParams.get("since")).toBe("1.500500000");
     expect(JSON.parse(asked.searchParams.get("filters") ?? "")).toMatchObject({
       type: ["container", "network"],

@@ -3,7 +3,7 @@ import { parseIp, parseMac } from "../../addr/index.ts";
 import type { Kernel } from "../../kernel/index.ts";
 import { MemoryKernel } from "../../kernel/index.ts";
 import { rowsOf } from "../observed-rows.ts";
-import { endpointAlias, hostInterfaceName } from "../ownership.ts";
+import { endpointAlias, hostInterfaceName, peerInterfaceName } from "../ownership.ts";
 import { rowText } from "../row.ts";
 import { attachEndpoint } from "./attach.ts";
 import { checkEndpoint } from "./check.ts";
@@ -208,5 +208,42 @@ describe("names", () => {
   it("keep the alias below what the kernel takes", () => {
     expect(endpointAlias("x".repeat(400), "eth0")).toHaveLength(255);
     expect(endpointAlias("abc", "eth0")).toBe("heddle:abc/eth0");
+  });
+});
+
+describe("an endpoint that is handed over", () => {
+  const peerIfname = peerInterfaceName(hostIfname);
+  const gateways = [parseIp("169.254.1.2"), parseIp("fe80::2")];
+  const handed: EndpointSpec = { ...spec, netns: "/not/visible/here", handover: { peerIfname, gateways } };
+
+  it("has its gateways on the host end, and a peer that waits without addresses", async () => {
+    const { host } = world();
+    const attached = await attachEndpoint(host, handed);
+    expect(attached.gateways).toEqual(gateways);
+    const texts = await stateOf(host);
+    expect(texts).toContain(`address 169.254.1.2/32 dev ${hostIfname}`);
+    expect(texts).toContain(`address fe80::2/64 dev ${hostIfname}`);
+    expect(texts).toContain(`route 10.1.0.5/32 dev ${hostIfname} proto 72 scope link metric 0`);
+    expect(texts.filter((text) => text.includes(`dev ${peerIfname}`))).toEqual([]);
+    expect((await host.link(peerIfname))?.mac).toBe(spec.mac);
+    await expect(checkEndpoint(host, handed)).resolves.toBeUndefined();
+  });
+
+  it("keeps its pair when attached again, wherever the peer is by now", async () => {
+    const { host, container } = world();
+    await attachEndpoint(host, handed);
+    const index = (await host.link(hostIfname))?.index;
+    await host.apply([{ op: "link.change", link: peerIfname, change: { netns } }]);
+    await attachEndpoint(host, handed);
+    expect((await host.link(hostIfname))?.index).toBe(index);
+    expect(await container.link(peerIfname)).toBeDefined();
+  });
+
+  it("goes with its peer, also when the runtime gave that back", async () => {
+    const { host } = world();
+    const before = await stateOf(host);
+    await attachEndpoint(host, handed);
+    await detachEndpoint(host, handed);
+    expect(await stateOf(host)).toEqual(before);
   });
 });

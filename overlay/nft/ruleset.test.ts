@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { cidrFromIp, ipFromBigInt, parseCidr } from "../../addr/index.ts";
+import { cidrFromIp, ipFromBigInt, parseCidr, parseIp } from "../../addr/index.ts";
 import { requireWorld } from "../../test/world.ts";
 import { canonicalTable } from "./canonical.ts";
 import { deleteTable, desiredTable, replaceTable } from "./ruleset.ts";
@@ -51,6 +51,32 @@ describe("desiredTable", () => {
         expect(canonicalTable(listed())).toBe(canonicalTable(wanted));
       }),
       { numRuns: 40 },
+    );
+  });
+
+  it("is what nft lists after it was loaded, for any published ports", () => {
+    const port = fc.integer({ min: 1, max: 65_535 });
+    const published = fc.array(
+      fc.record(
+        {
+          protocol: fc.constantFrom("tcp", "udp", "sctp"),
+          hostIp: fc.constantFrom(parseIp("127.0.0.1"), parseIp("192.0.2.1")),
+          hostPort: port,
+          ip: fc.constantFrom(parseIp("10.1.0.1"), parseIp("10.1.0.2")),
+          port,
+        },
+        { requiredKeys: ["protocol", "hostPort", "ip", "port"] },
+      ),
+      { maxLength: 4 },
+    );
+    const sixth = { protocol: "tcp", hostPort: 80, ip: parseIp("fd00:1::1"), port: 8080 } as const;
+    fc.assert(
+      fc.property(published, (ports) => {
+        const wanted = desiredTable([web], [...ports, sixth]);
+        nft(replaceTable(wanted));
+        expect(canonicalTable(listed())).toBe(canonicalTable(wanted));
+      }),
+      { numRuns: 20 },
     );
   });
 

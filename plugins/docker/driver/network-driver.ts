@@ -150,12 +150,11 @@ export class NetworkDriver {
 
   /** Off the kernel first, then out of the journal: the address may be released from then on. */
   async forget(id: string): Promise<void> {
-    const { journal, endpoints } = this.#options;
+    const { journal, endpoints, onPublished } = this.#options;
     await endpoints.detach(endpointRef(id));
-    const endpoint = journal.endpoints.get(id);
-    if (!endpoint) return;
-    await this.#left(endpoint);
+    const ports = journal.endpoints.get(id)?.ports ?? [];
     await journal.endpoints.delete(id);
+    if (ports.length > 0) await onPublished();
   }
 
   endpointInfo({ EndpointID }: NetworkMessage<"EndpointOperInfo">): object {

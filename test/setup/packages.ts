@@ -22,6 +22,8 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "containernetworking-plugins",
     "curl",
     "docker.io",
+    "docker-compose",
+    "haproxy",
     "iptables",
     "procps",
   ],

@@ -43,6 +43,8 @@ export class Engine {
   readonly socketPath: string;
   /** Where this engine looks for plugins, as everybody else sees it. */
   readonly pluginDir: string;
+  /** Its own /etc/docker/plugins, as everybody else sees it. */
+  readonly specDir: string;
   readonly #directory: string;
   readonly #flags: readonly string[];
   #process: Background | undefined;
@@ -53,7 +55,9 @@ export class Engine {
     this.socketPath = join(this.#directory, "docker.sock");
     this.pluginDir = join(this.#directory, "run", "plugins");
     this.#flags = flags;
-    mkdirSync(this.pluginDir, { recursive: true });
+    this.specDir = join(this.#directory, "spec");
+    const etc = ["etc/docker/plugins", "etc-work"].map((name) => join(this.#directory, name));
+    for (const each of [this.pluginDir, this.specDir, ...etc]) mkdirSync(each, { recursive: true });
   }
 
   /** Resolves when its API answers. */
@@ -74,6 +78,8 @@ export class Engine {
       ...cgroups,
       "mkdir -p /run/docker",
       `mount --bind ${at("run")} /run/docker`,
+      `mount -t overlay -o lowerdir=/etc,upperdir=${at("etc")},workdir=${at("etc-work")} etc /etc`,
+      `mount --bind ${this.specDir} /etc/docker/plugins`,
       `exec ${dockerd}`,
     ];
     this.#process = this.host.start(["unshare", "--mount", "sh", "-ec", steps.join("\n")]);

@@ -22,6 +22,8 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "containernetworking-plugins",
     "curl",
     "procps",
+    "openssl",
+    "qemu-user-static",
   ],
   /** What the benchmarks measure beside. */
   bench: [

@@ -64,6 +64,10 @@ export class Host {
     return [process.execPath, join(projectRoot, "cli/main.ts"), ...args, "--run-dir", this.runDir];
   }
 
+  get containers(): readonly Container[] {
+    return this.#containers;
+  }
+
   addContainer(name: string): Container {
     const container = new Container(`${this.#prefix}${name}`);
     this.#containers.push(container);

@@ -34,6 +34,7 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "unbound",
     "dnsmasq-base",
     "dnsperf",
+    "iptables",
   ],
 };
 

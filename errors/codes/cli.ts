@@ -2,5 +2,4 @@
 export const cliCodes = {
   CLI_USAGE: "An argument of a command is not what it takes.",
   CLI_NOT_FOUND: "What a command was asked for does not exist.",
-  CLI_NOT_RUNNING: "Heddle does not run on this node.",
 } as const;

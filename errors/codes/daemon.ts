@@ -5,5 +5,6 @@ export const daemonCodes = {
   DAEMON_ALREADY_RUNNING: "Another process already runs this role on this node.",
   DAEMON_STOP_FAILED: "A running process did not stop when told.",
   DAEMON_PURGE_INCOMPLETE: "Something of Heddle's could not be taken off the host.",
-  DAEMON_NAME_UNAVAILABLE: "A name was asked for that this node does not hold, and no server could tell of it in time.",
+  DAEMON_NAME_UNAVAILABLE:
+    "A name was asked for that this node does not hold, and no server could tell of it in time.",
 } as const;

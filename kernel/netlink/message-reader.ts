@@ -15,6 +15,8 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Who asked, in a notification too: the port of the socket that made the change. */
+  readonly port: number;
   /** All after the header. */
   readonly body: Buffer;
 }
@@ -33,6 +35,7 @@ export function* readMessages(bytes: Uint8Array): Generator<NetlinkMessage> {
       type: buffer.readUInt16LE(at + 4),
       flags: buffer.readUInt16LE(at + 6),
       sequence: buffer.readUInt32LE(at + 8),
+      port: buffer.readUInt32LE(at + 12),
       body: buffer.subarray(at + headerLength, at + length),
     };
     at += align(length);

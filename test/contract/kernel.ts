@@ -95,6 +95,49 @@ export function kernelContract(name: string, open: OpenKernels): void {
       await reading;
     });
 
+    test("events tell of a setting that somebody changed", async () => {
+      const stop = new AbortController();
+      const seen = new Set<string>();
+      const reading = (async () => {
+        for await (const event of host.events(["sysctl"], stop.signal)) note(event, seen);
+      })();
+      await applyAll(host, [{ op: "sysctl.put", path: ["ipv4", "ip_forward"], value: "1" }]);
+      await expect.poll(() => [...seen]).toEqual(["sysctl"]);
+      seen.clear();
+      await applyAll(host, [{ op: "sysctl.put", path: ["ipv6", "conf", "all", "forwarding"], value: "1" }]);
+      await expect.poll(() => [...seen]).toEqual(["sysctl"]);
+      stop.abort();
+      await reading;
+    });
+
+    test("events tell of an nftables table that others change, of no other table, and not what this kernel did", async () => {
+      const somebody = await guest.inside(fixture.guestPath);
+      const stop = new AbortController();
+      const seen = new Set<string>();
+      const reading = (async () => {
+        for await (const event of guest.events(["nft inet heddle", "rule"], stop.signal)) note(event, seen);
+      })();
+      const table = (name: string) => ({ add: { table: { family: "inet", name } } });
+      const chain = (name: string) => ({ add: { chain: { family: "inet", table: "heddle", name } } });
+      const rule = (priority: number) =>
+        applyAll(guest, [{ op: "rule.put", rule: { family: 4, priority, table: 7272, protocol: 72 } }]);
+      await guest.nftApply([table("heddle"), chain("c")]);
+      await somebody.nftApply([table("heddle2")]);
+      await rule(72);
+      await expect.poll(() => [...seen]).toEqual(["rule"]);
+      await somebody.nftApply([chain("d")]);
+      await expect.poll(() => [...seen]).toContain("nft inet heddle");
+      seen.clear();
+      await guest.nftApply([chain("e")]);
+      await rule(73);
+      await expect.poll(() => [...seen]).toEqual(["rule"]);
+      await somebody.nftApply([{ delete: { table: { family: "inet", name: "heddle" } } }]);
+      await expect.poll(() => [...seen]).toContain("nft inet heddle");
+      stop.abort();
+      await reading;
+      somebody.close();
+    });
+
     test("events of one namespace say nothing of another", async () => {
       const stop = new AbortController();
       const seen = new Set<string>();

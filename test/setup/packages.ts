@@ -8,8 +8,8 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 export type Purpose = "run" | "test" | "bench";
 
 const packages: Readonly<Record<Purpose, readonly string[]>> = {
-  /** What the product itself calls: nft. */
-  run: ["nftables"],
+  /** What the product itself calls, nft, and what README.md tries it with. */
+  run: ["nftables", "curl", "bind9-dnsutils"],
   /** What the tests and the demo look with, and the peers they talk to. */
   test: [
     "nftables",

@@ -1,7 +1,8 @@
 /**
- * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the cache of paths, the
- * last look at the nftables table (a process of its own, so only a thorough pass looks again) and since when
- * each unclaimed host end has been seen.
+ * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the cache of paths, what is
+ * in the nftables table (a look is a process of its own, so a pass looks only when it is thorough or somebody
+ * else changed the table; what was loaded here counts as loaded) and since when each unclaimed host end has
+ * been seen.
  *
  * Between planning and applying nothing is awaited but the journal of original settings, and only when there
  * is something new to remember: a plan is never applied to endpoints that changed since.
@@ -12,7 +13,7 @@ import type { Attachments } from "./attachments.ts";
 import { designNode } from "./design.ts";
 import type { NodeDesired } from "./desired.ts";
 import { type HostState, type HostStateJournal, remember } from "./host-state.ts";
-import { canonicalTable, deleteTable, desiredTable, replaceTable } from "./nft/index.ts";
+import { canonicalTable, deleteTable, desiredTable, type NftObject, replaceTable } from "./nft/index.ts";
 import { type NodeObserved, observe } from "./observed.ts";
 import { nftFamily, nftTableName } from "./ownership.ts";
 import { PathCache } from "./path-cache.ts";
@@ -52,9 +53,16 @@ export class NodePass {
   readonly #orphanSinceMs = new Map<number, number>();
   /** Canonical text of the table, empty for none; undefined when not known. */
   #table: string | undefined;
+  /** The next pass looks at the table. */
+  #isTableStale = true;
 
   constructor(options: NodePassOptions) {
     this.#options = options;
+  }
+
+  /** Somebody else changed the nftables table. */
+  tableChanged(): void {
+    this.#isTableStale = true;
   }
 
   /** Looks and plans, changing nothing. */
@@ -64,11 +72,11 @@ export class NodePass {
     return { ...plan, problems: [...unread, ...plan.problems] };
   }
 
-  /** A thorough pass also looks at what no notification tells of: the nftables table. */
+  /** A thorough pass looks at the nftables table in any case. */
   async run(desired: NodeDesired, thorough: boolean): Promise<PassResult> {
     const { journal, attachments } = this.#options;
     const state = (await journal.load()) ?? emptyState;
-    const unread = thorough || this.#table === undefined ? await this.#lookAtTable() : [];
+    const unread = thorough || this.#isTableStale ? await this.#lookAtTable() : [];
     const observed = await this.#observe(desired);
     let plan = this.#plan(desired, observed);
     const next = remember(state, plan.operations, observed);
@@ -77,7 +85,7 @@ export class NodePass {
       plan = this.#plan(desired, observed);
     }
     const rows = await attachments.whileApplying(() => this.#apply(plan.operations, plan.words));
-    const refused = [...rows, ...unread, ...(await this.#load(plan.ruleset))];
+    const refused = [...rows, ...unread, ...(await this.#load(plan.ruleset, desiredTable(desired.networks)))];
     return { ...plan, problems: [...plan.problems, ...refused], refused };
   }
 
@@ -85,7 +93,7 @@ export class NodePass {
   async purge(): Promise<NodePlan> {
     const plan = await this.dryPurge();
     const problems = await this.#apply(plan.operations, plan.words);
-    const left = [...plan.problems, ...problems, ...(await this.#load(plan.ruleset))];
+    const left = [...plan.problems, ...problems, ...(await this.#load(plan.ruleset, []))];
     if (left.length === 0) await this.#options.journal.save(emptyState);
     return { ...plan, problems: left };
   }
@@ -140,27 +148,31 @@ export class NodePass {
     return errors.flatMap((error, i) => (error ? [problemOf(words[i] ?? "operation", error)] : []));
   }
 
-  /** What is in the table is not known any more, until the next look. */
-  async #load(ruleset: readonly unknown[] | undefined): Promise<Problem[]> {
+  /** A refused ruleset leaves the table unknown, until the next look. */
+  async #load(ruleset: readonly unknown[] | undefined, makes: readonly NftObject[]): Promise<Problem[]> {
     if (!ruleset) return [];
-    this.#table = undefined;
-    return await attempt(`nft table ${nftTableName}`, () => this.#options.kernel.nftApply(ruleset));
+    return await this.#settleTable(async () => {
+      await this.#options.kernel.nftApply(ruleset);
+      return makes;
+    });
   }
 
   async #lookAtTable(): Promise<Problem[]> {
-    this.#table = undefined;
-    return await attempt(`nft table ${nftTableName}`, async () => {
-      this.#table = canonicalTable((await this.#options.kernel.nftTable(nftFamily, nftTableName)) ?? []);
-    });
+    this.#isTableStale = false;
+    return await this.#settleTable(
+      async () => (await this.#options.kernel.nftTable(nftFamily, nftTableName)) ?? [],
+    );
   }
-}
 
-async function attempt(what: string, work: () => Promise<void>): Promise<Problem[]> {
-  try {
-    await work();
-    return [];
-  } catch (error) {
-    return [problemOf(what, error)];
+  async #settleTable(work: () => Promise<readonly unknown[]>): Promise<Problem[]> {
+    this.#table = undefined;
+    try {
+      this.#table = canonicalTable(await work());
+      return [];
+    } catch (error) {
+      this.#isTableStale = true;
+      return [problemOf(`nft table ${nftTableName}`, error)];
+    }
   }
 }
 

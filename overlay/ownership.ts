@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { type Family, type Ip, type Ipv4, type Ipv6, parseIpv4, parseIpv6 } from "../addr/index.ts";
-import type { Link } from "../kernel/index.ts";
+import type { Link, NftTopic } from "../kernel/index.ts";
 
 /** rtm_protocol of every route made here. */
 export const routeProtocol = 72;
@@ -22,6 +22,7 @@ export const hostPrefix = "hd";
 export const aliasMark = "heddle:";
 export const nftFamily = "inet";
 export const nftTableName = "heddle";
+export const nftTopic: NftTopic = `nft ${nftFamily} ${nftTableName}`;
 
 /** What every container has as its gateway, and where the DNS listener of every node is. */
 export const gateway4: Ipv4 = parseIpv4("169.254.1.1");

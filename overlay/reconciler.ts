@@ -17,6 +17,7 @@ import {
 } from "./endpoint/index.ts";
 import type { HostStateJournal } from "./host-state.ts";
 import { NodePass, type NodePlan, type PassResult } from "./node-pass.ts";
+import { nftTopic } from "./ownership.ts";
 import { Pace, type PaceLimits } from "./pace.ts";
 import { type Problem, problemOf } from "./problem.ts";
 
@@ -47,14 +48,14 @@ export interface ReconcileReport {
 
 export interface ReconcilerStatus {
   readonly passes: number;
-  /** Operations since the start, refused ones included. */
+  /** Operations since the start, refused ones included; a ruleset counts as one. */
   readonly operations: number;
   readonly lastDurationMs: number;
   readonly problems: readonly Problem[];
   readonly problemCount: number;
 }
 
-const topics: readonly KernelTopic[] = ["link", "address", "route", "neighbour"];
+const topics: readonly KernelTopic[] = ["link", "address", "route", "neighbour", "sysctl", nftTopic];
 const emptyResult: PassResult = { operations: [], words: [], problems: [], refused: [] };
 
 export class Reconciler {
@@ -154,6 +155,7 @@ export class Reconciler {
   async #follow(events: AsyncIterable<KernelEvent>): Promise<void> {
     for await (const event of events) {
       if (event.kind === "overrun") this.#thoroughNext = true;
+      else if (event.topics.has(nftTopic)) this.#pass.tableChanged();
       this.#scheduleOnChange();
     }
   }
@@ -195,7 +197,7 @@ export class Reconciler {
     this.#pace.passed(endMs, durationMs, Math.max(0, steps - refused.length), refused.length);
     this.#status = {
       passes: this.#status.passes + 1,
-      operations: this.#status.operations + operations.length,
+      operations: this.#status.operations + steps,
       lastDurationMs: durationMs,
       problems: problems.slice(0, this.#limits.problemsMax),
       problemCount: problems.length,

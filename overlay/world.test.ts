@@ -255,6 +255,10 @@ describe("drift", () => {
     ["endpoint MAC", `ip link set ${link1} address 02:00:00:00:00:98`],
     ["gateway address", "ip address del 169.254.1.1/32 dev lo"],
     ["foreign row of ours", "ip route add 10.1.99.0/26 via 192.0.2.2 proto 72"],
+    ["nftables table", "nft delete table inet heddle"],
+    ["nftables chain", "nft flush chain inet heddle antispoof"],
+    ["forwarding setting", "sysctl -qw net.ipv4.ip_forward=0"],
+    ["IPv6 forwarding setting", "sysctl -qw net.ipv6.conf.all.forwarding=0"],
   ];
 
   it.each(losses)("of a %s is repaired", async (what, command) => {
@@ -263,7 +267,9 @@ describe("drift", () => {
     expect(inside("h1", command)).toEqual({ status: 0, output: "" });
     const repairedMs = await until(`repair ${what}`, () => (h1?.reconciler.status.operations ?? 0) > done);
     report(`repaired ${what} after ${repairedMs.toFixed(0)} ms`);
-    expect((await h1?.reconciler.dryRun())?.words).toEqual([]);
+    const plan = await h1?.reconciler.dryRun();
+    expect(plan?.words).toEqual([]);
+    expect(plan?.ruleset).toBeUndefined();
     await until(
       "ways",
       () => ping("h1c1", "10.1.3.1") && ping("h1c1", "fd00:1:3::1") && ping("h1c1", "10.1.2.1"),

@@ -394,6 +394,21 @@ describe("Reconciler.attach and detach", () => {
     expect(await kernel.link(specOf("c1").hostIfname)).toBeUndefined();
   });
 
+  it("delete the links that wait in one list", async () => {
+    const { clock, kernel, reconciler } = await bench();
+    for (const id of ["a", "b", "c"]) {
+      kernel.addNetns(`/run/netns/${id}`);
+      await reconciler.attach(specOf(id));
+    }
+    for (const id of ["a", "b", "c"]) await reconciler.detach(specOf(id));
+    const applied = vi.spyOn(kernel, "apply");
+    await clock.advance(250);
+    expect(applied.mock.calls.map(([list]) => list.map(({ op }) => op))).toEqual([
+      ["link.delete", "link.delete", "link.delete"],
+    ]);
+    expect((await kernel.links()).map(({ name }) => name)).toEqual(["lo", "eth0"]);
+  });
+
   it("attach again at once after a detach, under the same name or another container id", async () => {
     const { kernel, reconciler } = await bench();
     kernel.addNetns("/run/netns/c1");

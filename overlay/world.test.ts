@@ -314,6 +314,50 @@ describe("the cost of an endpoint", () => {
   });
 });
 
+describe("a container that comes and goes", () => {
+  const id = "h1c4";
+
+  /** As a CNI runtime does it, which waits for nothing but the answer. */
+  it("is attached again right after its detachment, into the same namespace", async () => {
+    const [h1] = hosts;
+    if (!h1) throw new Error("no host");
+    run(`ip netns add ${id}`);
+    const spec = specOf(h1, 4);
+    for (let i = 0; i < 5; i++) {
+      await h1.reconciler.attach(spec);
+      await h1.reconciler.check(spec);
+      await h1.reconciler.detach(spec);
+    }
+    const other = { ...spec, containerId: "again", hostIfname: hostInterfaceName("again", "eth0") };
+    await h1.reconciler.attach(other);
+    await h1.reconciler.check(other);
+    expect(ping("h1c1", addressOf("h1", 4, 4))).toBe(true);
+    await h1.reconciler.detach(other);
+  });
+
+  it("may lose its namespace before its link is deleted, and come back in a new one", async () => {
+    const [h1] = hosts;
+    if (!h1) throw new Error("no host");
+    const spec = specOf(h1, 4);
+    for (const isQuick of [true, false]) {
+      await h1.reconciler.attach(spec);
+      await h1.reconciler.detach(spec);
+      run(`ip netns del ${id}`);
+      if (!isQuick)
+        await until("its link goes", async () => (await h1.kernel.link(spec.hostIfname)) === undefined);
+      run(`ip netns add ${id}`);
+      await h1.reconciler.attach(spec);
+      await h1.reconciler.check(spec);
+      expect(ping("h1c1", addressOf("h1", 4, 4))).toBe(true);
+      await h1.reconciler.detach(spec);
+    }
+    run(`ip netns del ${id}`);
+    await h1.reconciler.detach(spec);
+    await until("its link goes", async () => (await h1.kernel.link(spec.hostIfname)) === undefined);
+    expect((await h1.reconciler.reconcileNow()).problems).toEqual([]);
+  });
+});
+
 describe("purge", () => {
   it("leaves each host as it was before", async () => {
     for (const host of hosts) {

@@ -17,18 +17,20 @@ export interface ProcessFlags {
   readonly json?: boolean;
 }
 
-export interface ServerFlags extends ProcessFlags {
-  readonly store?: string;
-  readonly grpc: string;
+export interface ListeningFlags extends ProcessFlags {
   readonly http: string;
   readonly insecure?: boolean;
 }
 
-export interface AgentFlags extends ProcessFlags {
+export interface ServerFlags extends ListeningFlags {
+  readonly store?: string;
+  readonly grpc: string;
+}
+
+export interface AgentFlags extends ListeningFlags {
   readonly node?: string;
   readonly advertise?: string;
   readonly zone: string;
-  readonly http: string;
   readonly dns: string;
   readonly upstream?: readonly string[];
   readonly vxlanPort: string;

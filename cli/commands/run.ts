@@ -19,8 +19,12 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
-export async function up(flags: AgentFlags): Promise<void> {
-  const options = { ...agentOptions(flags, "up"), store: `sqlite:${join(flags.dataDir, "store.sqlite")}` };
+export async function up(flags: AgentFlags & { readonly grpc?: string }): Promise<void> {
+  const options = {
+    ...agentOptions(flags, "up"),
+    store: `sqlite:${join(flags.dataDir, "store.sqlite")}`,
+    ...(flags.grpc !== undefined && { grpc: parseHostPort("--grpc", flags.grpc) }),
+  };
   await run(
     "up",
     flags,
@@ -29,6 +33,7 @@ export async function up(flags: AgentFlags): Promise<void> {
       HTTP: `http://${flags.http}`,
       DNS: flags.dns,
       CNI: join(flags.runDir, cniSocket),
+      ...(flags.grpc !== undefined && { gRPC: flags.grpc }),
       store: options.store,
     },
     firstSteps(flags),
@@ -71,7 +76,16 @@ export async function agent(flags: AgentFlags & { readonly server: readonly stri
 }
 
 function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "servers"> {
-  const { runDir, dataDir, datacenter, zone, node, advertise, enableScripts = false } = flags;
+  const {
+    runDir,
+    dataDir,
+    datacenter,
+    zone,
+    node,
+    advertise,
+    enableScripts = false,
+    insecure = false,
+  } = flags;
   const upstream = addresses(flags.upstream);
   return {
     runDir,
@@ -79,6 +93,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     datacenter,
     zone,
     enableScripts,
+    insecure,
     ...(node !== undefined && { node }),
     ...(advertise !== undefined && { advertise }),
     ...(upstream && { upstream }),

@@ -103,9 +103,10 @@ export class Host {
   }
 }
 
-/** Drops what changes by itself: lifetimes and timers. */
+/** Drops what changes by itself: lifetimes, timers, counters. */
 function withoutCounters(line: string): string {
   return line
+    .replace(/packets \d+ bytes \d+/g, "")
     .replace(/(valid_lft|preferred_lft|expires) \S+/g, "")
     .replace(/\s+/g, " ")
     .trim();

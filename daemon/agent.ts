@@ -123,15 +123,11 @@ export async function wireAgent(
     teardown,
   );
   teardown.add("control", () => client.close());
-  client.start();
-  await connectedOnce(client, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
-  await dataplane.serve(teardown);
 
   const catalog = new ViewCatalog(client, clock, datacenter);
   teardown.add("names", () => catalog.close());
-  const pools = () =>
-    [...dataplane.view.networks.values()].flatMap((network) => network.pools.map(({ cidr }) => cidr));
   const { dns: listen, upstream } = options;
+  const pools = () => dataplane.view.pools;
   const names = await Names.start(
     { catalog, clock, datacenter, listen, pools, log, ...(upstream && { upstream }) },
     teardown,
@@ -170,6 +166,12 @@ export async function wireAgent(
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
   });
   await listenHttp(api, options, apiSockets.agent, teardown);
+
+  // Every port is taken: from here on the servers and the kernel hear of this node.
+  client.start();
+  await connectedOnce(client, fabric, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
+  await dataplane.serve(teardown);
+  await names.serveContainers();
   return {
     node: identity.name,
     connected: client.state.connected,

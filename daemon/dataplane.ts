@@ -127,6 +127,7 @@ export class Dataplane {
   async serve(teardown: Teardown): Promise<void> {
     const { clock, runDir, source, log } = this.#options;
     this.reconciler.start();
+    if (this.#options.fabric.ready) await this.reconciler.reconcileNow();
     for (const error of await this.endpoints.finishDetaching())
       log.warn({ error }, "finish an interrupted detach");
     await this.#forgetLeftovers();

@@ -13,7 +13,7 @@ import {
   storeViewCache,
 } from "../control/index.ts";
 import { openKernel } from "../kernel/index.ts";
-import { knownPlan, openAgentJournal } from "./agent-journal.ts";
+import { openAgentJournal } from "./agent-journal.ts";
 import { Dataplane } from "./dataplane.ts";
 import { forwardTo } from "./forwarding.ts";
 import { Names } from "./names.ts";
@@ -77,17 +77,14 @@ export async function wireAgent(
   });
   teardown.add("registrations", () => registrations.close());
 
-  const storeId = await knownPlan(journal);
   const client: ControlClient = new ControlClient({
     servers: options.servers,
     node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
     clock,
-    heldTerm: () => heldTerm(dataplane, client, storeId),
+    heldTerm: () => dataplane.term.held,
     onJoined: (welcome) => dataplane.joined(welcome),
-    onRenewed: ({ sentAtMs, epoch, reclaimAfterMs }) => {
-      dataplane.ipam
-        .renewed(sentAtMs, epoch, reclaimAfterMs)
-        .catch((error: unknown) => log.error({ error }, "renew the node's term"));
+    onRenewed: (term) => {
+      dataplane.renewed(term).catch((error: unknown) => log.error({ error }, "renew the node's term"));
     },
     onEmptyBlocksWanted: ({ network }) => {
       dataplane.ipam
@@ -180,11 +177,4 @@ export async function wireAgent(
       for (const { name, error } of await teardown.run()) log.error({ error, name }, "stop");
     },
   };
-}
-
-/** The term to go on with: of the journal until a server was reached, of the last welcome from then on. */
-function heldTerm(dataplane: Dataplane, client: ControlClient, storeId: string | undefined) {
-  const epoch = dataplane.ipam.epoch();
-  const plan = client.state.welcome?.storeId ?? storeId;
-  return epoch === undefined || plan === undefined ? undefined : { storeId: plan, epoch };
 }

@@ -80,7 +80,16 @@ beforeEach(async () => {
 async function welcome(storeId = "s1", heldEpoch = term.held?.epoch): Promise<ServerWelcome> {
   const { epoch } = await pools.joinNode("n1", heldEpoch);
   const sentAtMs = clock.monotonicMs();
-  return { server: "s", version: "t", datacenter: "dc1", storeId, revision: 1, epoch, reclaimAfterMs, sentAtMs };
+  return {
+    server: "s",
+    version: "t",
+    datacenter: "dc1",
+    storeId,
+    revision: 1,
+    epoch,
+    reclaimAfterMs,
+    sentAtMs,
+  };
 }
 
 /** Welcomed into a term of which the journal knows nothing, as after `heddle node forget`. */
@@ -150,7 +159,7 @@ test("a detach that the kernel refuses is tried again, and the blocks are kept u
   const { earlier, joining } = await joinsAnew();
   await joining;
   await clock.advance(120_000);
-  expect([await kernelRoutes(), relinquished]).toEqual([["10.9.0.1/32"], []].map((_, i) => (i === 0 ? expect.any(Array) : [])));
+  expect([(await kernelRoutes()).length, relinquished]).toEqual([1, []]);
   gate.detach = async () => undefined;
   await clock.advance(32_000);
   expect([await kernelRoutes(), relinquished]).toEqual([[], [earlier]]);
@@ -184,8 +193,7 @@ test("the address plan of another store voids everything, and none of its epochs
   await term.joined(await welcome());
   await endpoints.attach(request);
   const first = await welcome("s2");
-  const entering = term.joined(first);
-  await entering;
+  await term.joined(first);
   expect(attachedAddresses()).toEqual([]);
   expect(term.held).toEqual({ storeId: "s2", epoch: first.epoch });
   await clock.advance(60_000);
@@ -197,7 +205,11 @@ test("welcomes that overlap, of two stores, end in the later one with the epoch 
   const [a, b] = [await welcome("s2"), { ...(await welcome("s3")), epoch: 977 }];
   await Promise.all([term.joined(a), term.joined(b)]);
   expect(term.held).toEqual({ storeId: "s3", epoch: 977 });
-  expect(await Term.open({ journal, clock, ipam, endpoints, relinquish, log: {} as never }).then(({ held }) => held)).toEqual({
+  expect(
+    await Term.open({ journal, clock, ipam, endpoints, relinquish, log: {} as never }).then(
+      ({ held }) => held,
+    ),
+  ).toEqual({
     storeId: "s3",
     epoch: 977,
   });

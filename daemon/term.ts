@@ -8,14 +8,14 @@
  * belong together.
  */
 import type { Clock } from "../clock/index.ts";
-import type { JoinedTerm, ServerWelcome } from "../control/index.ts";
+import type { ServerWelcome } from "../control/index.ts";
 import type { NodeIpam } from "../ipam/index.ts";
 import type { EndpointService } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
 import { knownPlan, rememberPlan } from "./agent-journal.ts";
 import type { Log } from "./log.ts";
 
-/** How long addresses of an earlier term rest before others may have them; also between two tries to get there. */
+/** How long addresses of an earlier term rest before others may have them; also between two tries to say so. */
 const quarantineMs = 30_000;
 const detachRetryMs = 2000;
 
@@ -61,24 +61,27 @@ export class Term {
 
   async #enter({ storeId, epoch, reclaimAfterMs, sentAtMs }: ServerWelcome): Promise<void> {
     const { journal, ipam } = this.#options;
-    const earlier = ipam.epoch();
     if (this.#plan !== storeId) {
       // Epochs of two stores do not compare; 0 is none of any.
       if (this.#plan !== undefined) await ipam.fence(0, reclaimAfterMs);
       await rememberPlan(journal, storeId);
       this.#plan = storeId;
       this.#owed.clear();
-    } else if (earlier !== undefined && earlier > 0 && earlier !== epoch) this.#owed.add(earlier);
+    }
+    const earlier = ipam.epoch();
     await ipam.fence(epoch, reclaimAfterMs);
-    if (earlier !== epoch) await this.#detachVoid();
+    if (earlier) this.#owed.add(earlier);
+    this.#owed.delete(epoch);
+    if (earlier !== epoch) await this.clear();
     await ipam.renewed(sentAtMs, epoch, reclaimAfterMs);
   }
 
-  /** Goes on by itself until nothing is left. */
-  async #detachVoid(): Promise<void> {
+  /** Detaches what has no lease any more, by itself again until nothing of it is left. */
+  async clear(): Promise<void> {
     const { endpoints, log, clock } = this.#options;
     const errors = await endpoints.detachVoid();
-    for (const error of errors) log.error({ error }, "detach an endpoint of an earlier term; it is tried again");
+    for (const error of errors)
+      log.error({ error }, "detach an endpoint whose addresses are void; it is tried again");
     if (errors.length === 0) {
       for (const epoch of this.#owed) this.#relinquishLater(epoch);
       this.#owed.clear();
@@ -86,7 +89,7 @@ export class Term {
       this.#retrying = true;
       clock.setTimer(detachRetryMs, () => {
         this.#retrying = false;
-        void this.#detachVoid();
+        void this.clear();
       });
     }
   }

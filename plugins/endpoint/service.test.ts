@@ -305,7 +305,7 @@ describe("after a crash", () => {
       const isLost = entry !== undefined && rig.addresses.size === 0;
       if (isLost) found++;
       expect(rig.endpoints.links()).toHaveLength(entry && !isLost ? 1 : 0);
-      expect(await rig.endpoints.finishDetaching()).toEqual([]);
+      expect(await rig.endpoints.detachVoid()).toEqual([]);
       if (isLost) expect(await traces(rig)).toEqual([]);
     }
     expect(found).toBeGreaterThan(0);

@@ -13,6 +13,8 @@ export interface ControlServerLimits {
   readonly viewsOpenMax: number;
   /** A view without subscribers is kept so long, for agents that reconnect. */
   readonly viewLingerMs: number;
+  /** Views without subscribers that are kept at one time. */
+  readonly viewsLingeringMax: number;
   /** Changes of a view that are kept for agents to resume or to lag; beyond, they get a snapshot. */
   readonly historyChangesMax: number;
   readonly historyItemsMax: number;
@@ -44,6 +46,7 @@ export const controlServerLimits: ControlServerLimits = {
   viewsPerAgentMax: 10_000,
   viewsOpenMax: 100_000,
   viewLingerMs: 60_000,
+  viewsLingeringMax: 4096,
   historyChangesMax: 256,
   historyItemsMax: 8192,
   catchUpMs: 5000,

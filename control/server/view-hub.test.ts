@@ -40,6 +40,7 @@ test("a flood of names that each is asked for once leaves no more than may linge
     await hub.acquire(`service/random-${n}`);
     hub.release(`service/random-${n}`);
   }
+  await Promise.resolve();
   expect([hub.size, open.size]).toEqual([9, 9]);
   expect(open).toContain("web");
 });

@@ -50,24 +50,24 @@ beforeEach(() => {
 
 test("a name that a server refused is asked for anew by the next question", async () => {
   views.refuses = true;
-  await expect(catalog.service("web", "dc1")).rejects.toThrow(code("CONTROL_LIMIT"));
+  await expect(catalog.service("web")).rejects.toThrow(code("CONTROL_LIMIT"));
   views.contents.set("service/web", new Map());
-  expect(await catalog.service("web", "dc1")).toBeUndefined();
+  expect(await catalog.service("web")).toBeUndefined();
   expect(views.subscriptions).toBe(2);
 });
 
 test("a name that nobody told of in time fails, is let go, and asked for anew by the next question", async () => {
-  const failed = expect(catalog.node("n1", "dc1")).rejects.toThrow(code("DAEMON_NAME_UNAVAILABLE"));
+  const failed = expect(catalog.node("n1")).rejects.toThrow(code("DAEMON_NAME_UNAVAILABLE"));
   await clock.advance(100);
   await failed;
   expect(views.open.size).toBe(0);
   views.contents.set("node/n1", new Map());
-  expect(await catalog.node("n1", "dc1")).toBeUndefined();
+  expect(await catalog.node("n1")).toBeUndefined();
 });
 
 test("names are let go when nobody asks or too many are held, the longest unused first, and that is announced", async () => {
   for (const name of ["a", "b", "c", "d"]) views.contents.set(`service/${name}`, new Map());
-  for (const name of ["a", "b", "c", "a", "d"]) await catalog.service(name, "dc1");
+  for (const name of ["a", "b", "c", "a", "d"]) await catalog.service(name);
   expect([...views.open]).toEqual(["service/a", "service/c", "service/d"]);
   expect(announced).toEqual([{ kind: "service", name: "b" }]);
   await clock.advance(2000);

@@ -6,13 +6,15 @@ const usage: readonly ErrorCode[] = [
   "DAEMON_OPTION_INVALID",
   "DAEMON_INSECURE",
   "STORE_UNKNOWN_ENGINE",
+  "IPAM_NETWORK_INVALID",
+  "DNS_INVALID_OPTION",
   "ADDR_INVALID_IP",
   "ADDR_INVALID_CIDR",
   "ADDR_INVALID_MAC",
   "ADDR_INVALID_NAME",
 ];
 const unreachable: readonly ErrorCode[] = ["API_UNREACHABLE", "CONTROL_UNAVAILABLE", "DNS_QUERY_FAILED"];
-const notFound: readonly ErrorCode[] = ["CLI_NOT_FOUND", "IPAM_NETWORK_NOT_FOUND"];
+const notFound: readonly ErrorCode[] = ["CLI_NOT_FOUND", "IPAM_NETWORK_NOT_FOUND", "IPAM_NODE_NOT_FOUND"];
 
 /** 1 failed, 2 wrong use, 3 cannot be reached, 4 not found. */
 export function exitStatusOf(error: unknown): number {

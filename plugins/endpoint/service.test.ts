@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseIp, parseMac } from "../../addr/index.ts";
 import { ManualClock } from "../../clock/index.ts";
-import type { Store } from "../../store/index.ts";
+import { MemoryStore, type Store } from "../../store/index.ts";
 import {
   type EndpointRig,
   endpointRig,
@@ -309,6 +309,15 @@ describe("after a crash", () => {
       if (isLost) expect(await traces(rig)).toEqual([]);
     }
     expect(found).toBeGreaterThan(0);
+  });
+
+  test("a detach finds the link of an endpoint whose journal was lost", async () => {
+    const node = await endpointRig();
+    await node.endpoints.attach(request);
+    const { kernel, addresses } = node;
+    const rig = await endpointRig({ node: { kernel, addresses, store: new MemoryStore() } });
+    await rig.endpoints.detach(request);
+    expect(await traces(rig)).toEqual([]);
   });
 
   test("a journal entry that cannot be read stops the start", async () => {

@@ -262,12 +262,14 @@ export class EndpointService {
       this.#journal.hold({ ...existing, phase: "detaching" });
       if (existing.link) this.#tell({ kind: "detached", link: existing.link });
     }
-    if (existing?.request.form.kind === "interface") {
-      // An attach that did not complete has its leases only; after a lost term the journal alone knows.
-      const known = existing.phase === "attaching" ? [] : existing.addresses;
+    const form = existing?.request.form;
+    if (form?.kind !== "addresses") {
+      // An attach that did not complete has its leases only; after a lost term the journal alone knows; and of a
+      // lost journal the link is left.
+      const known = existing && existing.phase !== "attaching" ? existing.addresses : [];
       const ips = new Set([...known, ...addresses.leasesOf(owner)].map(({ ip }) => ip));
       const hostIfname = hostInterfaceName(ref.containerId, ref.ifname);
-      await links.detach({ hostIfname, addresses: [...ips], netns: existing.request.form.netns });
+      await links.detach({ hostIfname, addresses: [...ips], ...(form && { netns: form.netns }) });
     }
     await addresses.release(undefined, owner);
     if (existing) await this.#journal.delete(ref);

@@ -17,6 +17,7 @@ import { CniPlugin, CniServer, EndpointService } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
 import { hostStateJournal } from "./agent-journal.ts";
 import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./fabric-view.ts";
+import { ipamComponent } from "./ipam-component.ts";
 import { leftovers } from "./leftovers.ts";
 import type { Log } from "./log.ts";
 import { cniSocket } from "./options.ts";
@@ -46,6 +47,8 @@ export class Dataplane {
   #view: FabricView = emptyFabricView;
   #stale = true;
   #isMember = false;
+  /** What the view says of this node comes from the servers, not from the cache of an earlier run. */
+  #isJoined = false;
 
   static async open(options: DataplaneOptions, teardown: Teardown): Promise<Dataplane> {
     const { kernel, journal, clock, self, source, fabric, log } = options;
@@ -145,6 +148,7 @@ export class Dataplane {
   /** A server told this node's term. */
   async joined(welcome: ServerWelcome): Promise<void> {
     await this.term.joined(welcome);
+    this.#isJoined = true;
     this.#apply();
   }
 
@@ -156,19 +160,12 @@ export class Dataplane {
 
   components(): readonly ComponentStatus[] {
     const { problems, problemCount, passes, operations } = this.reconciler.status;
-    const fence = this.ipam.fenceStatus();
-    const used = this.ipam.leases().length;
     const [problem] = problems;
+    const { fabric, self } = this.#options;
+    const own = this.view.prefixes.get(self.name) ?? [];
+    const claimed = fabric.ready && this.#isJoined ? own.map(({ cidr }) => cidr) : undefined;
     return [
-      {
-        name: "ipam",
-        state: fence.kind === "open" ? "ok" : "degraded",
-        summary:
-          fence.kind === "open"
-            ? `${used} addresses in use`
-            : `no new addresses (${fence.why}), ${used} in use`,
-        details: { epoch: this.ipam.epoch(), pools: this.ipam.status() },
-      },
+      ipamComponent(this.ipam, claimed),
       {
         name: "overlay",
         state: problemCount === 0 ? "ok" : "degraded",

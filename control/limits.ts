@@ -81,6 +81,8 @@ export interface ControlClientLimits {
   readonly httpTimeoutMs: number;
   /** Time between two comparisons of the registrations with the server's; up to a quarter is added at random. */
   readonly antiEntropyMs: number;
+  /** Services and checks of this node in one message, as JSON. */
+  readonly registrationsMaxBytes: number;
   /** Wait after a registration was refused: doubled each time. */
   readonly registrationRetryMinMs: number;
   readonly registrationRetryMaxMs: number;
@@ -98,6 +100,7 @@ export const controlClientLimits: ControlClientLimits = {
   callTimeoutMs: 5000,
   httpTimeoutMs: 660_000,
   antiEntropyMs: 60_000,
+  registrationsMaxBytes: 7 * 1024 * 1024,
   registrationRetryMinMs: 1000,
   registrationRetryMaxMs: 15_000,
 };

@@ -122,6 +122,7 @@ describe("/v1/heddle", () => {
           components: [],
         }),
         leases: async () => [],
+        purgePlan: async () => [],
       },
     });
     const http = await listen(handle);

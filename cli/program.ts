@@ -54,8 +54,16 @@ function running(command: Command): Command {
     .option("--json", "print what runs as one JSON object instead of a text");
 }
 
+/** Options of every process that listens. */
+function listening(command: Command): Command {
+  return running(command).option(
+    "--insecure",
+    "allow HTTP and gRPC to listen beyond loopback although they are plain text",
+  );
+}
+
 function agentOptions(command: Command): Command {
-  return command
+  return listening(command)
     .option("--node <name>", "name of this node (default: the host's name)")
     .option(
       "--advertise <ip>",
@@ -88,16 +96,15 @@ function define(parent: Command, name: string, description: string): Command {
     .showHelpAfterError("(run the command with --help to see what it takes)");
 }
 
-agentOptions(
-  running(define(program, "up", "run server and agent in one process on the embedded store")),
-).action(async (options) => (await import("./commands/run.ts")).up(options));
-running(define(program, "server", "run a server over the store"))
+agentOptions(define(program, "up", "run server and agent in one process on the embedded store"))
+  .option("--grpc <host:port>", "let agents of other hosts connect here (default: nobody but this process)")
+  .action(async (options) => (await import("./commands/run.ts")).up(options));
+listening(define(program, "server", "run a server over the store"))
   .option("--store <engine>", "sqlite:PATH or memory (default: sqlite in the data directory)")
   .option("--grpc <host:port>", "where agents connect", "127.0.0.1:8502")
   .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
-  .option("--insecure", "allow listening beyond loopback although the connection is plain text")
   .action(async (options) => (await import("./commands/run.ts")).server(options));
-agentOptions(running(define(program, "agent", "run the agent of this node")))
+agentOptions(define(program, "agent", "run the agent of this node"))
   .requiredOption("--server <host:port...>", "servers to connect to, in order of preference")
   .action(async (options) => (await import("./commands/run.ts")).agent(options));
 running(define(program, "down", "stop Heddle on this node; its containers keep talking"))

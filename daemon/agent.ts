@@ -3,38 +3,39 @@
  * know is served before a server was reached, and goes on when none is.
  */
 import { type Ip, parseVni } from "../addr/index.ts";
-import { type AgentBackend, type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
-import { type Clock, systemClock } from "../clock/index.ts";
+import { type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
+import { systemClock } from "../clock/index.ts";
 import {
   ControlClient,
-  type ControlEvent,
   controlBlockSource,
   fabricView,
-  type RegistrationSource,
   relinquishTerm,
   storeViewCache,
 } from "../control/index.ts";
 import { openKernel } from "../kernel/index.ts";
-import type { AgentState } from "../registry/index.ts";
-import { knownPlan, openAgentJournal } from "./agent-journal.ts";
+import { openAgentJournal } from "./agent-journal.ts";
 import { followContainers } from "./containers.ts";
 import { Dataplane } from "./dataplane.ts";
 import { openDockerNetwork } from "./docker-network.ts";
 import { forwardTo } from "./forwarding.ts";
-import type { Log } from "./log.ts";
 import { Names } from "./names.ts";
 import { nodeIdentity } from "./node-identity.ts";
 import { type AgentOptions, apiSockets } from "./options.ts";
 import { openRegistrations } from "./registrations.ts";
 import { listenHttp } from "./server.ts";
+import {
+  connectedOnce,
+  logControl,
+  registrationSource,
+  seenByServer,
+  serverComponent,
+} from "./server-link.ts";
 import { startWhole, type Teardown } from "./teardown.ts";
 import { version } from "./version.ts";
 import { ViewCatalog } from "./view-catalog.ts";
 
 /** Of the fabric's VXLAN device. */
 const fabricVni = parseVni(7272);
-/** How long a registration may wait to be seen by a server before it is answered anyway. */
-const registrationSeenMs = 250;
 /** How long the start of a node waits for a server: one that knows its address plan is ready without, a new one has nothing to offer. */
 const [headlessMs, firstServerMs] = [250, 3000];
 
@@ -78,17 +79,14 @@ export async function wireAgent(
   });
   teardown.add("registrations", () => registrations.close());
 
-  const storeId = await knownPlan(journal);
   const client: ControlClient = new ControlClient({
     servers: options.servers,
     node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
     clock,
-    heldTerm: () => heldTerm(dataplane, client, storeId),
+    heldTerm: () => dataplane.term.held,
     onJoined: (welcome) => dataplane.joined(welcome),
-    onRenewed: ({ sentAtMs, epoch, reclaimAfterMs }) => {
-      dataplane.ipam
-        .renewed(sentAtMs, epoch, reclaimAfterMs)
-        .catch((error: unknown) => log.error({ error }, "renew the node's term"));
+    onRenewed: (term) => {
+      dataplane.renewed(term).catch((error: unknown) => log.error({ error }, "renew the node's term"));
     },
     onEmptyBlocksWanted: ({ network }) => {
       dataplane.ipam
@@ -152,20 +150,15 @@ export async function wireAgent(
     log,
   });
   teardown.add("control", () => client.close());
-  client.start();
-  await connectedOnce(client, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
-  await dataplane.serve(teardown);
-  await docker.serve(teardown);
 
   const catalog = new ViewCatalog(client, clock, datacenter);
   teardown.add("names", () => catalog.close());
-  const pools = () =>
-    [...dataplane.view.networks.values()].flatMap((network) => network.pools.map(({ cidr }) => cidr));
   const networksOf = (client: Ip) => {
     const lease = dataplane.ipam.leaseAt(client);
     return lease ? [lease.network] : [];
   };
   const { dns: listen, upstream } = options;
+  const pools = () => dataplane.view.pools;
   const names = await Names.start(
     { catalog, clock, datacenter, listen, pools, networksOf, log, ...(upstream && { upstream }) },
     teardown,
@@ -173,7 +166,7 @@ export async function wireAgent(
 
   const components = () => [
     ...(server?.components() ?? []),
-    controlComponent(client),
+    serverComponent(client),
     ...dataplane.components(),
     docker.component(),
     ...names.components(),
@@ -194,6 +187,7 @@ export async function wireAgent(
     ...(server ? { server: server.api } : { forward: forwardTo(client) }),
     local: {
       leases: async () => dataplane.ipam.leases(),
+      purgePlan: async () => (await dataplane.reconciler.dryPurge()).words,
       status: async () => ({
         mode: server ? "up" : "agent",
         version,
@@ -206,6 +200,12 @@ export async function wireAgent(
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
   });
   await listenHttp(api, options, apiSockets.agent, teardown);
+
+  // Every port is taken: from here on the servers and the kernel hear of this node.
+  client.start();
+  await connectedOnce(client, fabric, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
+  await dataplane.serve(teardown);
+  await names.serveContainers();
   return {
     node: identity.name,
     connected: client.state.connected,
@@ -213,80 +213,4 @@ export async function wireAgent(
       for (const { name, error } of await teardown.run()) log.error({ error, name }, "stop");
     },
   };
-}
-
-/** The term to go on with: of the journal until a server was reached, of the last welcome from then on. */
-function heldTerm(dataplane: Dataplane, client: ControlClient, storeId: string | undefined) {
-  const epoch = dataplane.ipam.epoch();
-  const plan = client.state.welcome?.storeId ?? storeId;
-  return epoch === undefined || plan === undefined ? undefined : { storeId: plan, epoch };
-}
-
-function registrationSource(state: AgentState): RegistrationSource {
-  return {
-    registrations: () => ({ services: state.services(), checks: state.checks().map(({ record }) => record) }),
-    onChange: (listener) => state.onChange(listener),
-  };
-}
-
-/** A client that registers and then asks for the name should find it: the answer waits a moment for the server. */
-function seenByServer(backend: AgentBackend, client: ControlClient, clock: Clock): AgentBackend {
-  const seen = async <T>(done: Promise<T>): Promise<T> => {
-    const result = await done;
-    await Promise.race([client.flushRegistrations().catch(() => undefined), clock.sleep(registrationSeenMs)]);
-    return result;
-  };
-  return {
-    ...backend,
-    registerService: (definition, options) => seen(backend.registerService(definition, options)),
-    deregisterService: (id) => seen(backend.deregisterService(id)),
-    registerCheck: (definition, serviceId) => seen(backend.registerCheck(definition, serviceId)),
-    deregisterCheck: (id) => seen(backend.deregisterCheck(id)),
-    setCheck: (id, status, output) => seen(backend.setCheck(id, status, output)),
-  };
-}
-
-/** Resolves when a server was reached, or when it is clear that the node begins without one. */
-async function connectedOnce(client: ControlClient, clock: Clock, patienceMs: number): Promise<void> {
-  if (client.state.connected) return;
-  let stop: () => void = () => undefined;
-  const connected = new Promise<void>((resolve) => {
-    stop = client.onState(({ connected }) => connected && resolve());
-  });
-  await Promise.race([connected, clock.sleep(patienceMs)]);
-  stop();
-}
-
-function controlComponent({ state }: ControlClient): ComponentStatus {
-  const { connected, address, lastContactMs, welcome, error, views } = state;
-  const heard =
-    lastContactMs === undefined ? "never heard" : `last heard ${Math.round(lastContactMs)} ms ago`;
-  return {
-    name: "server",
-    state: connected ? "ok" : "degraded",
-    summary: connected
-      ? `connected to ${welcome?.server} at ${address}`
-      : `not connected (${heard}): ${error?.message ?? address}`,
-    details: { address, views, revision: welcome?.revision, lastContactMs },
-  };
-}
-
-function logControl(log: Log, event: ControlEvent): void {
-  switch (event.kind) {
-    case "connected":
-      log.info(
-        { address: event.address, server: event.welcome.server, epoch: event.welcome.epoch },
-        "connected",
-      );
-      break;
-    case "disconnected":
-    case "refused":
-      log.warn({ address: event.address, error: event.error }, event.kind);
-      break;
-    case "failed":
-      log.error({ error: event.error }, event.action);
-      break;
-    default:
-      event satisfies never;
-  }
 }

@@ -50,14 +50,6 @@ export async function openDockerNetwork(options: DockerNetworkOptions): Promise<
   const { dataplane, kernel, journal, clock, runDir, engineSocket, graceMs, log } = options;
   const pluginDir = options.pluginDir ?? (existsSync(engineDir) ? join(engineDir, "plugins") : undefined);
   const sockets = [join(runDir, dockerSocket)];
-  // An engine that starts sets the host's forward policy; it activates the plugin anew before it attaches anything.
-  let engineIsNew = true;
-  const lookAgain = (method: string) => {
-    if (method === "Plugin.Activate") engineIsNew = true;
-    if (method !== "NetworkDriver.Join" || !engineIsNew) return;
-    engineIsNew = false;
-    dataplane.republish().catch((error: unknown) => log.warn({ error }, "docker: look at the packet filter"));
-  };
   const driver = await DockerDriver.open({
     store: journal,
     plan: fabricPlan(options),
@@ -69,7 +61,6 @@ export async function openDockerNetwork(options: DockerNetworkOptions): Promise<
     hasLink: async (name) => (await kernel.link(name)) !== undefined,
     onPublished: () => dataplane.republish(),
     onAnswer: ({ method, durationMs, error }) => {
-      lookAgain(method);
       if (error === undefined) log.debug({ method, durationMs }, "docker: call");
       else log.warn({ method, durationMs, error }, "docker: call failed");
     },

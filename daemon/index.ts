@@ -16,3 +16,4 @@ export { type PurgeOptions, planPurge, purge } from "./purge.ts";
 export { startServer } from "./server.ts";
 export { startUp, type UpOptions } from "./up.ts";
 export { version } from "./version.ts";
+export { viewCatalogLimits } from "./view-catalog.ts";

@@ -10,6 +10,8 @@ export interface ProcessOptions {
   readonly dataDir: string;
   readonly datacenter: string;
   readonly http: HostPort;
+  /** HTTP and gRPC may listen beyond loopback, in plain text. */
+  readonly insecure: boolean;
   readonly log: Log;
 }
 
@@ -18,7 +20,6 @@ export interface ServerOptions extends ProcessOptions {
   readonly store: string;
   /** Where agents of other hosts connect; agents of this host use the socket in `runDir`. */
   readonly grpc?: HostPort;
-  readonly insecure: boolean;
 }
 
 export interface AgentOptions extends ProcessOptions {

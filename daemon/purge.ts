@@ -18,8 +18,12 @@ export interface PurgeOptions {
   readonly runDir: string;
 }
 
-/** What `purge` would do, one line a step. */
-export async function planPurge(options: PurgeOptions): Promise<readonly string[]> {
+/** What `purge` would do, one line a step. `kernelSteps`: as a running agent tells them. */
+export async function planPurge(
+  options: PurgeOptions,
+  kernelSteps?: readonly string[],
+): Promise<readonly string[]> {
+  if (kernelSteps) return [...kernelSteps, ...files(options, []).map((path) => `rm ${path}`)];
   const { plan, sockets } = await withReconciler(options, (reconciler) => reconciler.dryPurge());
   return [...plan.words, ...files(options, sockets).map((path) => `rm ${path}`)];
 }

@@ -92,7 +92,6 @@ export interface RunningServer {
 /** `heddle server`. @throws DAEMON_INSECURE, and what its parts throw when they cannot start */
 export function startServer(options: ServerOptions): Promise<RunningServer> {
   return startWhole(async (teardown) => {
-    requireLoopback("--http", options.http, options.insecure);
     const core = await openServerCore(options, teardown);
     const { registry, writer, fabric } = core;
     const self = selfOf(options, core.store);
@@ -103,6 +102,7 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
       server: { registry, writer, fabric },
       local: {
         leases: async () => [],
+        purgePlan: async () => [],
         status: async () => ({
           mode: "server",
           version,
@@ -127,10 +127,11 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
 /** The API on TCP for everybody on this host, and on a socket for its commands. */
 export async function listenHttp(
   handle: ApiHandler,
-  { http, runDir }: Pick<ServerOptions, "http" | "runDir">,
+  { http, runDir, insecure }: Pick<ServerOptions, "http" | "runDir" | "insecure">,
   socket: string,
   teardown: Teardown,
 ): Promise<void> {
+  requireLoopback("--http", http, insecure);
   const local = await HttpServer.listen({ handle, listen: { kind: "unix", path: join(runDir, socket) } });
   teardown.add("HTTP socket", () => local.close());
   const tcp = await HttpServer.listen({ handle, listen: { kind: "tcp", host: http.ip, port: http.port } });

@@ -10,4 +10,4 @@ export type {
   TtlCheck,
 } from "./check.ts";
 export { HealthRunner, type HealthRunnerOptions } from "./health-runner.ts";
-export { type HealthLimits, healthLimits } from "./limits.ts";
+export { type HealthLimits, healthLimits, probeTimeoutMs, scriptTimeoutMs } from "./limits.ts";

@@ -24,6 +24,7 @@ export {
   reclaimAfterDefaultMs,
 } from "./fence.ts";
 export type { JournalChange, JournalRecord, LeaseJournal } from "./lease-journal.ts";
+export { ipamLimits } from "./limits.ts";
 export {
   defineNetwork,
   type NetworkBackend,

@@ -21,7 +21,7 @@ import { isUsable } from "./pool-layout.ts";
 import { inUse, reservedAddress } from "./static-claims.ts";
 
 /** Longest container id or interface name that is taken. */
-const ownerTextMax = 256;
+export const ownerTextMax = 256;
 
 type Choice =
   | { readonly kind: "take"; readonly ip: Ip; readonly isStatic: boolean }

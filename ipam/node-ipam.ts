@@ -49,11 +49,11 @@ export interface NodeIpamOptions {
   readonly onFenced?: (leases: readonly AddressLease[]) => void;
 }
 
-const quarantineDefaultMs = 30_000;
+export const quarantineDefaultMs = 30_000;
 /** How often quarantines are ended, releases tried again and the fence looked at. */
-const tickIntervalMs = 5_000;
+export const tickIntervalMs = 5_000;
 /** Claims for one allocation: others may take the addresses of a new block first. */
-const claimsPerAllocationMax = 8;
+export const claimsPerAllocationMax = 8;
 
 export class NodeIpam {
   readonly #options: NodeIpamOptions;

@@ -62,7 +62,7 @@ export interface NodeStep {
 /** Quarantines ended, or blocks surrendered, in one step: the journal bounds a commit. */
 const endingsPerStepMax = 24;
 /** A renewal is journaled only so often: an older one on disk merely shortens the time after a restart. */
-const renewalJournalIntervalMs = 5 * 60 * 1000;
+export const renewalJournalIntervalMs = 5 * 60 * 1000;
 
 export function step(before: NodeState, input: NodeInput, context: StepContext): NodeStep {
   const draft = new StateDraft(before, context);

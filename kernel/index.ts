@@ -3,6 +3,7 @@
 export { describeOperation } from "./describe-operation.ts";
 export type * from "./kernel.ts";
 export { applyAll } from "./kernel.ts";
+export { kernelLimits } from "./limits.ts";
 export { MemoryKernel, type MemoryKernelOptions } from "./memory/index.ts";
 export { type OpenKernelOptions, openKernel } from "./netlink/index.ts";
 export type * from "./operation.ts";

@@ -109,7 +109,13 @@ export interface RoutePath {
   readonly source?: Ip;
 }
 
-export type KernelTopic = "link" | "address" | "route" | "rule" | "neighbour";
+/**
+ * `sysctl`: what RTM_NEWNETCONF tells of `/proc/sys/net/ipv{4,6}/conf` (forwarding, rp_filter, proxy_arp…), not
+ * all of it. `nft FAMILY NAME`: one nftables table, changed by anybody but the same kernel's `nftApply`.
+ */
+export type KernelTopic = "link" | "address" | "route" | "rule" | "neighbour" | "sysctl" | NftTopic;
+
+export type NftTopic = `nft ${string} ${string}`;
 
 /** A change was seen in a topic; `overrun` means that some were lost and a full dump is due (ENOBUFS). */
 export type KernelEvent =

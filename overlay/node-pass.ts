@@ -1,7 +1,8 @@
 /**
- * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the cache of paths, the
- * last look at the nftables table (a process of its own, so only a thorough pass looks again) and since when
- * each unclaimed host end has been seen.
+ * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the caches of paths and design, what is
+ * in the nftables table (a look is a process of its own, so a pass looks only when it is thorough or somebody
+ * else changed the table; what was loaded here counts as loaded) and since when each unclaimed host end has
+ * been seen.
  *
  * Between planning and applying nothing is awaited but the journal of original settings, and only when there
  * is something new to remember: a plan is never applied to endpoints that changed since.
@@ -9,19 +10,10 @@
 import type { Clock } from "../clock/index.ts";
 import { describeOperation, type Kernel, type KernelOperation } from "../kernel/index.ts";
 import type { Attachments } from "./attachments.ts";
-import { designNode } from "./design.ts";
+import { DesignCache } from "./design-cache.ts";
 import type { NodeDesired } from "./desired.ts";
 import { type HostState, type HostStateJournal, remember } from "./host-state.ts";
-import {
-  canonicalTable,
-  deleteTable,
-  desiredTable,
-  replaceTable,
-  userChainCommands,
-  userChainFamilies,
-  userChainRemoval,
-  userChainTable,
-} from "./nft/index.ts";
+import { canonicalTable, deleteTable, desiredTable, type NftObject, replaceTable } from "./nft/index.ts";
 import { type NodeObserved, observe } from "./observed.ts";
 import { nftFamily, nftTableName } from "./ownership.ts";
 import { PathCache } from "./path-cache.ts";
@@ -29,6 +21,7 @@ import { orphanLinks, planDesign } from "./plan.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { planPurge } from "./purge.ts";
 import { observeSysctls } from "./sysctls.ts";
+import { UserChain } from "./user-chain.ts";
 
 export interface NodePlan {
   readonly operations: readonly KernelOperation[];
@@ -58,17 +51,22 @@ const emptyState: HostState = { sysctls: [] };
 export class NodePass {
   readonly #options: NodePassOptions;
   readonly #paths = new PathCache();
+  readonly #designs = new DesignCache();
   readonly #orphanSinceMs = new Map<number, number>();
   /** Canonical text of the table, empty for none; undefined when not known. */
   #table: string | undefined;
-  /** What brings our rules into, and takes them out of, Docker's chain for others; as of the last look. */
-  #userChain: { readonly missing: readonly unknown[]; readonly removal: readonly unknown[] } = {
-    missing: [],
-    removal: [],
-  };
+  /** The next pass looks at the table. */
+  #isTableStale = true;
+  readonly #userChain: UserChain;
 
   constructor(options: NodePassOptions) {
     this.#options = options;
+    this.#userChain = new UserChain(options.kernel);
+  }
+
+  /** Somebody else changed our nftables table, or one that we have rules in. */
+  tableChanged(): void {
+    this.#isTableStale = true;
   }
 
   /** Looks and plans, changing nothing. */
@@ -78,11 +76,11 @@ export class NodePass {
     return { ...plan, problems: [...unread, ...plan.problems] };
   }
 
-  /** A thorough pass also looks at what no notification tells of: the nftables. */
+  /** A thorough pass looks at the nftables in any case. */
   async run(desired: NodeDesired, thorough: boolean): Promise<PassResult> {
     const { journal, attachments } = this.#options;
     const state = (await journal.load()) ?? emptyState;
-    const unread = thorough || this.#table === undefined ? await this.#lookAtTable() : [];
+    const unread = thorough || this.#isTableStale ? await this.#lookAtTable() : [];
     const observed = await this.#observe(desired);
     let plan = this.#plan(desired, observed);
     const next = remember(state, plan.operations, observed);
@@ -91,7 +89,8 @@ export class NodePass {
       plan = this.#plan(desired, observed);
     }
     const rows = await attachments.whileApplying(() => this.#apply(plan.operations, plan.words));
-    const refused = [...rows, ...unread, ...(await this.#load(plan.ruleset))];
+    const makes = desiredTable(desired.networks, desired.published);
+    const refused = [...rows, ...unread, ...(await this.#load(plan.ruleset, makes))];
     return { ...plan, problems: [...plan.problems, ...refused], refused };
   }
 
@@ -99,7 +98,7 @@ export class NodePass {
   async purge(): Promise<NodePlan> {
     const plan = await this.dryPurge();
     const problems = await this.#apply(plan.operations, plan.words);
-    const left = [...plan.problems, ...problems, ...(await this.#load(plan.ruleset))];
+    const left = [...plan.problems, ...problems, ...(await this.#load(plan.ruleset, []))];
     if (left.length === 0) await this.#options.journal.save(emptyState);
     return { ...plan, problems: left };
   }
@@ -125,7 +124,7 @@ export class NodePass {
     const now = { ...desired, endpoints: attachments.endpoints(desired.endpoints) };
     const spared = attachments.spared();
     for (const name of this.#youngOrphans(now, observed, spared)) spared.add(name);
-    const design = designNode(now, observed);
+    const design = this.#designs.design(now, observed);
     const operations = planDesign(design, now, observed, spared);
     const wanted = desiredTable(desired.networks, desired.published);
     const isLoaded = this.#table === undefined || this.#table === canonicalTable(wanted);
@@ -156,39 +155,32 @@ export class NodePass {
     return errors.flatMap((error, i) => (error ? [problemOf(words[i] ?? "operation", error)] : []));
   }
 
-  /** What is in the table is not known any more, until the next look. */
-  async #load(ruleset: readonly unknown[] | undefined): Promise<Problem[]> {
+  /** A refused ruleset leaves the table unknown, until the next look. */
+  async #load(ruleset: readonly unknown[] | undefined, makes: readonly NftObject[]): Promise<Problem[]> {
     if (!ruleset) return [];
-    this.#table = undefined;
-    this.#userChain = { missing: [], removal: [] };
-    return await attempt(`nft table ${nftTableName}`, () => this.#options.kernel.nftApply(ruleset));
+    this.#userChain.settled();
+    return await this.#settleTable(async () => {
+      await this.#options.kernel.nftApply(ruleset);
+      return makes;
+    });
   }
 
   async #lookAtTable(): Promise<Problem[]> {
+    this.#isTableStale = false;
     const { kernel } = this.#options;
-    this.#table = undefined;
-    const ours = await attempt(`nft table ${nftTableName}`, async () => {
-      this.#table = canonicalTable((await kernel.nftTable(nftFamily, nftTableName)) ?? []);
-    });
-    const others = await attempt(`nft table ${userChainTable}`, async () => {
-      const listed = await Promise.all(
-        userChainFamilies.map((each) => kernel.nftTable(each, userChainTable)),
-      );
-      this.#userChain = {
-        missing: userChainFamilies.flatMap((family, i) => userChainCommands(family, listed[i])),
-        removal: userChainFamilies.flatMap((family, i) => userChainRemoval(family, listed[i])),
-      };
-    });
-    return [...ours, ...others];
+    const own = await this.#settleTable(async () => (await kernel.nftTable(nftFamily, nftTableName)) ?? []);
+    return [...own, ...(await this.#userChain.look())];
   }
-}
 
-async function attempt(what: string, work: () => Promise<void>): Promise<Problem[]> {
-  try {
-    await work();
-    return [];
-  } catch (error) {
-    return [problemOf(what, error)];
+  async #settleTable(work: () => Promise<readonly unknown[]>): Promise<Problem[]> {
+    this.#table = undefined;
+    try {
+      this.#table = canonicalTable(await work());
+      return [];
+    } catch (error) {
+      this.#isTableStale = true;
+      return [problemOf(`nft table ${nftTableName}`, error)];
+    }
   }
 }
 

@@ -16,7 +16,7 @@ import {
   parseIpv4,
   parseIpv6,
 } from "../addr/index.ts";
-import type { Link } from "../kernel/index.ts";
+import type { Link, NftTopic } from "../kernel/index.ts";
 
 /** rtm_protocol of every route made here. */
 export const routeProtocol = 72;
@@ -34,6 +34,7 @@ export const peerPrefix = "hp";
 export const aliasMark = "heddle:";
 export const nftFamily = "inet";
 export const nftTableName = "heddle";
+export const nftTopic: NftTopic = `nft ${nftFamily} ${nftTableName}`;
 
 /** What every container has as its gateway, and where the DNS listener of every node is. */
 export const gateway4: Ipv4 = parseIpv4("169.254.1.1");
@@ -70,6 +71,7 @@ export function hostInterfaceName(containerId: string, ifname: string): string {
 export function peerInterfaceName(hostIfname: string): string {
   return `${peerPrefix}${hostIfname.slice(hostPrefix.length)}`;
 }
+const hostName = new RegExp(`^${hostPrefix}[0-9a-f]{12}$`);
 
 export function endpointAlias(containerId: string, ifname: string): string {
   return `${aliasMark}${containerId.slice(0, aliasMax - aliasMark.length - ifname.length - 1)}/${ifname}`;
@@ -81,5 +83,11 @@ export function isOurs(link: Link): boolean {
 
 /** True for the host end of a container's interface. */
 export function isHostEnd(link: Link): boolean {
-  return isOurs(link) && link.name.startsWith(hostPrefix) && link.detail.kind === "veth";
+  if (link.detail.kind !== "veth" || !link.name.startsWith(hostPrefix)) return false;
+  return isOurs(link) || isHalfMade(link);
+}
+
+/** Linux takes the alias only after the link was made, and the process may be killed in between: the name tells. */
+function isHalfMade({ name, alias, up }: Link): boolean {
+  return !alias && !up && hostName.test(name);
 }

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Cidr, hostCidr, parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
 import { ManualClock } from "../clock/index.ts";
 import { type Kernel, type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
@@ -66,6 +66,14 @@ async function bench(limits: Partial<ReconcilerLimits> = {}): Promise<Bench> {
     save: async (state: HostState) => void saved.push(state),
   };
   return { clock, kernel, saved, reconciler: new Reconciler({ kernel, journal, clock, limits }) };
+}
+
+const heddleTable = { family: "inet", name: "heddle" };
+
+async function withoutHandles(kernel: Kernel): Promise<string> {
+  return JSON.stringify((await kernel.nftTable("inet", "heddle")) ?? [], (key, value) =>
+    key === "handle" ? undefined : value,
+  );
 }
 
 const forgetful = { load: async () => undefined, save: async () => {} };
@@ -173,10 +181,76 @@ describe("Reconciler", () => {
     reconciler.start();
     reconciler.setDesired(desired);
     await clock.advance(1000);
+    // What the kernel's own door did is not told.
     await kernel.nftApply([{ delete: { table: { family: "inet", name: "heddle" } } }]);
-    await kernel.apply([{ op: "sysctl.put", path: ["ipv4", "ip_forward"], value: "0" }]);
     await clock.advance(60_000);
     expect(await kernel.nftTable("inet", "heddle")).toBeDefined();
+    await reconciler.stop();
+  });
+
+  it.each([
+    ["its table", { delete: { table: heddleTable } }],
+    ["a chain's rules", { flush: { chain: { family: "inet", table: "heddle", name: "antispoof" } } }],
+    ["everybody's tables", { flush: { ruleset: null } }],
+  ])("repairs %s taken by somebody within 100 ms", async (_what, command) => {
+    const { clock, kernel, reconciler } = await bench();
+    reconciler.start();
+    reconciler.setDesired(desired);
+    await clock.advance(1000);
+    const somebody = await kernel.inside("/proc/1/ns/net");
+    const before = await withoutHandles(kernel);
+    await somebody.nftApply([command]);
+    expect(await withoutHandles(kernel)).not.toEqual(before);
+    await clock.advance(100);
+    expect(await withoutHandles(kernel)).toEqual(before);
+    await reconciler.stop();
+  });
+
+  it("looks at the table when somebody changed it, not when it did so itself or another table changed", async () => {
+    const { clock, kernel, reconciler } = await bench();
+    reconciler.start();
+    reconciler.setDesired(desired);
+    await clock.advance(1000);
+    const read = vi.spyOn(kernel, "nftTable");
+    const loads = vi.spyOn(kernel, "nftApply");
+    const counts = () => [
+      read.mock.calls.filter(([family]) => family === "inet").length,
+      loads.mock.calls.length,
+    ];
+    reconciler.setDesired({ ...desired, networks: [] });
+    await clock.advance(1000);
+    const somebody = await kernel.inside("/proc/1/ns/net");
+    await somebody.nftApply([{ add: { table: { family: "ip", name: "heddle" } } }]);
+    await clock.advance(1000);
+    expect(counts()).toEqual([0, 1]);
+    await somebody.nftApply([{ add: { chain: { family: "inet", table: "heddle", name: "x" } } }]);
+    await clock.advance(1000);
+    expect(counts()).toEqual([1, 2]);
+    await reconciler.stop();
+  });
+
+  it("does not fight for its table without end", async () => {
+    const { clock, kernel, reconciler } = await bench();
+    reconciler.start();
+    reconciler.setDesired(desired);
+    await clock.advance(1000);
+    const loads = vi.spyOn(kernel, "nftApply");
+    const somebody = await kernel.inside("/proc/1/ns/net");
+    for (let i = 0; i < 1200; i++) {
+      await somebody.nftApply([{ add: { table: heddleTable } }, { delete: { table: heddleTable } }]);
+      await clock.advance(50);
+    }
+    expect(loads.mock.calls.length).toBeLessThan(400);
+    await reconciler.stop();
+  });
+
+  it("repairs a setting within 100 ms", async () => {
+    const { clock, kernel, reconciler } = await bench();
+    reconciler.start();
+    reconciler.setDesired(desired);
+    await clock.advance(1000);
+    await kernel.apply([{ op: "sysctl.put", path: ["ipv4", "ip_forward"], value: "0" }]);
+    await clock.advance(100);
     expect(await kernel.sysctl(["ipv4", "ip_forward"])).toBe("1");
     await reconciler.stop();
   });
@@ -322,6 +396,21 @@ describe("Reconciler.attach and detach", () => {
     expect(await kernel.link(specOf("c1").hostIfname)).toBeDefined();
     await clock.advance(250);
     expect(await kernel.link(specOf("c1").hostIfname)).toBeUndefined();
+  });
+
+  it("delete the links that wait in one list", async () => {
+    const { clock, kernel, reconciler } = await bench();
+    for (const id of ["a", "b", "c"]) {
+      kernel.addNetns(`/run/netns/${id}`);
+      await reconciler.attach(specOf(id));
+    }
+    for (const id of ["a", "b", "c"]) await reconciler.detach(specOf(id));
+    const applied = vi.spyOn(kernel, "apply");
+    await clock.advance(250);
+    expect(applied.mock.calls.map(([list]) => list.map(({ op }) => op))).toEqual([
+      ["link.delete", "link.delete", "link.delete"],
+    ]);
+    expect((await kernel.links()).map(({ name }) => name)).toEqual(["lo", "eth0"]);
   });
 
   it("attach again at once after a detach, under the same name or another container id", async () => {

@@ -17,8 +17,10 @@ import {
 } from "./endpoint/index.ts";
 import type { HostStateJournal } from "./host-state.ts";
 import { NodePass, type NodePlan, type PassResult } from "./node-pass.ts";
+import { nftTopic } from "./ownership.ts";
 import { Pace, type PaceLimits } from "./pace.ts";
 import { type Problem, problemOf } from "./problem.ts";
+import { userChainTopics } from "./user-chain.ts";
 
 export interface ReconcilerLimits extends AttachmentLimits, PaceLimits {
   readonly fullDumpMs: number;
@@ -47,14 +49,15 @@ export interface ReconcileReport {
 
 export interface ReconcilerStatus {
   readonly passes: number;
-  /** Operations since the start, refused ones included. */
+  /** Operations since the start, refused ones included; a ruleset counts as one. */
   readonly operations: number;
   readonly lastDurationMs: number;
   readonly problems: readonly Problem[];
   readonly problemCount: number;
 }
 
-const topics: readonly KernelTopic[] = ["link", "address", "route", "neighbour"];
+const nftTopics = [nftTopic, ...userChainTopics];
+const topics: readonly KernelTopic[] = ["link", "address", "route", "neighbour", "sysctl", ...nftTopics];
 const emptyResult: PassResult = { operations: [], words: [], problems: [], refused: [] };
 
 export class Reconciler {
@@ -154,6 +157,7 @@ export class Reconciler {
   async #follow(events: AsyncIterable<KernelEvent>): Promise<void> {
     for await (const event of events) {
       if (event.kind === "overrun") this.#thoroughNext = true;
+      else if (nftTopics.some((topic) => event.topics.has(topic))) this.#pass.tableChanged();
       this.#scheduleOnChange();
     }
   }
@@ -195,7 +199,7 @@ export class Reconciler {
     this.#pace.passed(endMs, durationMs, Math.max(0, steps - refused.length), refused.length);
     this.#status = {
       passes: this.#status.passes + 1,
-      operations: this.#status.operations + operations.length,
+      operations: this.#status.operations + steps,
       lastDurationMs: durationMs,
       problems: problems.slice(0, this.#limits.problemsMax),
       problemCount: problems.length,

@@ -255,6 +255,10 @@ describe("drift", () => {
     ["endpoint MAC", `ip link set ${link1} address 02:00:00:00:00:98`],
     ["gateway address", "ip address del 169.254.1.1/32 dev lo"],
     ["foreign row of ours", "ip route add 10.1.99.0/26 via 192.0.2.2 proto 72"],
+    ["nftables table", "nft delete table inet heddle"],
+    ["nftables chain", "nft flush chain inet heddle antispoof"],
+    ["forwarding setting", "sysctl -qw net.ipv4.ip_forward=0"],
+    ["IPv6 forwarding setting", "sysctl -qw net.ipv6.conf.all.forwarding=0"],
   ];
 
   it.each(losses)("of a %s is repaired", async (what, command) => {
@@ -263,7 +267,9 @@ describe("drift", () => {
     expect(inside("h1", command)).toEqual({ status: 0, output: "" });
     const repairedMs = await until(`repair ${what}`, () => (h1?.reconciler.status.operations ?? 0) > done);
     report(`repaired ${what} after ${repairedMs.toFixed(0)} ms`);
-    expect((await h1?.reconciler.dryRun())?.words).toEqual([]);
+    const plan = await h1?.reconciler.dryRun();
+    expect(plan?.words).toEqual([]);
+    expect(plan?.ruleset).toBeUndefined();
     await until(
       "ways",
       () => ping("h1c1", "10.1.3.1") && ping("h1c1", "fd00:1:3::1") && ping("h1c1", "10.1.2.1"),
@@ -305,6 +311,50 @@ describe("the cost of an endpoint", () => {
     const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]?.toFixed(2);
     report(`attach ${median(attachMs)} ms, detach ${median(detachMs)} ms (medians of ${attachMs.length})`);
     expect(ping("h1c1", "10.1.1.3")).toBe(false);
+  });
+});
+
+describe("a container that comes and goes", () => {
+  const id = "h1c4";
+
+  /** As a CNI runtime does it, which waits for nothing but the answer. */
+  it("is attached again right after its detachment, into the same namespace", async () => {
+    const [h1] = hosts;
+    if (!h1) throw new Error("no host");
+    run(`ip netns add ${id}`);
+    const spec = specOf(h1, 4);
+    for (let i = 0; i < 5; i++) {
+      await h1.reconciler.attach(spec);
+      await h1.reconciler.check(spec);
+      await h1.reconciler.detach(spec);
+    }
+    const other = { ...spec, containerId: "again", hostIfname: hostInterfaceName("again", "eth0") };
+    await h1.reconciler.attach(other);
+    await h1.reconciler.check(other);
+    expect(ping("h1c1", addressOf("h1", 4, 4))).toBe(true);
+    await h1.reconciler.detach(other);
+  });
+
+  it("may lose its namespace before its link is deleted, and come back in a new one", async () => {
+    const [h1] = hosts;
+    if (!h1) throw new Error("no host");
+    const spec = specOf(h1, 4);
+    for (const isQuick of [true, false]) {
+      await h1.reconciler.attach(spec);
+      await h1.reconciler.detach(spec);
+      run(`ip netns del ${id}`);
+      if (!isQuick)
+        await until("its link goes", async () => (await h1.kernel.link(spec.hostIfname)) === undefined);
+      run(`ip netns add ${id}`);
+      await h1.reconciler.attach(spec);
+      await h1.reconciler.check(spec);
+      expect(ping("h1c1", addressOf("h1", 4, 4))).toBe(true);
+      await h1.reconciler.detach(spec);
+    }
+    run(`ip netns del ${id}`);
+    await h1.reconciler.detach(spec);
+    await until("its link goes", async () => (await h1.kernel.link(spec.hostIfname)) === undefined);
+    expect((await h1.reconciler.reconcileNow()).problems).toEqual([]);
   });
 });
 

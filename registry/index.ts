@@ -28,6 +28,7 @@ export {
   serviceKey,
   servicesPrefix,
 } from "./keys.ts";
+export { registryLimits } from "./limits.ts";
 export {
   type CheckEntry,
   type CheckRecord,

@@ -12,15 +12,26 @@ import {
   startServer,
   startUp,
 } from "../../daemon/index.ts";
-import { type AgentFlags, addresses, type ProcessFlags, type ServerFlags, wholeNumber } from "../options.ts";
+import {
+  type AgentFlags,
+  addresses,
+  type ProcessFlags,
+  type ServerFlags,
+  serverAddress,
+  wholeNumber,
+} from "../options.ts";
 import { table } from "../table.ts";
 
 interface Stoppable {
   stop(): Promise<void>;
 }
 
-export async function up(flags: AgentFlags): Promise<void> {
-  const options = { ...agentOptions(flags, "up"), store: `sqlite:${join(flags.dataDir, "store.sqlite")}` };
+export async function up(flags: AgentFlags & { readonly grpc?: string }): Promise<void> {
+  const options = {
+    ...agentOptions(flags, "up"),
+    store: `sqlite:${join(flags.dataDir, "store.sqlite")}`,
+    ...(flags.grpc !== undefined && { grpc: parseHostPort("--grpc", flags.grpc) }),
+  };
   await run(
     "up",
     flags,
@@ -29,6 +40,7 @@ export async function up(flags: AgentFlags): Promise<void> {
       HTTP: `http://${flags.http}`,
       DNS: flags.dns,
       CNI: join(flags.runDir, cniSocket),
+      ...(flags.grpc !== undefined && { gRPC: flags.grpc }),
       store: options.store,
     },
     firstSteps(flags),
@@ -61,7 +73,7 @@ export async function server(flags: ServerFlags): Promise<void> {
 }
 
 export async function agent(flags: AgentFlags & { readonly server: readonly string[] }): Promise<void> {
-  const options = { ...agentOptions(flags, "agent"), servers: flags.server };
+  const options = { ...agentOptions(flags, "agent"), servers: flags.server.map(serverAddress) };
   await run("agent", flags, () => startAgent(options), {
     HTTP: `http://${flags.http}`,
     DNS: flags.dns,
@@ -81,6 +93,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     docker,
     dockerPluginDir,
     enableScripts = false,
+    insecure = false,
   } = flags;
   const upstream = addresses(flags.upstream);
   return {
@@ -89,6 +102,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     datacenter,
     zone,
     enableScripts,
+    insecure,
     ...(node !== undefined && { node }),
     ...(advertise !== undefined && { advertise }),
     ...(upstream && { upstream }),
@@ -113,8 +127,8 @@ async function run(
   // The timers of a clock keep no process alive, and one without clients has nothing else.
   const alive = setInterval(() => undefined, 60_000);
   try {
-    const told = signalled();
     const running = await start();
+    const told = signalled();
     const readyMs = Math.round(process.uptime() * 1000);
     if (flags.json)
       process.stdout.write(`${JSON.stringify({ role, pid: process.pid, readyMs, ...where })}\n`);
@@ -130,7 +144,10 @@ async function run(
   }
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as it would without us. */
+/**
+ * Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as does one during the start:
+ * that is a crash to us, and crashes are prepared for.
+ */
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
     process.once("SIGTERM", () => resolve());

@@ -41,6 +41,7 @@ export class MemoryKernel implements Kernel {
   readonly #world: MemoryWorld;
   readonly #ns: MemoryNamespace;
   readonly #clock: Clock;
+  readonly #feeds = new Set<EventFeed>();
 
   /** A new host with loopback up; `inside("/proc/1/ns/net")` is its first namespace. */
   constructor(
@@ -208,7 +209,7 @@ export class MemoryKernel implements Kernel {
   }
 
   async nftApply(commands: readonly unknown[]): Promise<void> {
-    this.#ns.nft.run(commands);
+    for (const table of this.#ns.nft.run(commands)) this.#ns.changed(`nft ${table}`, this.#feeds);
   }
 
   async nftTable(family: string, name: string): Promise<readonly unknown[] | undefined> {
@@ -217,8 +218,9 @@ export class MemoryKernel implements Kernel {
 
   events(topics: readonly KernelTopic[], signal: AbortSignal): AsyncIterable<KernelEvent> {
     const feed = new EventFeed(topics, this.#clock);
+    this.#feeds.add(feed);
     this.#ns.feeds.add(feed);
-    signal.addEventListener("abort", () => this.#ns.feeds.delete(feed), { once: true });
+    signal.addEventListener("abort", () => this.#drop(feed), { once: true });
     return feed.events(signal);
   }
 
@@ -231,7 +233,12 @@ export class MemoryKernel implements Kernel {
   }
 
   close(): void {
-    this.#ns.feeds.clear();
+    for (const feed of this.#feeds) this.#drop(feed);
+  }
+
+  #drop(feed: EventFeed): void {
+    this.#feeds.delete(feed);
+    this.#ns.feeds.delete(feed);
   }
 }
 

@@ -74,8 +74,9 @@ export class MemoryNamespace {
     return undefined;
   }
 
-  changed(topic: KernelTopic): void {
-    for (const feed of this.feeds) feed.change(topic);
+  /** Tells every feed but those in `except`. */
+  changed(topic: KernelTopic, except?: ReadonlySet<EventFeed>): void {
+    for (const feed of this.feeds) if (!except?.has(feed)) feed.change(topic);
   }
 }
 

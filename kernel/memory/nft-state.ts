@@ -12,14 +12,16 @@ interface Entry {
   readonly fields: NftObject;
 }
 
+type TableKey = `${string} ${string}`;
+
 const listOrder = ["table", "set", "map", "chain", "rule"];
 
 export class NftState {
-  #tables = new Map<string, Entry[]>();
+  #tables = new Map<TableKey, Entry[]>();
   #handle = 0;
 
-  /** All commands or none. @throws KERNEL_NFT_REFUSED */
-  run(commands: readonly unknown[]): void {
+  /** All commands or none. Answers which tables changed. @throws KERNEL_NFT_REFUSED */
+  run(commands: readonly unknown[]): readonly TableKey[] {
     const before = this.#tables;
     this.#tables = new Map([...before].map(([key, entries]) => [key, [...entries]]));
     try {
@@ -28,10 +30,12 @@ export class NftState {
       this.#tables = before;
       throw error;
     }
+    const keys = new Set([...before.keys(), ...this.#tables.keys()]);
+    return [...keys].filter((key) => !sameEntries(before.get(key), this.#tables.get(key)));
   }
 
   list(family: string, name: string): readonly unknown[] | undefined {
-    const entries = this.#tables.get(`${family} ${name}`);
+    const entries = this.#tables.get(tableKey(family, name));
     if (!entries) return undefined;
     const sorted = entries.toSorted((a, b) => listOrder.indexOf(a.kind) - listOrder.indexOf(b.kind));
     return structuredClone(sorted.map(({ kind, fields }) => ({ [kind]: fields })));
@@ -155,7 +159,12 @@ export class NftState {
   }
 }
 
-function tableKey(family: unknown, name: unknown): string {
+/** Entries are replaced, never changed. */
+function sameEntries(a: readonly Entry[] | undefined, b: readonly Entry[] | undefined): boolean {
+  return a?.length === b?.length && (a ?? []).every((entry, i) => entry === b?.[i]);
+}
+
+function tableKey(family: unknown, name: unknown): TableKey {
   return `${String(family)} ${String(name)}`;
 }
 

@@ -14,7 +14,10 @@ export function readSysctl(ns: MemoryNamespace, path: readonly string[]): string
 
 export function putSysctl(ns: MemoryNamespace, path: readonly string[], value: string): void {
   checkPath(ns, path, "write");
-  ns.sysctls.set(path.join("/"), value);
+  const key = path.join("/");
+  if (ns.sysctls.get(key) === value) return;
+  ns.sysctls.set(key, value);
+  if (key === "ipv4/ip_forward" || path[1] === "conf") ns.changed("sysctl");
 }
 
 function checkPath(ns: MemoryNamespace, path: readonly string[], action: string): void {

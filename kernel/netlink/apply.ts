@@ -1,19 +1,16 @@
 /**
  * Carries operations out in order through one socket. Rows gather into batches (one send(2) for up to
- * `batchMax`); what needs an answer first closes the batch before it. Deleting a link waits for every reader
- * of network devices in Linux (RCU), 16 ms each on the machine this was measured on, pipelined or not; a run
- * of deletes is therefore moved into a link group of its own and deleted as one: 20 veth pairs in 32 ms
- * instead of 330.
+ * `batchMax`); what needs an answer first closes the batch before it. A run of links to delete goes as one
+ * (see link-group.ts).
  */
-import { randomInt } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { type FabricError, isFabricError } from "../../errors/index.ts";
 import { describeOperation } from "../describe-operation.ts";
 import type { KernelOperation, LinkRef } from "../operation.ts";
 import { refusal, refusedErrno } from "../refusal.ts";
-import { flag, ifla, messageType } from "./constants.ts";
+import { flag } from "./constants.ts";
 import { changeLink, createLink, type LinkContext, seekIndex } from "./link-changes.ts";
-import { writeLinkChange, writeLinkHeader } from "./link-codec.ts";
+import { deleteTogether } from "./link-group.ts";
 import { batchMax, batchMaxBytes } from "./netlink-socket.ts";
 import { requestOf } from "./request.ts";
 
@@ -27,9 +24,8 @@ interface Pending {
   readonly settled: readonly string[];
 }
 
-/** Groups of links are numbered by administrators from 0 up; ours are far away. */
-const groupMin = 0x68640000;
-const groupMax = 0x6864ffff;
+/** A group costs a dump of the links, which is less than what a single one costs. */
+const togetherMin = 2;
 
 /** @returns one entry an operation, undefined for done */
 export async function applyOperations(
@@ -69,7 +65,7 @@ class Run {
   /** Does the operation at `at` or writes it into the batch; answers where the next one is. */
   step(at: number): number {
     const end = this.#endOfDeletes(at);
-    if (end - at > 1 && this.#deleteTogether(at, end)) return end;
+    if (end - at >= togetherMin && this.#deleteTogether(at, end)) return end;
     try {
       this.#one(at);
     } catch (error) {
@@ -187,25 +183,18 @@ class Run {
   #deleteTogether(at: number, end: number): boolean {
     this.#settleLinks();
     const { socket } = this.#context;
-    const group = randomInt(groupMin, groupMax);
     const indexes = new Set<number>();
-    for (const operation of this.#operations.slice(at, end)) {
-      if (operation.op !== "link.delete") continue;
-      const index = typeof operation.link === "number" ? operation.link : seekIndex(socket, operation.link);
-      if (index !== undefined) indexes.add(index);
+    try {
+      for (const operation of this.#operations.slice(at, end)) {
+        if (operation.op !== "link.delete") continue;
+        const index = typeof operation.link === "number" ? operation.link : seekIndex(socket, operation.link);
+        if (index !== undefined) indexes.add(index);
+      }
+      return deleteTogether(socket, indexes);
+    } catch (error) {
+      if (!isFabricError(error)) throw error;
+      return false;
     }
-    if (indexes.size === 0) return true;
-    socket.writer.reset();
-    for (const index of indexes) {
-      socket.writer.begin(messageType.setLink, flag.request, socket.nextSequence());
-      writeLinkChange(socket.writer, index, { group });
-      socket.writer.end();
-    }
-    const sequence = socket.nextSequence();
-    writeLinkHeader(socket.writer.begin(messageType.deleteLink, flag.request, sequence), 0);
-    socket.writer.attributeU32(ifla.group, group).end();
-    const { errno } = socket.sendBatch("delete links", sequence).get(sequence) ?? { errno: 0 };
-    return errno === 0;
   }
 }
 

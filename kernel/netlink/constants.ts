@@ -19,6 +19,8 @@ export const messageType = {
   newRule: 32,
   deleteRule: 33,
   getRule: 34,
+  newNetconf: 80,
+  deleteNetconf: 81,
 } as const;
 
 export const flag = {
@@ -95,5 +97,16 @@ export const fra = {
   mask: 16,
   protocol: 21,
 } as const;
+/** linux/netfilter/nf_tables.h: the high byte of a message's type is its subsystem. */
+export const nftables = {
+  subsystem: 10,
+  /** RTNLGRP_*'s counterpart, NFNLGRP_NFTABLES. */
+  group: 7,
+  /** Ends a transaction; names no table. */
+  newGeneration: 15,
+  /** NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE…: the first attribute of every object. */
+  tableName: 1,
+} as const;
+
 /** FR_ACT_TO_TBL */
 export const actionToTable = 1;

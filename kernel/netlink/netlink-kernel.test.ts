@@ -8,6 +8,7 @@ import { cidrNth, hostCidr, type Ip, parseCidr, parseIp } from "../../addr/index
 import { requireWorld } from "../../test/world.ts";
 import { applyAll, type Kernel, type KernelOperation } from "../index.ts";
 import { openNetns, withinNetns } from "../libc/index.ts";
+import { freeGroup } from "./link-group.ts";
 import { checkCapabilities, openKernel } from "./open-kernel.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { encoding: "utf8" });
@@ -116,6 +117,39 @@ describe("apply()", () => {
     const outcome = await kernel.apply(names.map((link) => ({ op: "link.delete", link })));
     expect(outcome.map((error) => error?.details["errnoName"])).toEqual(["EOPNOTSUPP", undefined, undefined]);
     expect((await kernel.links()).map((link) => link.name)).toEqual(["lo"]);
+  });
+
+  test("a run of deletes that Linux refuses in part moves no link to another group", async () => {
+    ip("-n", "k1", "link", "set", "lo", "group", "7");
+    await kernel.apply([
+      { op: "link.delete", link: "lo" },
+      { op: "link.delete", link: "v1" },
+    ]);
+    expect(JSON.parse(ip("-n", "k1", "-j", "link", "show", "lo"))).toMatchObject([{ group: "7" }]);
+  });
+
+  test("a run of deletes costs much less than its links one by one", async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `d${i}`);
+    const msOf = async (deleteAll: () => Promise<void>): Promise<number> => {
+      const made = names.map((name): KernelOperation => {
+        return { op: "link.create", link: { kind: "veth", name, up: true, peer: { name: `${name}p` } } };
+      });
+      await applyAll(kernel, made);
+      const startMs = performance.now();
+      await deleteAll();
+      return performance.now() - startMs;
+    };
+    const deletes = names.map((link): KernelOperation => ({ op: "link.delete", link }));
+    const togetherMs = await msOf(() => applyAll(kernel, deletes));
+    const singlyMs = await msOf(async () => {
+      for (const operation of deletes) await applyAll(kernel, [operation]);
+    });
+    expect(togetherMs).toBeLessThan(singlyMs / 2);
+  });
+
+  test("a group that a link has already is never taken for deleting", () => {
+    const offered = [8, 7, 9];
+    expect(freeGroup(new Set([7, 8]), () => offered.shift() ?? 0)).toBe(9);
   });
 
   test("a link that cannot be finished is taken away again", async () => {

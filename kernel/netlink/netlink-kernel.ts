@@ -23,7 +23,7 @@ import type {
   Rule,
 } from "../kernel.ts";
 import { type NetnsHandle, openNetns, withinNetns } from "../libc/index.ts";
-import { applyRuleset, listTable, type NftOptions } from "../nft/index.ts";
+import { applyRuleset, listTable, type NftOptions, RecentRuns } from "../nft/index.ts";
 import type { KernelOperation } from "../operation.ts";
 import { refusal, refusedErrno } from "../refusal.ts";
 import { readAddress, writeAddressQuery } from "./address-codec.ts";
@@ -33,7 +33,9 @@ import { seekLink } from "./link-changes.ts";
 import { readLink, writeLinkQuery } from "./link-codec.ts";
 import { readFdbEntry, readNeighbour, writeFdbQuery, writeNeighbourQuery } from "./neighbour-codec.ts";
 import { NetlinkSocket, openChannel } from "./netlink-socket.ts";
+import { nftSource } from "./nft-notifications.ts";
 import { readRoute, readRoutePath, writeRouteLookup, writeRouteQuery } from "./route-codec.ts";
+import { routeSource } from "./route-notifications.ts";
 import { readRule, writeRuleQuery } from "./rule-codec.ts";
 import { subscribe } from "./subscription.ts";
 import { readSysctl, writeSysctl } from "./sysctls.ts";
@@ -50,6 +52,7 @@ export class NetlinkKernel implements Kernel {
   readonly #socket: NetlinkSocket;
   readonly #options: NetlinkKernelOptions;
   readonly #closing = new AbortController();
+  readonly #nftRuns = new RecentRuns(systemClock);
 
   /** @throws KERNEL_NO_NETNS, KERNEL_REFUSED */
   constructor(options: NetlinkKernelOptions = {}, netns?: NetnsPath) {
@@ -180,13 +183,15 @@ export class NetlinkKernel implements Kernel {
       ...(nftProgram === undefined ? {} : { program: nftProgram }),
       ...(nftTimeoutMs === undefined ? {} : { timeoutMs: nftTimeoutMs }),
       withinNamespace: this.#within,
+      runs: this.#nftRuns,
     };
   }
 
   events(topics: readonly KernelTopic[], signal: AbortSignal): AsyncIterable<KernelEvent> {
     const feed = new EventFeed(topics, systemClock);
     const ending = AbortSignal.any([signal, this.#closing.signal]);
-    subscribe(topics, feed, ending, this.#within);
+    const sources = [routeSource(topics, feed), nftSource(topics, feed, this.#nftRuns)];
+    for (const source of sources) if (source) subscribe(source, ending, this.#within);
     return feed.events(ending);
   }
 

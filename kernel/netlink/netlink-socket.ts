@@ -33,9 +33,18 @@ const socketOption = { receiveTimeout: 20, sendBufferForce: 32, receiveBufferFor
 const netlinkOption = { cappedAck: 10, extendedAck: 11, strictDumps: 12 };
 const errnoInterrupted = 4;
 
-/** Makes a bound descriptor in the current namespace; `groups` is the mask of RTNLGRP_* subscribed to. */
-export function openNetlinkDescriptor(bufferBytes: number, groups = 0, typeFlags = 0): number {
-  const fd = openSocket(addressFamily.netlink, rawSocket | typeFlags, 0);
+export interface DescriptorOptions {
+  /** NETLINK_*, default NETLINK_ROUTE. */
+  readonly protocol?: number;
+  /** Mask of the groups subscribed to. */
+  readonly groups?: number;
+  readonly typeFlags?: number;
+}
+
+/** Makes a bound descriptor in the current namespace. */
+export function openNetlinkDescriptor(bufferBytes: number, options: DescriptorOptions = {}): number {
+  const { protocol = 0, groups = 0, typeFlags = 0 } = options;
+  const fd = openSocket(addressFamily.netlink, rawSocket | typeFlags, protocol);
   try {
     setSocketOption(fd, solSocket, socketOption.receiveBufferForce, int32(bufferBytes));
     const address = Buffer.alloc(12);

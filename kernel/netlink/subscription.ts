@@ -2,75 +2,63 @@
  * Notifications of Linux on Node's own event loop. Node knows no netlink sockets, but a stream over a unix
  * socket: we make one and put the netlink socket in its place (dup3(2)) before the loop looks at it. Then
  * epoll wakes us at once, and an idle subscription costs nothing. One read is one datagram, which is all
- * whole messages. When notifications were lost the read fails with ENOBUFS: the subscription says `overrun`
- * and starts anew; what it missed is for a dump to find.
+ * whole messages. When notifications were lost the read fails with ENOBUFS: the subscription starts anew and
+ * then says so; what it missed is for a dump to find.
  */
 import { Socket } from "node:net";
 import { systemClock } from "../../clock/index.ts";
 import { isFabricError } from "../../errors/index.ts";
-import type { EventFeed } from "../event-feed.ts";
-import type { KernelTopic } from "../kernel.ts";
 import { closeDescriptor, openSocket, replaceDescriptor } from "../libc/index.ts";
-import { addressFamily, messageType } from "./constants.ts";
-import { readMessages } from "./message-reader.ts";
+import { addressFamily } from "./constants.ts";
+import { type NetlinkMessage, readMessages } from "./message-reader.ts";
 import { openNetlinkDescriptor } from "./netlink-socket.ts";
 
-/** Bits of RTNLGRP_* by topic; neighbours and forwarding rows are one group. */
-const groupsOf: Readonly<Record<KernelTopic, number>> = {
-  link: groupBit(1),
-  neighbour: groupBit(3),
-  address: groupBit(5) | groupBit(9),
-  route: groupBit(7) | groupBit(11),
-  rule: groupBit(8) | groupBit(19),
-};
-
-const topicOfType = new Map<number, KernelTopic>([
-  [messageType.newLink, "link"],
-  [messageType.deleteLink, "link"],
-  [messageType.newAddress, "address"],
-  [messageType.deleteAddress, "address"],
-  [messageType.newRoute, "route"],
-  [messageType.deleteRoute, "route"],
-  [messageType.newNeighbour, "neighbour"],
-  [messageType.deleteNeighbour, "neighbour"],
-  [messageType.newRule, "rule"],
-  [messageType.deleteRule, "rule"],
-]);
+/** What is listened to, and who is told. */
+export interface NotificationSource {
+  /** NETLINK_* */
+  readonly protocol: number;
+  /** Mask of the protocol's groups. */
+  readonly groups: number;
+  /** Pause before a broken subscription starts anew, so that a lasting fault does not spin. */
+  readonly restartDelayMs: number;
+  told(message: NetlinkMessage): void;
+  /** Some were lost; from now on it listens again. */
+  lost(): void;
+}
 
 const nonBlocking = 0x800;
 const unixStream = 1;
-/** What Linux keeps for us while the event loop is busy: some thousand link changes; beyond it, `overrun`. */
+/** What Linux keeps for us while the event loop is busy: some thousand link changes; beyond it they are lost. */
 export const queueBytes = 1024 * 1024;
-/** Pause before a broken subscription starts anew, so that a lasting fault does not spin. */
-export const resubscribeDelayMs = 20;
 
 /**
- * Feeds changes until the signal aborts. `withinNamespace` runs its action in the namespace to listen to.
- * @throws KERNEL_REFUSED when the first subscription fails
+ * Tells the source of changes until the signal aborts. `withinNamespace` runs its action in the namespace to
+ * listen to. @throws KERNEL_REFUSED when the first subscription fails
  */
 export function subscribe(
-  topics: readonly KernelTopic[],
-  feed: EventFeed,
+  source: NotificationSource,
   signal: AbortSignal,
   withinNamespace: <T>(action: () => T) => T,
 ): void {
   if (signal.aborted) return;
-  const groups = topics.reduce((mask, topic) => mask | groupsOf[topic], 0);
-  const socket = openStream(withinNamespace(() => openNetlinkDescriptor(queueBytes, groups, nonBlocking)));
+  const { protocol, groups } = source;
+  const options = { protocol, groups, typeFlags: nonBlocking };
+  const socket = openStream(withinNamespace(() => openNetlinkDescriptor(queueBytes, options)));
   const stop = () => socket.destroy();
   signal.addEventListener("abort", stop, { once: true });
-  socket.on("data", (bytes: Buffer) => report(bytes, feed));
-  socket.on("error", () => feed.overrun());
+  socket.on("data", (bytes: Buffer) => report(bytes, source));
+  // Told of by `lost`, after the close that follows.
+  socket.on("error", () => {});
   socket.on("close", () => {
     signal.removeEventListener("abort", stop);
     if (!signal.aborted) resubscribe();
   });
 
   function resubscribe(): void {
-    systemClock.setTimer(resubscribeDelayMs, () => {
+    systemClock.setTimer(source.restartDelayMs, () => {
       try {
-        subscribe(topics, feed, signal, withinNamespace);
-        feed.overrun();
+        subscribe(source, signal, withinNamespace);
+        source.lost();
       } catch (error) {
         if (!isFabricError(error)) throw error;
         resubscribe();
@@ -90,18 +78,11 @@ function openStream(netlinkFd: number): Socket {
   }
 }
 
-function report(bytes: Buffer, feed: EventFeed): void {
+function report(bytes: Buffer, source: NotificationSource): void {
   try {
-    for (const { type } of readMessages(bytes)) {
-      const topic = topicOfType.get(type);
-      if (topic !== undefined) feed.change(topic);
-    }
+    for (const message of readMessages(bytes)) source.told(message);
   } catch (error) {
     if (!isFabricError(error)) throw error;
-    feed.overrun();
+    source.lost();
   }
-}
-
-function groupBit(group: number): number {
-  return 1 << (group - 1);
 }

@@ -8,6 +8,7 @@ import { spawn } from "node:child_process";
 import { closeSync, writeSync } from "node:fs";
 import { FabricError } from "../../errors/index.ts";
 import { openMemoryFile } from "../libc/index.ts";
+import type { RecentRuns } from "./recent-runs.ts";
 
 export interface NftOptions {
   /** Program to run, default `nft` of PATH. */
@@ -16,6 +17,8 @@ export interface NftOptions {
   readonly timeoutMs?: number;
   /** Runs its action in the namespace the ruleset is for. */
   readonly withinNamespace: <T>(action: () => T) => T;
+  /** Is told of each process. */
+  readonly runs: RecentRuns;
 }
 
 export const nftTimeoutMs = 10_000;
@@ -89,6 +92,8 @@ function runNft(args: readonly string[], input: string, options: NftOptions): Pr
   const { program = "nft", timeoutMs = nftTimeoutMs } = options;
   return new Promise((resolve, reject) => {
     const child = start(program, args, input, options);
+    const { pid } = child;
+    if (pid !== undefined) options.runs.started(pid);
     const output: Buffer[] = [];
     let outputBytes = 0;
     let error = "";
@@ -102,6 +107,7 @@ function runNft(args: readonly string[], input: string, options: NftOptions): Pr
     });
     child.on("error", (cause: NodeJS.ErrnoException) => reject(cannotStart(program, cause)));
     child.on("close", (status, signal) => {
+      if (pid !== undefined) options.runs.ended(pid);
       if (outputBytes > nftOutputMaxBytes) reject(tooMuch(args));
       else if (signal === "SIGKILL") reject(tooSlow(args, timeoutMs));
       else resolve({ status, output: Buffer.concat(output).toString(), error });

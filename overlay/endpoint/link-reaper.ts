@@ -1,11 +1,11 @@
 /**
  * Deletes withdrawn links after their callers were answered. Deleting one holds the kernel's RTNL lock for
- * about 18 ms, so it waits for a quiet moment: mostly the runtime removes the namespace by then, and the
+ * about 18 ms, many together not much longer, so it waits for a quiet moment: mostly the runtime removes the namespace by then, and the
  * kernel the pair with it. A link that cannot be deleted is found again by the reconciler, as nobody claims it.
  */
 import type { Clock, Timer } from "../../clock/index.ts";
 import { isFabricError } from "../../errors/index.ts";
-import type { Kernel } from "../../kernel/index.ts";
+import type { Kernel, KernelOperation } from "../../kernel/index.ts";
 
 export interface LinkReaperLimits {
   /** Deleting starts after this long without a new link. */
@@ -18,12 +18,17 @@ export interface LinkReaperLimits {
 
 export const linkReaperDefaults: LinkReaperLimits = { quietMs: 200, waitMaxMs: 2000, queueMax: 64 };
 
+interface Withdrawn {
+  readonly index: number;
+  readonly sinceMs: number;
+}
+
 export class LinkReaper {
   readonly #kernel: Kernel;
   readonly #clock: Clock;
   readonly #limits: LinkReaperLimits;
-  /** Index and time of arrival by name. */
-  readonly #waiting = new Map<string, { readonly index: number; readonly sinceMs: number }>();
+  /** By name. */
+  readonly #waiting = new Map<string, Withdrawn>();
   #timer: Timer | undefined;
   #draining: Promise<void> = Promise.resolve();
 
@@ -47,7 +52,7 @@ export class LinkReaper {
   /** Resolves when a link of that name is not waiting any more, deleting it first of all. */
   async settled(name: string): Promise<void> {
     const entry = this.#waiting.get(name);
-    if (entry) await this.#delete(name, entry.index);
+    if (entry) await this.#delete([[name, entry]]);
     await this.#draining;
   }
 
@@ -55,9 +60,7 @@ export class LinkReaper {
   flush(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#draining = this.#draining.then(async () => {
-      for (const [name, { index }] of [...this.#waiting]) await this.#delete(name, index);
-    });
+    this.#draining = this.#draining.then(() => this.#delete([...this.#waiting]));
     return this.#draining;
   }
 
@@ -70,15 +73,17 @@ export class LinkReaper {
     this.#timer = this.#clock.setTimer(delayMs, () => void this.flush());
   }
 
-  async #delete(name: string, index: number): Promise<void> {
-    if (!this.#waiting.has(name)) return;
+  /** All in one list, which the kernel deletes together. A name may be another link's by now. */
+  async #delete(entries: readonly (readonly [name: string, Withdrawn])[]): Promise<void> {
     try {
-      const link = await this.#kernel.link(name);
-      if (link?.index === index) await this.#kernel.apply([{ op: "link.delete", link: index }]);
+      const links = await Promise.all(entries.map(([name]) => this.#kernel.link(name)));
+      const still = entries.filter(([, { index }], i) => links[i]?.index === index);
+      const deletes = still.map(([, { index }]): KernelOperation => ({ op: "link.delete", link: index }));
+      if (deletes.length > 0) await this.#kernel.apply(deletes);
     } catch (error) {
       if (!isFabricError(error)) throw error;
     } finally {
-      this.#waiting.delete(name);
+      for (const [name, entry] of entries) if (this.#waiting.get(name) === entry) this.#waiting.delete(name);
     }
   }
 }

@@ -18,6 +18,10 @@ const benches: Readonly<
     title: "Docker: connecting a container, and whole starts and stops",
     measure: async () => (await import("./docker.ts")).measureDocker(),
   },
+  routes: {
+    title: "rows of 10,000 remote nodes, and repair of drift",
+    measure: async () => (await import("./routes.ts")).measureRoutes(),
+  },
   dns: {
     title: "DNS over UDP, one server core",
     measure: async () => (await import("./dns.ts")).measureDns(),
@@ -52,7 +56,9 @@ function report({ rows }: BenchResult): string {
         ([peer, value]) => `${peer} ${value} (${row.ratio[peer]}×)`,
       );
       const budget =
-        row.budget === undefined ? "" : `  budget ${row.bound} ${row.budget}×: ${row.met ? "met" : "missed"}`;
+        row.budget === undefined
+          ? ""
+          : `  budget ${row.bound} ${row.budget}${peers.length > 0 ? "×" : ""}: ${row.met ? "met" : "missed"}`;
       return `  ${row.metric.padEnd(24)} heddle ${row.heddle}  ${peers.join("  ")}${budget}`;
     })
     .join("\n");

@@ -1,3 +1,7 @@
+/**
+ * The part of an agent that CNI needs, in this process: sqlite journal, address plan with one node in it, real
+ * kernel, reconciler, endpoint service, CNI socket and the installed plugin binary. For tests of CNI alone.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -78,14 +78,13 @@ export class Fabric {
 
 /** A process says once on standard output what runs where. */
 async function ready(process: Background): Promise<void> {
-  await waitFor(
+  const line = waitFor(
     `"${process.command}" to be ready`,
-    () => {
-      if (!process.running) throw new Error(`it ended: ${process.stderr}`);
-      return process.stdout.includes("\n") || undefined;
-    },
+    () => process.stdout.includes("\n") || !process.running || undefined,
     15_000,
-  ).catch((error: unknown) => {
+  );
+  await line.catch((error: unknown) => {
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n${process.stderr}`);
   });
+  if (!process.running) throw new Error(`"${process.command}" ended:\n${process.stderr}`);
 }

@@ -64,6 +64,10 @@ export class Host {
     return [process.execPath, join(projectRoot, "cli/main.ts"), ...args, "--run-dir", this.runDir];
   }
 
+  get containers(): readonly Container[] {
+    return this.#containers;
+  }
+
   addContainer(name: string): Container {
     const container = new Container(`${this.#prefix}${name}`);
     this.#containers.push(container);
@@ -99,9 +103,10 @@ export class Host {
   }
 }
 
-/** Drops what changes by itself: lifetimes and timers. */
+/** Drops what changes by itself: lifetimes, timers, counters. */
 function withoutCounters(line: string): string {
   return line
+    .replace(/packets \d+ bytes \d+/g, "")
     .replace(/(valid_lft|preferred_lft|expires) \S+/g, "")
     .replace(/\s+/g, " ")
     .trim();

@@ -16,8 +16,8 @@ export interface StageSpec {
   readonly hosts: Readonly<Record<string, number>>;
   /** Pools of the network `demo`. */
   readonly pools?: readonly string[];
-  /** Options of every agent. */
-  readonly agent?: readonly string[];
+  /** More options of a host's agent. */
+  readonly agent?: (host: Host) => readonly string[];
 }
 
 /** A container with an interface in the network `demo`. */
@@ -45,7 +45,7 @@ export class Stage {
   readonly before = new Map<Host, readonly string[]>();
   readonly #hosts = new Map<string, Host>();
   readonly #runtimes = new Map<Host, CniRuntime>();
-  readonly #agentOptions: readonly string[];
+  readonly #agentOptions: (host: Host) => readonly string[];
   #members = 0;
 
   static async open(spec: StageSpec): Promise<Stage> {
@@ -65,7 +65,7 @@ export class Stage {
     }
   }
 
-  private constructor({ hosts, agent = [] }: StageSpec) {
+  private constructor({ hosts, agent = () => [] }: StageSpec) {
     this.lab = new Lab();
     this.#agentOptions = agent;
     for (const [name, segment] of Object.entries(hosts))
@@ -87,7 +87,7 @@ export class Stage {
   }
 
   startAgent(host: Host): Promise<Background> {
-    return this.fabric.startAgent(host, ...this.#agentOptions);
+    return this.fabric.startAgent(host, ...this.#agentOptions(host));
   }
 
   /** The container runtime of a host. */

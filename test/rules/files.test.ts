@@ -53,8 +53,12 @@ describe("files", () => {
     expect(found.map(({ path }) => path)).toEqual([]);
   });
 
-  it("holds no address of a package registry", () => {
-    const lock = listFiles().find(({ path }) => path === "package-lock.json");
-    expect(lock?.text).not.toContain('"resolved"');
+  it("locks every package without naming where it came from, those of other platforms included", () => {
+    // A registry that lacks one of them makes npm leave it out of the lock file, and `npm ci` then refuses to install.
+    const text = listFiles().find(({ path }) => path === "package-lock.json")?.text ?? "{}";
+    const { packages } = JSON.parse(text) as { packages: Record<string, { optionalDependencies?: object }> };
+    const optional = Object.values(packages).flatMap((each) => Object.keys(each.optionalDependencies ?? {}));
+    expect(optional.filter((name) => !packages[`node_modules/${name}`])).toEqual([]);
+    expect(text).not.toContain('"resolved"');
   });
 });

@@ -8,8 +8,8 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 export type Purpose = "run" | "test" | "bench";
 
 const packages: Readonly<Record<Purpose, readonly string[]>> = {
-  /** What the product itself calls: nft. */
-  run: ["nftables"],
+  /** What the product itself calls, nft, and what README.md tries it with. */
+  run: ["nftables", "curl", "bind9-dnsutils"],
   /** What the tests and the demo look with, and the peers they talk to. */
   test: [
     "nftables",
@@ -25,7 +25,10 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "docker-compose",
     "haproxy",
     "iptables",
+    "dnsmasq-base",
     "procps",
+    "openssl",
+    "qemu-user-static",
   ],
   /** What the benchmarks measure beside. */
   bench: [
@@ -39,6 +42,7 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "unbound",
     "dnsmasq-base",
     "dnsperf",
+    "iptables",
   ],
 };
 

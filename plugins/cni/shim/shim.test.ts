@@ -1,5 +1,5 @@
-/** The binary itself against a socket that plays the agent: on this machine's processor, and arm64 under qemu where it is there. */
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+/** The binary itself against a socket that plays the agent: on this machine's processor, and on the other one under qemu. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type ServerOpts, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,12 +8,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { requestBytesMax } from "./program.ts";
 import { buildShim } from "./shim.ts";
 
-const qemu = "qemu-aarch64-static";
-const hasQemu = process.arch !== "arm64" && spawnSync(qemu, ["--version"]).status === 0;
-const targets = [
-  { name: `native ${process.arch}`, arch: process.arch, wrap: [] as string[] },
-  ...(hasQemu ? [{ name: "arm64 under qemu", arch: "arm64", wrap: [qemu] }] : []),
-];
+/** The other processor is run by qemu; the package is qemu-user-static. */
+const emulators = { x64: "qemu-x86_64-static", arm64: "qemu-aarch64-static" };
+const targets = Object.entries(emulators).map(([arch, qemu]) => {
+  return arch === process.arch
+    ? { name: `native ${arch}`, arch, wrap: [] }
+    : { name: `${arch} under qemu`, arch, wrap: [qemu] };
+});
 
 interface Ended {
   readonly status: number | null;

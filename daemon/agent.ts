@@ -205,6 +205,7 @@ export async function wireAgent(
   client.start();
   await connectedOnce(client, fabric, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
   await dataplane.serve(teardown);
+  await docker.serve(teardown);
   await names.serveContainers();
   return {
     node: identity.name,

@@ -21,7 +21,9 @@ import {
   dockerJournalLimits,
   dockerPluginLimits,
   endpointLimits,
+  engineLimits,
   pluginServerLimits,
+  registrarLimits,
 } from "../../plugins/index.ts";
 import { defaultAgentLimits, registryLimits } from "../../registry/index.ts";
 import { defaultStoreLimits } from "../../store/index.ts";
@@ -51,6 +53,8 @@ const limits: Readonly<Record<string, object>> = {
     ...collectorLimits,
   },
   "plugins: endpoints": endpointLimits,
+  "plugins: engine": engineLimits,
+  "plugins: registrar": registrarLimits,
   "registry: agent": defaultAgentLimits,
   "registry: server": registryLimits,
   store: defaultStoreLimits,

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { NetworkRecord, NetworkSpec } from "../ipam/index.ts";
-import { listen, nodeRecord, startApi } from "../test/fixtures/api.ts";
+import type { RegistryWriter } from "../registry/index.ts";
+import { agentBackend, listen, nodeRecord, startApi } from "../test/fixtures/api.ts";
 import { ApiClient } from "./client.ts";
 import { type ApiOptions, createApi } from "./create-api.ts";
 import type { FabricBackend } from "./fabric-backend.ts";
@@ -53,6 +54,23 @@ describe("who answers", () => {
       expect((await handle(request(line))).body).toBe("from the server");
     expect(asked).toEqual(["GET /v1/kv/a?index=5", "GET /v1/agent/members", "POST /v1/heddle/networks"]);
     expect((await handle(request("GET /v1/agent/nothing"))).status).toBe(404);
+  });
+
+  test("a session that names no node is of the agent's, wherever the server makes it", async () => {
+    const bodies: unknown[] = [];
+    const { state } = await startApi();
+    const handle = api({
+      agent: agentBackend(state, {} as RegistryWriter),
+      forward: async ({ body }) => {
+        bodies.push(JSON.parse(Buffer.from(body).toString()));
+        return { status: 200, headers: {}, body: "{}" };
+      },
+    });
+    const create = "PUT /v1/session/create";
+    for (const body of ["", "{}", '{"ttl":"10s","node":""}', '{"node":"other"}'])
+      await handle(request(create, body));
+    expect(bodies).toEqual([{ Node: "n1" }, { Node: "n1" }, { ttl: "10s", Node: "n1" }, { node: "other" }]);
+    expect((await handle(request(create, "["))).status).toBe(400);
   });
 
   test("without a server to ask it says so in the words that clients retry on", async () => {

@@ -9,7 +9,7 @@ import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "./agent-backend.ts";
-import { httpStatusOf } from "./error-status.ts";
+import { httpStatusOf, isRefusal } from "./error-status.ts";
 import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
 import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
@@ -19,6 +19,7 @@ import { catalogRoutes } from "./routes/catalog.ts";
 import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
+import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { unsupportedRoutes } from "./routes/unsupported.ts";
 
@@ -64,7 +65,7 @@ export function createApi(options: ApiOptions): ApiHandler {
       return await answer(request);
     } catch (error) {
       request.signal?.throwIfAborted();
-      if (httpStatusOf(error) === 500) options.onError?.(error, request);
+      if (httpStatusOf(error) === 500 && !isRefusal(error)) options.onError?.(error, request);
       return errorResponse(error, request.target.startsWith("/v1/heddle/"));
     }
   };
@@ -78,9 +79,10 @@ function routesOf(options: ApiOptions): readonly Route[] {
   if (server) {
     const context = { registry: server.registry, clock, random };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
-    routes.push(...kvRoutes(context, server.writer));
+    routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
+  if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
   return routes;
 }
 

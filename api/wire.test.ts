@@ -172,13 +172,11 @@ describe("refusals", () => {
     ["DELETE /v1/kv/", 400, "Missing key name"],
     ["PUT /v1/kv/a?cas=0&acquire=s", 400, "Conflicting flags: cas=0&acquire=s"],
     ["DELETE /v1/kv/a?recurse&cas=1", 400, "Conflicting flags: recurse&cas=1"],
-    ["PUT /v1/kv/a?acquire=s", 400, "Heddle has no sessions: use cas instead of acquire and release"],
     ["GET /v1/health/service/web?filter=x", 400, /"filter"/],
     ["GET /v1/catalog/nodes?dc=mars", 500, "No path to datacenter"],
     ["GET /v1/catalog/nodes?ns=team", 400, /"ns"/],
     ["GET /v1/nothing", 404, "Invalid URL path: not a recognized HTTP API endpoint"],
     ["GET /v1/kv/%zz", 400, /percent-encoding/],
-    ["PUT /v1/session/create", 501, /sessions/],
     ["PUT /v1/txn", 501, /cas/],
     ["GET /v1/acl/tokens", 401, "ACL support disabled"],
     [

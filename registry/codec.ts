@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { type Ip, isIp, type Mac } from "../addr/index.ts";
-import type { CheckRecord, NodeRecord, ServiceRecord } from "./model.ts";
+import type { CheckRecord, NodeRecord, ServiceRecord, SessionRecord } from "./model.ts";
 
 const ip = z.custom<Ip>((value) => typeof value === "string" && isIp(value));
 const mac = z.custom<Mac>(
@@ -55,6 +55,19 @@ const checkSchema = z.object({
   type: text,
   interval: text,
   timeout: text,
+});
+
+const sessionSchema = z.object({
+  id: z.string().min(1),
+  name: text,
+  node: z.string().min(1),
+  behavior: z.enum(["release", "delete"]),
+  lockDelayMs: z.number().min(0),
+  ttl: text,
+  nodeChecks: texts,
+  serviceChecks: texts,
+  lease: z.string().exactOptional(),
+  ending: z.boolean().default(false),
 });
 
 const encoder = new TextEncoder();
@@ -112,6 +125,15 @@ export function encodeCheck(check: CheckRecord): Uint8Array {
     interval: check.interval,
     timeout: check.timeout,
   });
+}
+
+/** Written once and ended once: there is nothing to compare it with, so the order of its fields is free. */
+export function encodeSession(session: SessionRecord): Uint8Array {
+  return encode(session);
+}
+
+export function decodeSession(bytes: Uint8Array): SessionRecord | undefined {
+  return decode(sessionSchema, bytes);
 }
 
 export function decodeNode(bytes: Uint8Array): NodeRecord | undefined {

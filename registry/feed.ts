@@ -9,7 +9,7 @@
 import type { Clock } from "../clock/index.ts";
 import { isFabricError } from "../errors/index.ts";
 import type { Store, StoreItem, WatchBatch } from "../store/index.ts";
-import { catalogPrefix, kvPrefix, livePrefix } from "./keys.ts";
+import { catalogPrefix, kvPrefix, livePrefix, sessionsPrefix, sessionTtlPrefix } from "./keys.ts";
 
 const pageItems = 1000;
 const retryMinMs = 100;
@@ -26,7 +26,7 @@ export interface FeedTarget {
 export async function loadFrom(store: Store, target: FeedTarget): Promise<number> {
   const items: StoreItem[] = [];
   let first = Number.POSITIVE_INFINITY;
-  for (const prefix of [catalogPrefix, livePrefix, kvPrefix]) {
+  for (const prefix of [catalogPrefix, livePrefix, kvPrefix, sessionsPrefix, sessionTtlPrefix]) {
     let from: string | undefined;
     do {
       const page = await store.range(

@@ -43,13 +43,18 @@ export {
   type ServiceEntry,
   type ServiceInstance,
   type ServiceRecord,
+  type SessionBehavior,
+  type SessionEntry,
+  type SessionRecord,
   type TaggedAddress,
   type Weights,
   worstStatus,
 } from "./model.ts";
 export type { RegisteredCheck } from "./plan-registration.ts";
+export type { SessionSpec } from "./plan-session.ts";
 export type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
-export { RegistryWriter } from "./registry-writer.ts";
+export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
+export { SessionKeeper, type SessionKeeperOptions } from "./session-keeper.ts";
 export { type Topic, topicKey } from "./topic.ts";
 export type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";

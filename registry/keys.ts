@@ -9,6 +9,8 @@ export const servicesPrefix = "catalog/services/";
 export const checksPrefix = "catalog/checks/";
 export const livePrefix = "live/";
 export const kvPrefix = "kv/";
+export const sessionsPrefix = "sessions/";
+export const sessionTtlPrefix = "session-ttl/";
 
 export function nodeKey(node: string): string {
   return nodesPrefix + encodeSegment(node);
@@ -40,18 +42,31 @@ export function kvKey(key: string): string {
   return kvPrefix + key;
 }
 
+export function sessionKey(id: string): string {
+  return sessionsPrefix + encodeSegment(id);
+}
+
+/** Stands while the session's time lasts. */
+export function sessionTtlKey(id: string): string {
+  return sessionTtlPrefix + encodeSegment(id);
+}
+
 export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
+  | { readonly kind: "session" | "sessionTtl"; readonly id: string }
   | { readonly kind: "kv"; readonly key: string };
 
 /** What a store key names, or undefined when it is none of the registry's. */
 export function parseKey(storeKey: string): KeyParts | undefined {
   if (storeKey.startsWith(kvPrefix)) return { kind: "kv", key: storeKey.slice(kvPrefix.length) };
-  if (storeKey.startsWith(livePrefix)) return single("live", storeKey.slice(livePrefix.length));
-  if (storeKey.startsWith(nodesPrefix)) return single("node", storeKey.slice(nodesPrefix.length));
+  if (storeKey.startsWith(livePrefix)) return node("live", storeKey.slice(livePrefix.length));
+  if (storeKey.startsWith(nodesPrefix)) return node("node", storeKey.slice(nodesPrefix.length));
   if (storeKey.startsWith(servicesPrefix)) return pair("service", storeKey.slice(servicesPrefix.length));
   if (storeKey.startsWith(checksPrefix)) return pair("check", storeKey.slice(checksPrefix.length));
+  if (storeKey.startsWith(sessionsPrefix)) return session("session", storeKey.slice(sessionsPrefix.length));
+  if (storeKey.startsWith(sessionTtlPrefix))
+    return session("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
   return undefined;
 }
 
@@ -68,14 +83,19 @@ function decodeSegment(segment: string): string | undefined {
   }
 }
 
-function single(kind: "node" | "live", segment: string): KeyParts | undefined {
-  const node = decodeSegment(segment);
-  return node ? { kind, node } : undefined;
+function node(kind: "node" | "live", segment: string): KeyParts | undefined {
+  const name = decodeSegment(segment);
+  return name ? { kind, node: name } : undefined;
+}
+
+function session(kind: "session" | "sessionTtl", segment: string): KeyParts | undefined {
+  const id = decodeSegment(segment);
+  return id ? { kind, id } : undefined;
 }
 
 function pair(kind: "service" | "check", rest: string): KeyParts | undefined {
   const slash = rest.indexOf("/");
-  const node = decodeSegment(rest.slice(0, Math.max(slash, 0)));
+  const name = decodeSegment(rest.slice(0, Math.max(slash, 0)));
   const id = decodeSegment(rest.slice(slash + 1));
-  return slash > 0 && node && id ? { kind, node, id } : undefined;
+  return slash > 0 && name && id ? { kind, node: name, id } : undefined;
 }

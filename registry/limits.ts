@@ -3,7 +3,11 @@ import { writesPerTxnMax } from "./catalog-writer.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
 import { prefixIndexesMax } from "./kv-index.ts";
 import { kvKeyBytesMax, kvValueBytesMax } from "./kv-writer.ts";
+import { lockDelayMaxMs, lockDelaysMax } from "./lock-delays.ts";
+import { sessionChecksMax, sessionNameBytesMax, sessionTtlMaxMs, sessionTtlMinMs } from "./plan-session.ts";
 import { ownWriteWaitMaxMs } from "./registry-writer.ts";
+import { endsInFlightMax } from "./session-keeper.ts";
+import { sessionsMax } from "./session-writer.ts";
 import { tombstonesMax } from "./tombstones.ts";
 import { waitersMax } from "./waiters.ts";
 
@@ -16,4 +20,12 @@ export const registryLimits = {
   ownWriteWaitMaxMs,
   prefixIndexesMax,
   tombstonesMax,
+  sessionsMax,
+  sessionTtlMinMs,
+  sessionTtlMaxMs,
+  sessionChecksMax,
+  sessionNameBytesMax,
+  endsInFlightMax,
+  lockDelayMaxMs,
+  lockDelaysMax,
 } as const;

@@ -88,6 +88,27 @@ export interface KvRecord {
   readonly session?: string;
 }
 
+/** What happens to the keys that a session holds when it ends. */
+export type SessionBehavior = "release" | "delete";
+
+/** Under `sessions/<id>`; it never changes but to begin its end. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly node: string;
+  readonly behavior: SessionBehavior;
+  /** So long nobody may lock what the session held when it ended. */
+  readonly lockDelayMs: number;
+  /** As the client wrote it; "" for a session without one. */
+  readonly ttl: string;
+  readonly nodeChecks: readonly string[];
+  readonly serviceChecks: readonly string[];
+  /** Of the store; takes `session-ttl/<id>` with it when nobody renews. Absent without TTL. */
+  readonly lease?: string;
+  /** It takes no more keys, and is gone as soon as its last key is let go. */
+  readonly ending: boolean;
+}
+
 export interface Indexes {
   readonly createIndex: number;
   readonly modifyIndex: number;
@@ -97,6 +118,7 @@ export type NodeEntry = NodeRecord & Indexes;
 export type ServiceEntry = ServiceRecord & Indexes;
 export type CheckEntry = CheckRecord & Indexes;
 export type KvEntry = KvRecord & Indexes;
+export type SessionEntry = SessionRecord & Indexes;
 
 /** One instance of a service with what decides whether it may be answered. */
 export interface ServiceInstance {

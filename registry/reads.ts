@@ -3,7 +3,15 @@
  * Names of nodes and services are matched without regard to case.
  */
 import type { Ip } from "../addr/index.ts";
-import type { CheckEntry, CheckStatus, KvEntry, NodeEntry, ServiceEntry, ServiceInstance } from "./model.ts";
+import type {
+  CheckEntry,
+  CheckStatus,
+  KvEntry,
+  NodeEntry,
+  ServiceEntry,
+  ServiceInstance,
+  SessionEntry,
+} from "./model.ts";
 import type { Topic } from "./topic.ts";
 
 export interface RegistryChange {
@@ -28,6 +36,7 @@ export interface RegistryStatus extends StoreContact {
   readonly services: number;
   readonly checks: number;
   readonly keys: number;
+  readonly sessions: number;
 }
 
 export interface RegistryReads {
@@ -74,4 +83,15 @@ export interface RegistryReads {
   kvList(prefix: string): readonly KvEntry[];
   /** Keys in order; with a separator each is cut after its first occurrence behind the prefix, once. */
   kvKeys(prefix: string, separator?: string): readonly string[];
+  /** Keys that the session has locked, in order. */
+  kvHeldBy(session: string): readonly KvEntry[];
+  /** The last holder's session ended, and its lock delay is not over. */
+  isLockDelayed(key: string): boolean;
+  /** Sessions that are ending are still there. */
+  session(id: string): SessionEntry | undefined;
+  /** In order of making. */
+  sessions(): readonly SessionEntry[];
+  sessionsOfNode(node: string): readonly SessionEntry[];
+  /** Whether the time of a session with TTL lasts. */
+  sessionHasTime(id: string): boolean;
 }

@@ -5,28 +5,45 @@
  * revision is above that of what is held. A record that cannot be decoded is counted and held as absent.
  */
 import type { StoreEvent, StoreItem } from "../store/index.ts";
-import { CatalogState, fold } from "./catalog-state.ts";
-import { decodeCheck, decodeNode, decodeService } from "./codec.ts";
-import { checkKey, type KeyParts, kvKey, liveKey, nodeKey, parseKey, serviceKey } from "./keys.ts";
+import { CatalogState, type CatalogTopic, fold } from "./catalog-state.ts";
+import { decodeCheck, decodeNode, decodeService, decodeSession } from "./codec.ts";
+import {
+  checkKey,
+  type KeyParts,
+  kvKey,
+  liveKey,
+  nodeKey,
+  parseKey,
+  serviceKey,
+  sessionKey,
+  sessionTtlKey,
+} from "./keys.ts";
 import { decodeKv } from "./kv-codec.ts";
 import { KvIndex } from "./kv-index.ts";
-import { type Topic, topicKey } from "./topic.ts";
+import { isSessionTopic, SessionState, type SessionTopic } from "./session-state.ts";
+import { topicKey } from "./topic.ts";
 
 /** What one batch moved. */
 export interface Moved {
-  readonly topics: ReadonlyMap<string, Topic>;
+  readonly topics: ReadonlyMap<string, CatalogTopic | SessionTopic>;
   readonly kvKeys: readonly string[];
+  /** Keys that a session let go of by ending, and for how long nobody may lock them. */
+  readonly delayed: readonly { readonly key: string; readonly lockDelayMs: number }[];
 }
 
 export class RegistryState {
   readonly kv = new KvIndex();
   readonly catalog: CatalogState;
-  #topics = new Map<string, Topic>();
+  readonly sessions: SessionState;
+  #topics = new Map<string, CatalogTopic | SessionTopic>();
   #kvKeys: string[] = [];
+  #delayed: { key: string; lockDelayMs: number }[] = [];
   #damaged = 0;
 
   constructor() {
-    this.catalog = new CatalogState((topic) => this.#topics.set(topicKey(topic), topic));
+    const mark = (topic: CatalogTopic | SessionTopic) => this.#topics.set(topicKey(topic), topic);
+    this.catalog = new CatalogState(mark);
+    this.sessions = new SessionState(mark);
   }
 
   get damaged(): number {
@@ -52,11 +69,18 @@ export class RegistryState {
     if (parts && revision >= this.#heldRevision(parts)) this.#remove(parts, revision);
   }
 
+  /** Sessions that went away unseen have let go of their keys by ending. */
+  foresee(missing: ReadonlySet<string>): void {
+    for (const session of this.sessions.list())
+      if (missing.has(sessionKey(session.id))) this.sessions.put({ ...session, ending: true });
+  }
+
   /** What moved since the last call. */
   takeMoved(): Moved {
-    const moved = { topics: this.#topics, kvKeys: this.#kvKeys };
+    const moved = { topics: this.#topics, kvKeys: this.#kvKeys, delayed: this.#delayed };
     this.#topics = new Map();
     this.#kvKeys = [];
+    this.#delayed = [];
     return moved;
   }
 
@@ -69,6 +93,12 @@ export class RegistryState {
       for (const check of checks.values()) yield checkKey(check.node, check.id);
     for (const { node, alive } of this.catalog.liveness.values()) if (alive) yield liveKey(node);
     for (const key of this.kv.keys()) yield kvKey(key);
+    for (const { id } of this.sessions.list()) yield sessionKey(id);
+    for (const id of this.sessions.timedIds()) yield sessionTtlKey(id);
+  }
+
+  exists(topic: CatalogTopic | SessionTopic): boolean {
+    return isSessionTopic(topic) ? this.sessions.exists(topic) : this.catalog.exists(topic);
   }
 
   #decodeAndPut(parts: KeyParts, item: StoreItem): boolean {
@@ -95,10 +125,19 @@ export class RegistryState {
       case "kv": {
         const record = decodeKv(parts.key, item.value);
         if (!record) return false;
+        this.#letGo(parts.key, record.session);
         this.kv.put(Object.assign(record, indexes));
         this.#kvKeys.push(parts.key);
         return true;
       }
+      case "session": {
+        const session = decodeSession(item.value);
+        if (session) this.sessions.put({ ...session, id: parts.id, ...indexes });
+        return session !== undefined;
+      }
+      case "sessionTtl":
+        this.sessions.startTime(parts.id, item.modRevision);
+        return true;
       default:
         return parts satisfies never;
     }
@@ -119,11 +158,27 @@ export class RegistryState {
         this.catalog.deleteCheck(parts.node, parts.id);
         break;
       case "kv":
+        this.#letGo(parts.key, undefined);
         if (this.kv.delete(parts.key, revision)) this.#kvKeys.push(parts.key);
+        break;
+      case "session":
+        this.sessions.delete(parts.id);
+        break;
+      case "sessionTtl":
+        this.sessions.endTime(parts.id);
         break;
       default:
         parts satisfies never;
     }
+  }
+
+  /** A key that an ending session held and holds no longer; the keys of a transaction come before its session. */
+  #letGo(key: string, nextSession: string | undefined): void {
+    const holder = this.kv.get(key)?.session;
+    if (holder === undefined || holder === nextSession) return;
+    const session = this.sessions.get(holder);
+    if (session?.ending && session.lockDelayMs > 0)
+      this.#delayed.push({ key, lockDelayMs: session.lockDelayMs });
   }
 
   #heldRevision(parts: KeyParts): number {
@@ -138,6 +193,10 @@ export class RegistryState {
         return this.catalog.checks.get(fold(parts.node))?.get(parts.id)?.modifyIndex ?? 0;
       case "kv":
         return this.kv.get(parts.key)?.modifyIndex ?? 0;
+      case "session":
+        return this.sessions.get(parts.id)?.modifyIndex ?? 0;
+      case "sessionTtl":
+        return this.sessions.timeRevision(parts.id);
       default:
         return parts satisfies never;
     }

@@ -3,7 +3,7 @@
  * taken too (python-consul passes and deregisters checks that way).
  */
 import { isFabricError } from "../../errors/index.ts";
-import type { CheckStatus } from "../../registry/index.ts";
+import { type CheckStatus, registryLimits } from "../../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
 import { BodyFields } from "../body-fields.ts";
 import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
@@ -12,6 +12,9 @@ import { refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, plainText } from "../request.ts";
 import { argument, type Call, json, type Route, type RouteHandler } from "../route.ts";
 import { readCheck, readService, readStatus } from "../service-body.ts";
+
+/** Patroni reads it before it makes its session. */
+const sessionTtlMinNs = registryLimits.sessionTtlMinMs * 1e6;
 
 export function agentRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
   const services = (call: Call) => {
@@ -101,6 +104,7 @@ export function selfRoute(self: SelfInfo): Route {
         NodeID: self.id,
         Revision: "",
         Server: self.server,
+        SessionTTLMin: sessionTtlMinNs,
         Version: self.version,
       },
       Stats: {},

@@ -21,6 +21,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
 import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
 import { statusRoutes } from "./routes/status.ts";
+import { txnRoute } from "./routes/txn.ts";
 import { unsupportedRoutes } from "./routes/unsupported.ts";
 
 export interface ApiOptions {
@@ -80,6 +81,7 @@ function routesOf(options: ApiOptions): readonly Route[] {
     const context = { registry: server.registry, clock, random };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
+    routes.push(txnRoute(context, server.writer));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));

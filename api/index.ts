@@ -19,4 +19,5 @@ export {
   type HttpServerOptions,
 } from "./http-server.ts";
 export type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
+export { txnBytesMax } from "./routes/txn.ts";
 export { readCheck, readService } from "./service-body.ts";

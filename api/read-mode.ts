@@ -40,7 +40,11 @@ export function refuseUnsupported(query: Query): void {
 
 /** @throws API_NO_DATACENTER */
 export function assertDatacenter(query: Query, datacenter: string): void {
-  const wanted = query.get("dc");
+  assertDatacenterNamed(query.get("dc"), datacenter);
+}
+
+/** @throws API_NO_DATACENTER */
+export function assertDatacenterNamed(wanted: string, datacenter: string): void {
   if (wanted === "" || wanted === datacenter) return;
   throw new FabricError("API_NO_DATACENTER", "No path to datacenter", { details: { datacenter: wanted } });
 }

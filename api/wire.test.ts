@@ -177,7 +177,6 @@ describe("refusals", () => {
     ["GET /v1/catalog/nodes?ns=team", 400, /"ns"/],
     ["GET /v1/nothing", 404, "Invalid URL path: not a recognized HTTP API endpoint"],
     ["GET /v1/kv/%zz", 400, /percent-encoding/],
-    ["PUT /v1/txn", 501, /cas/],
     ["GET /v1/acl/tokens", 401, "ACL support disabled"],
     [
       "PUT /v1/agent/service/deregister/absent",

@@ -9,6 +9,7 @@ import { ownWriteWaitMaxMs } from "./registry-writer.ts";
 import { endsInFlightMax } from "./session-keeper.ts";
 import { sessionsMax } from "./session-writer.ts";
 import { tombstonesMax } from "./tombstones.ts";
+import { txnOperationsMax } from "./txn-model.ts";
 import { waitersMax } from "./waiters.ts";
 
 export const registryLimits = {
@@ -20,6 +21,7 @@ export const registryLimits = {
   ownWriteWaitMaxMs,
   prefixIndexesMax,
   tombstonesMax,
+  txnOperationsMax,
   sessionsMax,
   sessionTtlMinMs,
   sessionTtlMaxMs,

@@ -15,6 +15,8 @@ import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord, SessionEntry 
 import type { SessionSpec } from "./plan-session.ts";
 import type { RegistryReads } from "./reads.ts";
 import { SessionWriter } from "./session-writer.ts";
+import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
+import { TxnWriter } from "./txn-writer.ts";
 import type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";
 
 /** A durable write is answered after this time even when the registry has not caught up with the store. */
@@ -34,6 +36,7 @@ export class RegistryWriter implements RegistryWrites {
   readonly #catalog: CatalogWriter;
   readonly #kv: KvWriter;
   readonly #sessions: SessionWriter;
+  readonly #txns: TxnWriter;
   readonly #perNode = new KeyedQueue();
 
   constructor(options: RegistryWriterOptions) {
@@ -41,6 +44,7 @@ export class RegistryWriter implements RegistryWrites {
     this.#clock = options.clock;
     this.#catalog = new CatalogWriter(options.store, options.registry);
     this.#kv = new KvWriter(options.store, options.registry);
+    this.#txns = new TxnWriter(options.store, options.registry);
     this.#sessions = new SessionWriter(options.store, options.registry, options.newId ?? randomUUID);
   }
 
@@ -113,6 +117,10 @@ export class RegistryWriter implements RegistryWrites {
 
   async kvDeleteTree(prefix: string): Promise<KvWriteResult> {
     return this.#seen(await this.#kv.deleteTree(prefix));
+  }
+
+  async txn(operations: readonly TxnOperation[]): Promise<TxnAnswer> {
+    return this.#seen(await this.#txns.run(operations));
   }
 
   async createSession(spec: SessionSpec): Promise<string> {

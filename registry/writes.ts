@@ -4,6 +4,7 @@
  */
 import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord, SessionEntry } from "./model.ts";
 import type { SessionSpec } from "./plan-session.ts";
+import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
 
 /** What an agent knows to run on its node. */
 export interface NodeSync {
@@ -65,6 +66,11 @@ export interface RegistryWrites {
   /** An absent key counts as deleted, also with `cas`. */
   kvDelete(key: string, options?: { readonly cas?: number }): Promise<KvWriteResult>;
   kvDeleteTree(prefix: string): Promise<KvWriteResult>;
+  /**
+   * All operations in order, or none. @throws REGISTRY_TXN_TOO_LARGE, REGISTRY_KEY_INVALID,
+   * REGISTRY_VALUE_TOO_LARGE, REGISTRY_CONTENDED, STORE_LIMIT
+   */
+  txn(operations: readonly TxnOperation[]): Promise<TxnAnswer>;
   /** The id. @throws REGISTRY_SESSION_INVALID, REGISTRY_LIMIT */
   createSession(spec: SessionSpec): Promise<string>;
   /** Starts the session's time anew. @throws REGISTRY_SESSION_NOT_FOUND */

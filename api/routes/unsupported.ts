@@ -4,7 +4,6 @@ import { plainText } from "../request.ts";
 import type { Route, RouteHandler } from "../route.ts";
 
 const paths: Readonly<Record<string, string>> = {
-  "/v1/txn": "transactions over the key/value store: use cas",
   "/v1/event/*": "user events",
   "/v1/query": "prepared queries",
   "/v1/query/*": "prepared queries",

@@ -12,4 +12,5 @@ export const registryCodes = {
   REGISTRY_VALUE_TOO_LARGE: "A value of the key/value store exceeds its limit.",
   REGISTRY_SESSION_INVALID: "A session cannot be made, or cannot lock.",
   REGISTRY_SESSION_NOT_FOUND: "The session has ended or never was.",
+  REGISTRY_TXN_TOO_LARGE: "A transaction has too many operations.",
 } as const;

@@ -16,6 +16,7 @@ import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, pl
 import type { Route } from "./route.ts";
 import { agentRoutes, selfRoute } from "./routes/agent.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
+import { catalogWriteRoutes } from "./routes/catalog-write.ts";
 import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
@@ -81,7 +82,7 @@ function routesOf(options: ApiOptions): readonly Route[] {
     const context = { registry: server.registry, clock, random };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
-    routes.push(txnRoute(context, server.writer));
+    routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));

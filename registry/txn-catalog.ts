@@ -18,7 +18,7 @@ export function stepNode(registry: RegistryReads, draft: TxnDraft, operation: No
   if (held?.fabric && verb !== "get")
     return { refused: `node ${JSON.stringify(record.name)} is of the fabric: only its agent changes it` };
   return step(operation, held, `node ${JSON.stringify(record.name)}`, {
-    put: () => draft.put(key, encodeNode({ ...record, name: held?.name ?? record.name }), record),
+    put: () => putChanged(draft, key, held, { ...record, name: held?.name ?? record.name }, encodeNode),
     delete: () => {
       draft.deletePrefix(nodeChecksPrefix(held?.name ?? record.name));
       draft.deletePrefix(nodeServicesPrefix(held?.name ?? record.name));
@@ -52,7 +52,7 @@ export function stepService(registry: RegistryReads, draft: TxnDraft, operation:
     held,
     `service ${JSON.stringify(record.id)} on node ${JSON.stringify(record.node)}`,
     {
-      put: () => draft.put(key, encodeService({ ...record, node: name }), record),
+      put: () => putChanged(draft, key, held, { ...record, node: name }, encodeService),
       delete: () => {
         for (const check of registry.checksOfNode(name))
           if (check.serviceId === record.id) draft.delete(checkKey(name, check.id));
@@ -93,7 +93,7 @@ export function stepCheck(registry: RegistryReads, draft: TxnDraft, operation: C
     ...(known && { serviceName: known.name, serviceTags: known.tags }),
   };
   return step(operation, held, `check ${JSON.stringify(record.id)} on node ${JSON.stringify(record.node)}`, {
-    put: () => draft.put(key, encodeCheck(written), written),
+    put: () => putChanged(draft, key, held, written, encodeCheck),
     delete: () => draft.delete(key),
     read: () => {
       const item = draft.get(key);
@@ -111,6 +111,18 @@ function seeNode(registry: RegistryReads, draft: TxnDraft, name: string): string
   const known = registry.node(name);
   const seen = draft.see(nodeKey(known?.name ?? name), known);
   return seen && (known?.name ?? name);
+}
+
+/** What would change nothing is left alone, and keeps its ModifyIndex. */
+function putChanged<T extends object>(
+  draft: TxnDraft,
+  key: string,
+  held: (T & Indexes) | undefined,
+  record: T,
+  encode: (record: T) => Uint8Array,
+): void {
+  const bytes = encode(record);
+  if (held === undefined || Buffer.compare(encode(held), bytes) !== 0) draft.put(key, bytes, record);
 }
 
 interface Actions {

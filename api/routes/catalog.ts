@@ -53,6 +53,15 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
     });
   };
 
+  const nodeServices = (call: Call) => {
+    const name = argument(call, "Missing node name");
+    return blockingRead(context, call, nodeTopic(context, name), (headers) => {
+      const found = registry.node(name);
+      const services = found ? registry.servicesOfNode(found.name).map(serviceJson) : [];
+      return json(call, { Node: found ? nodeJson(found) : null, Services: services }, headers);
+    });
+  };
+
   return [
     {
       path: "/v1/catalog/datacenters",
@@ -62,6 +71,7 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
     { path: "/v1/catalog/service/*", methods: { GET: service } },
     { path: "/v1/catalog/nodes", methods: { GET: nodes } },
     { path: "/v1/catalog/node/*", methods: { GET: node } },
+    { path: "/v1/catalog/node-services/*", methods: { GET: nodeServices } },
   ];
 }
 

@@ -16,8 +16,6 @@ const paths: Readonly<Record<string, string>> = {
   "/v1/discovery-chain/*": "the service mesh",
   "/v1/config": "configuration entries",
   "/v1/config/*": "configuration entries",
-  "/v1/catalog/register": "registering past an agent: use /v1/agent/service/register on the node",
-  "/v1/catalog/deregister": "deregistering past an agent: use /v1/agent/service/deregister on the node",
   "/v1/agent/maintenance": "maintenance mode",
   "/v1/agent/service/maintenance/*": "maintenance mode",
   "/v1/agent/join/*": "joining by gossip: agents are told their servers",

@@ -11,6 +11,8 @@ export type {
   LocalBackend,
   ProcessStatus,
 } from "./fabric-backend.ts";
+export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
+export { regexStepsMax } from "./filter/linear-regex.ts";
 export {
   defaultHttpLimits,
   type HttpAddress,

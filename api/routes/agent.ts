@@ -5,6 +5,7 @@
 import { isFabricError } from "../../errors/index.ts";
 import { type CheckStatus, registryLimits } from "../../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
+import { filterOf } from "../blocking.ts";
 import { BodyFields } from "../body-fields.ts";
 import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
 import { badRequest } from "../query.ts";
@@ -18,9 +19,9 @@ const sessionTtlMinNs = registryLimits.sessionTtlMinMs * 1e6;
 
 export function agentRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
   const services = (call: Call) => {
-    refuseUnsupported(call.query);
-    const shown = agent.services().map((one) => [one.id, agentServiceJson(one, self.datacenter)]);
-    return json(call, Object.fromEntries(shown));
+    refuseUnsupported(call.query, ["filter"]);
+    const shown = agent.services().map((one) => agentServiceJson(one, self.datacenter));
+    return json(call, Object.fromEntries(shown.filter(filterOf(call.query)).map((one) => [one.ID, one])));
   };
 
   const service = (call: Call) => {
@@ -32,8 +33,9 @@ export function agentRoutes(agent: AgentBackend, self: SelfInfo): readonly Route
   };
 
   const checks = (call: Call) => {
-    refuseUnsupported(call.query);
-    return json(call, Object.fromEntries(agent.checks().map((check) => [check.id, agentCheckJson(check)])));
+    refuseUnsupported(call.query, ["filter"]);
+    const shown = agent.checks().map(agentCheckJson).filter(filterOf(call.query));
+    return json(call, Object.fromEntries(shown.map((one) => [one.CheckID, one])));
   };
 
   const registerService = async (call: Call) => {

@@ -1,9 +1,11 @@
 /** `/v1/catalog/…`: what is registered, whether it is healthy or not. */
-import type { ServiceInstance } from "../../registry/index.ts";
-import { blockingRead, type ReadContext } from "../blocking.ts";
+import type { NodeEntry, ServiceInstance } from "../../registry/index.ts";
+import { blockingList, blockingRead, filterOf, type ReadContext } from "../blocking.ts";
 import { catalogServiceJson, nodeJson, serviceJson } from "../consul-json.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
+
+type Services = readonly ReturnType<typeof serviceJson>[];
 
 export function catalogRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
@@ -19,48 +21,48 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
 
   const service = (call: Call) => {
     const name = argument(call, "Missing service name");
-    return blockingRead(context, call, { kind: "service", name }, (headers) => {
-      const meta = nodeMetaOf(call.query);
-      const tags = call.query.all("tag");
-      const found = registry
+    const meta = nodeMetaOf(call.query);
+    const tags = call.query.all("tag");
+    return blockingList(context, call, { kind: "service", name }, () =>
+      registry
         .service(name)
-        .filter((instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta));
-      return json(call, found.map(catalogServiceJson), headers);
-    });
+        .filter((instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta))
+        .map(catalogServiceJson),
+    );
   };
 
-  const nodes = (call: Call) =>
-    blockingRead(context, call, { kind: "nodes" }, (headers) => {
-      const meta = nodeMetaOf(call.query);
-      return json(
-        call,
-        registry
-          .nodes()
-          .filter((node) => matchesMeta(node, meta))
-          .map(nodeJson),
-        headers,
-      );
-    });
+  const nodes = (call: Call) => {
+    const meta = nodeMetaOf(call.query);
+    return blockingList(context, call, { kind: "nodes" }, () =>
+      registry
+        .nodes()
+        .filter((node) => matchesMeta(node, meta))
+        .map(nodeJson),
+    );
+  };
+
+  /** With the node's services, filtered: `filter` chooses among those. */
+  const ofNode = (call: Call, answer: (node: NodeEntry | undefined, services: Services) => object | null) => {
+    const name = argument(call, "Missing node name");
+    const filter = filterOf(call.query);
+    const read = (headers: Record<string, string>) => {
+      const found = registry.node(name);
+      const services = found ? registry.servicesOfNode(found.name).map(serviceJson).filter(filter) : [];
+      return json(call, answer(found, services), headers);
+    };
+    return blockingRead(context, call, nodeTopic(context, name), read, ["filter"]);
+  };
 
   /** Consul answers null, not 404, for a node that it does not know. */
-  const node = (call: Call) => {
-    const name = argument(call, "Missing node name");
-    return blockingRead(context, call, nodeTopic(context, name), (headers) => {
-      const found = registry.node(name);
-      const held = found && registry.servicesOfNode(found.name);
-      const services = Object.fromEntries((held ?? []).map((one) => [one.id, serviceJson(one)]));
-      return json(call, found ? { Node: nodeJson(found), Services: services } : null, headers);
-    });
-  };
+  const node = (call: Call) =>
+    ofNode(call, (found, services) =>
+      found
+        ? { Node: nodeJson(found), Services: Object.fromEntries(services.map((one) => [one.ID, one])) }
+        : null,
+    );
 
-  const nodeServices = (call: Call) => {
-    const name = argument(call, "Missing node name");
-    return blockingRead(context, call, nodeTopic(context, name), (headers) => {
-      const found = registry.node(name);
-      const services = found ? registry.servicesOfNode(found.name).map(serviceJson) : [];
-      return json(call, { Node: found ? nodeJson(found) : null, Services: services }, headers);
-    });
-  };
+  const nodeServices = (call: Call) =>
+    ofNode(call, (found, services) => ({ Node: found ? nodeJson(found) : null, Services: services }));
 
   return [
     {

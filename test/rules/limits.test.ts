@@ -5,6 +5,9 @@ import { describe, expect, it } from "vitest";
 import {
   clientTimeoutMs,
   defaultHttpLimits,
+  filterCharsMax,
+  filterDepthMax,
+  regexStepsMax,
   txnBytesMax,
   waitDefaultMs,
   waitMaxMs,
@@ -28,7 +31,16 @@ import { projectRoot } from "./source-files.ts";
 
 /** By heading of the page. */
 const limits: Readonly<Record<string, object>> = {
-  api: { ...defaultHttpLimits, waitDefaultMs, waitMaxMs, txnBytesMax, clientTimeoutMs },
+  api: {
+    ...defaultHttpLimits,
+    waitDefaultMs,
+    waitMaxMs,
+    txnBytesMax,
+    filterCharsMax,
+    filterDepthMax,
+    regexStepsMax,
+    clientTimeoutMs,
+  },
   "control: server": controlServerLimits,
   "control: agent": controlClientLimits,
   daemon: viewCatalogLimits,

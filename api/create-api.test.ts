@@ -37,6 +37,7 @@ describe("who answers", () => {
       agent: {
         services: () => state.services(),
         checks: () => [],
+        onChange: () => () => undefined,
         registerService: async () => undefined,
         deregisterService: async () => undefined,
         registerCheck: async () => undefined,

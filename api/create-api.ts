@@ -15,11 +15,15 @@ import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
 import type { Route } from "./route.ts";
 import { agentRoutes, selfRoute } from "./routes/agent.ts";
+import { agentHealthRoutes } from "./routes/agent-health.ts";
+import { agentProcessRoutes } from "./routes/agent-process.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { catalogWriteRoutes } from "./routes/catalog-write.ts";
 import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
+import { maintenanceRoutes } from "./routes/maintenance.ts";
+import { operatorRoutes } from "./routes/operator.ts";
 import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { txnRoute } from "./routes/txn.ts";
@@ -75,19 +79,27 @@ export function createApi(options: ApiOptions): ApiHandler {
 
 function routesOf(options: ApiOptions): readonly Route[] {
   const { self, clock, random = Math.random, server, agent, local } = options;
-  const routes = [selfRoute(self), ...unsupportedRoutes()];
-  if (agent) routes.push(...agentRoutes(agent, self));
+  const forwards = options.forward !== undefined && !server;
+  const routes = [selfRoute(self), ...unsupportedRoutes(forwards)];
+  if (agent) {
+    routes.push(...agentRoutes({ agent, clock, random }, self), ...agentHealthRoutes(agent, self));
+    routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
+  }
   if (local) routes.push(...localRoutes(local));
   if (server) {
     const context = { registry: server.registry, clock, random };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
+    routes.push(...operatorRoutes(context, server.writer, self));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
   return routes;
 }
+
+/** What only a server knows although it is called the agent's. */
+const serversAgentPaths = /^\/v1\/agent\/(members$|force-leave\/)/;
 
 function notFound(
   options: ApiOptions,
@@ -95,7 +107,7 @@ function notFound(
   path: string,
 ): ApiResponse | Promise<ApiResponse> {
   if (!isDecodable(path)) return plainText(400, "Invalid URL path: percent-encoding is damaged");
-  const isServerPath = !path.startsWith("/v1/agent/") || path === "/v1/agent/members";
+  const isServerPath = !path.startsWith("/v1/agent/") || serversAgentPaths.test(path);
   if (path.startsWith("/v1/") && isServerPath && !options.server) {
     if (options.forward) return options.forward(request);
     throw new FabricError("API_NO_SERVER", "this process has neither a registry nor a server to ask");

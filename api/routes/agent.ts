@@ -4,7 +4,8 @@
  */
 import { isFabricError } from "../../errors/index.ts";
 import { type CheckStatus, registryLimits } from "../../registry/index.ts";
-import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
+import type { SelfInfo } from "../agent-backend.ts";
+import { type AgentWaitContext, contentHash, waitForOtherHash } from "../agent-wait.ts";
 import { filterOf } from "../blocking.ts";
 import { BodyFields } from "../body-fields.ts";
 import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
@@ -17,19 +18,27 @@ import { readCheck, readService, readStatus } from "../service-body.ts";
 /** Patroni reads it before it makes its session. */
 const sessionTtlMinNs = registryLimits.sessionTtlMinMs * 1e6;
 
-export function agentRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
+export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly Route[] {
+  const { agent } = context;
+
   const services = (call: Call) => {
     refuseUnsupported(call.query, ["filter"]);
     const shown = agent.services().map((one) => agentServiceJson(one, self.datacenter));
     return json(call, Object.fromEntries(shown.filter(filterOf(call.query)).map((one) => [one.ID, one])));
   };
 
-  const service = (call: Call) => {
+  const service = async (call: Call) => {
+    refuseUnsupported(call.query, ["hash"]);
     const id = argument(call, "Missing service ID");
-    const found = agent.services().find((one) => one.id === id);
-    return found
-      ? json(call, agentServiceJson(found, self.datacenter))
-      : plainText(404, `unknown service ID: ${id}`);
+    const shown = () => {
+      const found = agent.services().find((one) => one.id === id);
+      const content = found && agentServiceJson(found, self.datacenter);
+      return content && { ...content, ContentHash: contentHash(content) };
+    };
+    await waitForOtherHash(context, call, () => shown()?.ContentHash);
+    const now = shown();
+    if (!now) return plainText(404, `unknown service ID: ${id}`);
+    return json(call, now, { "X-Consul-ContentHash": now.ContentHash });
   };
 
   const checks = (call: Call) => {

@@ -19,6 +19,7 @@ import { agentHealthRoutes } from "./routes/agent-health.ts";
 import { agentProcessRoutes } from "./routes/agent-process.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { catalogWriteRoutes } from "./routes/catalog-write.ts";
+import { eventRoutes } from "./routes/event.ts";
 import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
@@ -91,7 +92,7 @@ function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
-    routes.push(...operatorRoutes(context, server.writer, self));
+    routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));

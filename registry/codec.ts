@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { type Ip, isIp, type Mac } from "../addr/index.ts";
-import type { CheckRecord, NodeRecord, ServiceRecord, SessionRecord } from "./model.ts";
+import type { CheckRecord, EventRecord, NodeRecord, ServiceRecord, SessionRecord } from "./model.ts";
 
 const ip = z.custom<Ip>((value) => typeof value === "string" && isIp(value));
 const mac = z.custom<Mac>(
@@ -68,6 +68,15 @@ const sessionSchema = z.object({
   serviceChecks: texts,
   lease: z.string().exactOptional(),
   ending: z.boolean().default(false),
+});
+
+const eventSchema = z.object({
+  id: z.string().min(1),
+  name: z.string(),
+  payload: text,
+  nodeFilter: text,
+  serviceFilter: text,
+  tagFilter: text,
 });
 
 const encoder = new TextEncoder();
@@ -134,6 +143,14 @@ export function encodeSession(session: SessionRecord): Uint8Array {
 
 export function decodeSession(bytes: Uint8Array): SessionRecord | undefined {
   return decode(sessionSchema, bytes);
+}
+
+export function encodeEvent(event: EventRecord): Uint8Array {
+  return encode(event);
+}
+
+export function decodeEvent(bytes: Uint8Array): EventRecord | undefined {
+  return decode(eventSchema, bytes);
 }
 
 export function decodeNode(bytes: Uint8Array): NodeRecord | undefined {

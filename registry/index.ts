@@ -33,6 +33,8 @@ export {
   type CheckEntry,
   type CheckRecord,
   type CheckStatus,
+  type EventEntry,
+  type EventRecord,
   type FabricIdentity,
   type Indexes,
   type KvEntry,

@@ -10,6 +10,7 @@ export const checksPrefix = "catalog/checks/";
 export const livePrefix = "live/";
 export const kvPrefix = "kv/";
 export const sessionsPrefix = "sessions/";
+export const eventsPrefix = "events/";
 export const sessionTtlPrefix = "session-ttl/";
 
 export function nodeKey(node: string): string {
@@ -51,10 +52,14 @@ export function sessionTtlKey(id: string): string {
   return sessionTtlPrefix + encodeSegment(id);
 }
 
+export function eventKey(id: string): string {
+  return eventsPrefix + encodeSegment(id);
+}
+
 export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
-  | { readonly kind: "session" | "sessionTtl"; readonly id: string }
+  | { readonly kind: "session" | "sessionTtl" | "event"; readonly id: string }
   | { readonly kind: "kv"; readonly key: string };
 
 /** What a store key names, or undefined when it is none of the registry's. */
@@ -64,9 +69,10 @@ export function parseKey(storeKey: string): KeyParts | undefined {
   if (storeKey.startsWith(nodesPrefix)) return node("node", storeKey.slice(nodesPrefix.length));
   if (storeKey.startsWith(servicesPrefix)) return pair("service", storeKey.slice(servicesPrefix.length));
   if (storeKey.startsWith(checksPrefix)) return pair("check", storeKey.slice(checksPrefix.length));
-  if (storeKey.startsWith(sessionsPrefix)) return session("session", storeKey.slice(sessionsPrefix.length));
+  if (storeKey.startsWith(sessionsPrefix)) return withId("session", storeKey.slice(sessionsPrefix.length));
   if (storeKey.startsWith(sessionTtlPrefix))
-    return session("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
+    return withId("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
+  if (storeKey.startsWith(eventsPrefix)) return withId("event", storeKey.slice(eventsPrefix.length));
   return undefined;
 }
 
@@ -88,7 +94,7 @@ function node(kind: "node" | "live", segment: string): KeyParts | undefined {
   return name ? { kind, node: name } : undefined;
 }
 
-function session(kind: "session" | "sessionTtl", segment: string): KeyParts | undefined {
+function withId(kind: "session" | "sessionTtl" | "event", segment: string): KeyParts | undefined {
   const id = decodeSegment(segment);
   return id ? { kind, id } : undefined;
 }

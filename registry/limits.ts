@@ -1,5 +1,7 @@
 /** Bounds and times of a server's registry, each where it is used, gathered for who shows or documents them. */
 import { writesPerTxnMax } from "./catalog-writer.ts";
+import { eventsMax } from "./event-state.ts";
+import { eventPayloadBytesMax, eventTextBytesMax } from "./event-writer.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
 import { prefixIndexesMax } from "./kv-index.ts";
 import { kvKeyBytesMax, kvValueBytesMax } from "./kv-writer.ts";
@@ -22,6 +24,9 @@ export const registryLimits = {
   prefixIndexesMax,
   tombstonesMax,
   txnOperationsMax,
+  eventsMax,
+  eventPayloadBytesMax,
+  eventTextBytesMax,
   sessionsMax,
   sessionTtlMinMs,
   sessionTtlMaxMs,

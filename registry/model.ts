@@ -109,6 +109,18 @@ export interface SessionRecord {
   readonly ending: boolean;
 }
 
+/** A user event, under `events/<id>`; written once. */
+export interface EventRecord {
+  readonly id: string;
+  readonly name: string;
+  /** Base64. */
+  readonly payload: string;
+  /** Regular expressions for whoever acts on the event; "" for all. */
+  readonly nodeFilter: string;
+  readonly serviceFilter: string;
+  readonly tagFilter: string;
+}
+
 export interface Indexes {
   readonly createIndex: number;
   readonly modifyIndex: number;
@@ -118,6 +130,7 @@ export type NodeEntry = NodeRecord & Indexes;
 export type ServiceEntry = ServiceRecord & Indexes;
 export type CheckEntry = CheckRecord & Indexes;
 export type KvEntry = KvRecord & Indexes;
+export type EventEntry = EventRecord & Indexes;
 export type SessionEntry = SessionRecord & Indexes;
 
 /** One instance of a service with what decides whether it may be answered. */

@@ -6,6 +6,7 @@ import type { Ip } from "../addr/index.ts";
 import type {
   CheckEntry,
   CheckStatus,
+  EventEntry,
   KvEntry,
   NodeEntry,
   ServiceEntry,
@@ -94,4 +95,6 @@ export interface RegistryReads {
   sessionsOfNode(node: string): readonly SessionEntry[];
   /** Whether the time of a session with TTL lasts. */
   sessionHasTime(id: string): boolean;
+  /** User events, oldest first. */
+  events(): readonly EventEntry[];
 }

@@ -6,9 +6,11 @@
  */
 import type { StoreEvent, StoreItem } from "../store/index.ts";
 import { CatalogState, type CatalogTopic, fold } from "./catalog-state.ts";
-import { decodeCheck, decodeNode, decodeService, decodeSession } from "./codec.ts";
+import { decodeCheck, decodeEvent, decodeNode, decodeService, decodeSession } from "./codec.ts";
+import { EventState } from "./event-state.ts";
 import {
   checkKey,
+  eventKey,
   type KeyParts,
   kvKey,
   liveKey,
@@ -23,9 +25,12 @@ import { KvIndex } from "./kv-index.ts";
 import { isSessionTopic, SessionState, type SessionTopic } from "./session-state.ts";
 import { topicKey } from "./topic.ts";
 
+/** What changes mark; keys are told apart. */
+export type MarkedTopic = CatalogTopic | SessionTopic | { readonly kind: "events" };
+
 /** What one batch moved. */
 export interface Moved {
-  readonly topics: ReadonlyMap<string, CatalogTopic | SessionTopic>;
+  readonly topics: ReadonlyMap<string, MarkedTopic>;
   readonly kvKeys: readonly string[];
   /** Keys that a session let go of by ending, and for how long nobody may lock them. */
   readonly delayed: readonly { readonly key: string; readonly lockDelayMs: number }[];
@@ -35,15 +40,17 @@ export class RegistryState {
   readonly kv = new KvIndex();
   readonly catalog: CatalogState;
   readonly sessions: SessionState;
-  #topics = new Map<string, CatalogTopic | SessionTopic>();
+  readonly events: EventState;
+  #topics = new Map<string, MarkedTopic>();
   #kvKeys: string[] = [];
   #delayed: { key: string; lockDelayMs: number }[] = [];
   #damaged = 0;
 
   constructor() {
-    const mark = (topic: CatalogTopic | SessionTopic) => this.#topics.set(topicKey(topic), topic);
+    const mark = (topic: MarkedTopic) => this.#topics.set(topicKey(topic), topic);
     this.catalog = new CatalogState(mark);
     this.sessions = new SessionState(mark);
+    this.events = new EventState(() => mark({ kind: "events" }));
   }
 
   get damaged(): number {
@@ -95,9 +102,11 @@ export class RegistryState {
     for (const key of this.kv.keys()) yield kvKey(key);
     for (const { id } of this.sessions.list()) yield sessionKey(id);
     for (const id of this.sessions.timedIds()) yield sessionTtlKey(id);
+    for (const { id } of this.events.list()) yield eventKey(id);
   }
 
-  exists(topic: CatalogTopic | SessionTopic): boolean {
+  exists(topic: MarkedTopic): boolean {
+    if (topic.kind === "events") return true;
     return isSessionTopic(topic) ? this.sessions.exists(topic) : this.catalog.exists(topic);
   }
 
@@ -138,6 +147,11 @@ export class RegistryState {
       case "sessionTtl":
         this.sessions.startTime(parts.id, item.modRevision);
         return true;
+      case "event": {
+        const event = decodeEvent(item.value);
+        if (event) this.events.put({ ...event, id: parts.id, ...indexes });
+        return event !== undefined;
+      }
       default:
         return parts satisfies never;
     }
@@ -166,6 +180,9 @@ export class RegistryState {
         break;
       case "sessionTtl":
         this.sessions.endTime(parts.id);
+        break;
+      case "event":
+        this.events.delete(parts.id);
         break;
       default:
         parts satisfies never;
@@ -197,6 +214,8 @@ export class RegistryState {
         return this.sessions.get(parts.id)?.modifyIndex ?? 0;
       case "sessionTtl":
         return this.sessions.timeRevision(parts.id);
+      case "event":
+        return this.events.get(parts.id)?.modifyIndex ?? 0;
       default:
         return parts satisfies never;
     }

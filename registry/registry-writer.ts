@@ -8,10 +8,19 @@ import { FabricError } from "../errors/index.ts";
 import type { Store, Write } from "../store/index.ts";
 import { CatalogWriter } from "./catalog-writer.ts";
 import { encodeCheck, encodeService } from "./codec.ts";
+import { EventWriter } from "./event-writer.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { checkKey, liveKey, nodeChecksPrefix, nodeServicesPrefix, serviceKey } from "./keys.ts";
 import { KvWriter } from "./kv-writer.ts";
-import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord, SessionEntry } from "./model.ts";
+import type {
+  CheckRecord,
+  CheckStatus,
+  EventEntry,
+  EventRecord,
+  NodeRecord,
+  ServiceRecord,
+  SessionEntry,
+} from "./model.ts";
 import type { SessionSpec } from "./plan-session.ts";
 import type { RegistryReads } from "./reads.ts";
 import { SessionWriter } from "./session-writer.ts";
@@ -26,7 +35,7 @@ export interface RegistryWriterOptions {
   readonly store: Store;
   readonly registry: RegistryReads;
   readonly clock: Clock;
-  /** Ids of sessions. Default: random UUIDs. */
+  /** Ids of sessions and events. Default: random UUIDs. */
   readonly newId?: () => string;
 }
 
@@ -36,6 +45,7 @@ export class RegistryWriter implements RegistryWrites {
   readonly #catalog: CatalogWriter;
   readonly #kv: KvWriter;
   readonly #sessions: SessionWriter;
+  readonly #events: EventWriter;
   readonly #txns: TxnWriter;
   readonly #perNode = new KeyedQueue();
 
@@ -45,7 +55,9 @@ export class RegistryWriter implements RegistryWrites {
     this.#catalog = new CatalogWriter(options.store, options.registry);
     this.#kv = new KvWriter(options.store, options.registry);
     this.#txns = new TxnWriter(options.store, options.registry);
-    this.#sessions = new SessionWriter(options.store, options.registry, options.newId ?? randomUUID);
+    const newId = options.newId ?? randomUUID;
+    this.#sessions = new SessionWriter(options.store, options.registry, newId);
+    this.#events = new EventWriter(options.store, options.registry, newId);
   }
 
   async upsertNode(node: NodeRecord): Promise<WriteResult> {
@@ -133,6 +145,10 @@ export class RegistryWriter implements RegistryWrites {
 
   async endSession(id: string): Promise<void> {
     await this.#seen({ revision: (await this.#sessions.end(id)) ?? 0 });
+  }
+
+  async fireEvent(event: Omit<EventRecord, "id">): Promise<EventEntry> {
+    return (await this.#seen(await this.#events.fire(event))).event;
   }
 
   async #put(node: string, sync: NodeSync): Promise<WriteResult> {

@@ -17,6 +17,7 @@ import { LockDelays } from "./lock-delays.ts";
 import type {
   CheckEntry,
   CheckStatus,
+  EventEntry,
   KvEntry,
   NodeEntry,
   ServiceEntry,
@@ -226,6 +227,10 @@ export class Registry implements RegistryReads {
 
   sessionHasTime(id: string): boolean {
     return this.#state.sessions.hasTime(id);
+  }
+
+  events(): readonly EventEntry[] {
+    return this.#state.events.list();
   }
 
   /** What is held but not in the load went away unseen, at the latest by its revision. */

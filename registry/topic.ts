@@ -24,6 +24,8 @@ export type Topic =
   /** What decides whether a session goes on, its node and checks apart: its time, and that it is ending. */
   | { readonly kind: "sessionEnd"; readonly id: string }
   | { readonly kind: "sessions" }
+  /** User events. */
+  | { readonly kind: "events" }
   | { readonly kind: "nodeSessions"; readonly node: string }
   /** Nodes and instances that have this address. */
   | { readonly kind: "address"; readonly ip: Ip };
@@ -40,6 +42,7 @@ export function topicKey(topic: Topic): string {
     case "services":
     case "nodes":
     case "sessions":
+    case "events":
       return topic.kind;
     case "session":
     case "sessionEnd":

@@ -2,7 +2,15 @@
  * What may be written to the registry's part of the store. A write resolves when it is durable and applied
  * to the registry of this process; a write that changes nothing makes no revision and wakes nobody.
  */
-import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord, SessionEntry } from "./model.ts";
+import type {
+  CheckRecord,
+  CheckStatus,
+  EventEntry,
+  EventRecord,
+  NodeRecord,
+  ServiceRecord,
+  SessionEntry,
+} from "./model.ts";
 import type { SessionSpec } from "./plan-session.ts";
 import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
 
@@ -77,4 +85,6 @@ export interface RegistryWrites {
   renewSession(id: string): Promise<SessionEntry>;
   /** Ends the session and lets go of its keys; nothing happens when it is gone already. */
   endSession(id: string): Promise<void>;
+  /** @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_INVALID */
+  fireEvent(event: Omit<EventRecord, "id">): Promise<EventEntry>;
 }

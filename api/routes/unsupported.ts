@@ -4,7 +4,6 @@ import { plainText } from "../request.ts";
 import type { Route, RouteHandler } from "../route.ts";
 
 const paths: Readonly<Record<string, string>> = {
-  "/v1/event/*": "user events",
   "/v1/query": "prepared queries",
   "/v1/query/*": "prepared queries",
   "/v1/coordinate/*": "network coordinates that nodes report",

@@ -25,6 +25,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { operatorRoutes } from "./routes/operator.ts";
+import { queryRoutes } from "./routes/query.ts";
 import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { txnRoute } from "./routes/txn.ts";
@@ -92,6 +93,7 @@ function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
+    routes.push(...queryRoutes(context, server.writer));
     routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }

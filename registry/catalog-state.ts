@@ -18,7 +18,7 @@ export interface Liveness {
 
 export type CatalogTopic = Exclude<
   Topic,
-  { kind: "kv" | "kvPrefix" | "session" | "sessionEnd" | "sessions" | "nodeSessions" | "events" }
+  { kind: "kv" | "kvPrefix" | "session" | "sessionEnd" | "sessions" | "nodeSessions" | "events" | "queries" }
 >;
 
 /** Node and service names are keys without regard to case. */

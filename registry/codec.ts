@@ -5,7 +5,14 @@
  */
 import { z } from "zod";
 import { type Ip, isIp, type Mac } from "../addr/index.ts";
-import type { CheckRecord, EventRecord, NodeRecord, ServiceRecord, SessionRecord } from "./model.ts";
+import type {
+  CheckRecord,
+  EventRecord,
+  NodeRecord,
+  QueryRecord,
+  ServiceRecord,
+  SessionRecord,
+} from "./model.ts";
 
 const ip = z.custom<Ip>((value) => typeof value === "string" && isIp(value));
 const mac = z.custom<Mac>(
@@ -77,6 +84,21 @@ const eventSchema = z.object({
   nodeFilter: text,
   serviceFilter: text,
   tagFilter: text,
+});
+
+const querySchema = z.object({
+  id: z.string().min(1),
+  name: text,
+  service: z.string().min(1),
+  onlyPassing: z.boolean().default(false),
+  tags: texts,
+  nodeMeta: textMap,
+  serviceMeta: textMap,
+  ignoreCheckIds: texts,
+  near: text,
+  failoverNearestN: z.number().default(0),
+  failoverDatacenters: texts,
+  dnsTtlMs: z.number().min(0).default(0),
 });
 
 const encoder = new TextEncoder();
@@ -151,6 +173,14 @@ export function encodeEvent(event: EventRecord): Uint8Array {
 
 export function decodeEvent(bytes: Uint8Array): EventRecord | undefined {
   return decode(eventSchema, bytes);
+}
+
+export function encodeQuery(query: QueryRecord): Uint8Array {
+  return encode(query);
+}
+
+export function decodeQuery(bytes: Uint8Array): QueryRecord | undefined {
+  return decode(querySchema, bytes);
 }
 
 export function decodeNode(bytes: Uint8Array): NodeRecord | undefined {

@@ -2,12 +2,13 @@
 import { FabricError } from "../errors/index.ts";
 import type { Store, Write } from "../store/index.ts";
 import { encodeEvent } from "./codec.ts";
-import { eventsMax } from "./event-state.ts";
 import { eventKey } from "./keys.ts";
 import type { EventEntry, EventRecord } from "./model.ts";
 import type { RegistryReads } from "./reads.ts";
 import { transaction } from "./transaction.ts";
 
+/** Kept for readers; Consul keeps as many. */
+export const eventsMax = 256;
 export const eventPayloadBytesMax = 8 * 1024;
 export const eventTextBytesMax = 512;
 

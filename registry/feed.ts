@@ -14,11 +14,20 @@ import {
   eventsPrefix,
   kvPrefix,
   livePrefix,
+  queriesPrefix,
   sessionsPrefix,
   sessionTtlPrefix,
 } from "./keys.ts";
 
-const loadedPrefixes = [catalogPrefix, livePrefix, kvPrefix, sessionsPrefix, sessionTtlPrefix, eventsPrefix];
+const loadedPrefixes = [
+  catalogPrefix,
+  livePrefix,
+  kvPrefix,
+  sessionsPrefix,
+  sessionTtlPrefix,
+  eventsPrefix,
+  queriesPrefix,
+];
 const pageItems = 1000;
 const retryMinMs = 100;
 const retryMaxMs = 5000;

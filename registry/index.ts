@@ -42,6 +42,8 @@ export {
   livenessCheckId,
   type NodeEntry,
   type NodeRecord,
+  type QueryEntry,
+  type QueryRecord,
   type ServiceEntry,
   type ServiceInstance,
   type ServiceRecord,

@@ -11,6 +11,7 @@ export const livePrefix = "live/";
 export const kvPrefix = "kv/";
 export const sessionsPrefix = "sessions/";
 export const eventsPrefix = "events/";
+export const queriesPrefix = "queries/";
 export const sessionTtlPrefix = "session-ttl/";
 
 export function nodeKey(node: string): string {
@@ -56,10 +57,19 @@ export function eventKey(id: string): string {
   return eventsPrefix + encodeSegment(id);
 }
 
+export function queryKey(id: string): string {
+  return queriesPrefix + encodeSegment(id);
+}
+
+/** Holds the id of the query that the name belongs to; names differ in more than case. */
+export function queryNameKey(name: string): string {
+  return `query-names/${encodeSegment(name.toLowerCase())}`;
+}
+
 export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
-  | { readonly kind: "session" | "sessionTtl" | "event"; readonly id: string }
+  | { readonly kind: "session" | "sessionTtl" | "event" | "query"; readonly id: string }
   | { readonly kind: "kv"; readonly key: string };
 
 /** What a store key names, or undefined when it is none of the registry's. */
@@ -73,6 +83,7 @@ export function parseKey(storeKey: string): KeyParts | undefined {
   if (storeKey.startsWith(sessionTtlPrefix))
     return withId("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
   if (storeKey.startsWith(eventsPrefix)) return withId("event", storeKey.slice(eventsPrefix.length));
+  if (storeKey.startsWith(queriesPrefix)) return withId("query", storeKey.slice(queriesPrefix.length));
   return undefined;
 }
 
@@ -94,7 +105,7 @@ function node(kind: "node" | "live", segment: string): KeyParts | undefined {
   return name ? { kind, node: name } : undefined;
 }
 
-function withId(kind: "session" | "sessionTtl" | "event", segment: string): KeyParts | undefined {
+function withId(kind: "session" | "sessionTtl" | "event" | "query", segment: string): KeyParts | undefined {
   const id = decodeSegment(segment);
   return id ? { kind, id } : undefined;
 }

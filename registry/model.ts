@@ -121,6 +121,25 @@ export interface EventRecord {
   readonly tagFilter: string;
 }
 
+/** A prepared query, under `queries/<id>`. */
+export interface QueryRecord {
+  readonly id: string;
+  /** "": it is asked for by its id. */
+  readonly name: string;
+  readonly service: string;
+  readonly onlyPassing: boolean;
+  /** All are needed; one with `!` in front must not be there. */
+  readonly tags: readonly string[];
+  readonly nodeMeta: Readonly<Record<string, string>>;
+  readonly serviceMeta: Readonly<Record<string, string>>;
+  readonly ignoreCheckIds: readonly string[];
+  /** Kept and shown; nothing is nearer than another. */
+  readonly near: string;
+  readonly failoverNearestN: number;
+  readonly failoverDatacenters: readonly string[];
+  readonly dnsTtlMs: number;
+}
+
 export interface Indexes {
   readonly createIndex: number;
   readonly modifyIndex: number;
@@ -131,6 +150,7 @@ export type ServiceEntry = ServiceRecord & Indexes;
 export type CheckEntry = CheckRecord & Indexes;
 export type KvEntry = KvRecord & Indexes;
 export type EventEntry = EventRecord & Indexes;
+export type QueryEntry = QueryRecord & Indexes;
 export type SessionEntry = SessionRecord & Indexes;
 
 /** One instance of a service with what decides whether it may be answered. */

@@ -9,6 +9,7 @@ import type {
   EventEntry,
   KvEntry,
   NodeEntry,
+  QueryEntry,
   ServiceEntry,
   ServiceInstance,
   SessionEntry,
@@ -97,4 +98,8 @@ export interface RegistryReads {
   sessionHasTime(id: string): boolean;
   /** User events, oldest first. */
   events(): readonly EventEntry[];
+  /** Prepared queries, oldest first. */
+  queries(): readonly QueryEntry[];
+  /** By id, else by name. */
+  query(nameOrId: string): QueryEntry | undefined;
 }

@@ -6,8 +6,8 @@
  */
 import type { StoreEvent, StoreItem } from "../store/index.ts";
 import { CatalogState, type CatalogTopic, fold } from "./catalog-state.ts";
-import { decodeCheck, decodeEvent, decodeNode, decodeService, decodeSession } from "./codec.ts";
-import { EventState } from "./event-state.ts";
+import { decodeCheck, decodeEvent, decodeNode, decodeQuery, decodeService, decodeSession } from "./codec.ts";
+import { EntryList } from "./entry-list.ts";
 import {
   checkKey,
   eventKey,
@@ -16,17 +16,19 @@ import {
   liveKey,
   nodeKey,
   parseKey,
+  queryKey,
   serviceKey,
   sessionKey,
   sessionTtlKey,
 } from "./keys.ts";
 import { decodeKv } from "./kv-codec.ts";
 import { KvIndex } from "./kv-index.ts";
+import type { EventEntry, QueryEntry } from "./model.ts";
 import { isSessionTopic, SessionState, type SessionTopic } from "./session-state.ts";
-import { topicKey } from "./topic.ts";
+import { type Topic, topicKey } from "./topic.ts";
 
 /** What changes mark; keys are told apart. */
-export type MarkedTopic = CatalogTopic | SessionTopic | { readonly kind: "events" };
+export type MarkedTopic = CatalogTopic | SessionTopic | Extract<Topic, { kind: "events" | "queries" }>;
 
 /** What one batch moved. */
 export interface Moved {
@@ -40,7 +42,8 @@ export class RegistryState {
   readonly kv = new KvIndex();
   readonly catalog: CatalogState;
   readonly sessions: SessionState;
-  readonly events: EventState;
+  readonly events: EntryList<EventEntry>;
+  readonly queries: EntryList<QueryEntry>;
   #topics = new Map<string, MarkedTopic>();
   #kvKeys: string[] = [];
   #delayed: { key: string; lockDelayMs: number }[] = [];
@@ -50,7 +53,8 @@ export class RegistryState {
     const mark = (topic: MarkedTopic) => this.#topics.set(topicKey(topic), topic);
     this.catalog = new CatalogState(mark);
     this.sessions = new SessionState(mark);
-    this.events = new EventState(() => mark({ kind: "events" }));
+    this.events = new EntryList(() => mark({ kind: "events" }));
+    this.queries = new EntryList(() => mark({ kind: "queries" }));
   }
 
   get damaged(): number {
@@ -103,10 +107,11 @@ export class RegistryState {
     for (const { id } of this.sessions.list()) yield sessionKey(id);
     for (const id of this.sessions.timedIds()) yield sessionTtlKey(id);
     for (const { id } of this.events.list()) yield eventKey(id);
+    for (const { id } of this.queries.list()) yield queryKey(id);
   }
 
   exists(topic: MarkedTopic): boolean {
-    if (topic.kind === "events") return true;
+    if (topic.kind === "events" || topic.kind === "queries") return true;
     return isSessionTopic(topic) ? this.sessions.exists(topic) : this.catalog.exists(topic);
   }
 
@@ -152,6 +157,11 @@ export class RegistryState {
         if (event) this.events.put({ ...event, id: parts.id, ...indexes });
         return event !== undefined;
       }
+      case "query": {
+        const query = decodeQuery(item.value);
+        if (query) this.queries.put({ ...query, id: parts.id, ...indexes });
+        return query !== undefined;
+      }
       default:
         return parts satisfies never;
     }
@@ -183,6 +193,9 @@ export class RegistryState {
         break;
       case "event":
         this.events.delete(parts.id);
+        break;
+      case "query":
+        this.queries.delete(parts.id);
         break;
       default:
         parts satisfies never;
@@ -216,6 +229,8 @@ export class RegistryState {
         return this.sessions.timeRevision(parts.id);
       case "event":
         return this.events.get(parts.id)?.modifyIndex ?? 0;
+      case "query":
+        return this.queries.get(parts.id)?.modifyIndex ?? 0;
       default:
         return parts satisfies never;
     }

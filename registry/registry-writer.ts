@@ -18,10 +18,12 @@ import type {
   EventEntry,
   EventRecord,
   NodeRecord,
+  QueryRecord,
   ServiceRecord,
   SessionEntry,
 } from "./model.ts";
 import type { SessionSpec } from "./plan-session.ts";
+import { QueryWriter } from "./query-writer.ts";
 import type { RegistryReads } from "./reads.ts";
 import { SessionWriter } from "./session-writer.ts";
 import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
@@ -35,7 +37,7 @@ export interface RegistryWriterOptions {
   readonly store: Store;
   readonly registry: RegistryReads;
   readonly clock: Clock;
-  /** Ids of sessions and events. Default: random UUIDs. */
+  /** Ids of sessions, events and queries. Default: random UUIDs. */
   readonly newId?: () => string;
 }
 
@@ -46,6 +48,7 @@ export class RegistryWriter implements RegistryWrites {
   readonly #kv: KvWriter;
   readonly #sessions: SessionWriter;
   readonly #events: EventWriter;
+  readonly #queries: QueryWriter;
   readonly #txns: TxnWriter;
   readonly #perNode = new KeyedQueue();
 
@@ -57,6 +60,7 @@ export class RegistryWriter implements RegistryWrites {
     this.#txns = new TxnWriter(options.store, options.registry);
     const newId = options.newId ?? randomUUID;
     this.#sessions = new SessionWriter(options.store, options.registry, newId);
+    this.#queries = new QueryWriter(options.store, options.registry, newId);
     this.#events = new EventWriter(options.store, options.registry, newId);
   }
 
@@ -149,6 +153,18 @@ export class RegistryWriter implements RegistryWrites {
 
   async fireEvent(event: Omit<EventRecord, "id">): Promise<EventEntry> {
     return (await this.#seen(await this.#events.fire(event))).event;
+  }
+
+  async createQuery(query: Omit<QueryRecord, "id">): Promise<string> {
+    return (await this.#seen(await this.#queries.create(query))).id;
+  }
+
+  async updateQuery(id: string, query: Omit<QueryRecord, "id">): Promise<void> {
+    await this.#seen({ revision: await this.#queries.update(id, query) });
+  }
+
+  async deleteQuery(id: string): Promise<void> {
+    await this.#seen({ revision: await this.#queries.delete(id) });
   }
 
   async #put(node: string, sync: NodeSync): Promise<WriteResult> {

@@ -20,6 +20,7 @@ import type {
   EventEntry,
   KvEntry,
   NodeEntry,
+  QueryEntry,
   ServiceEntry,
   ServiceInstance,
   SessionEntry,
@@ -231,6 +232,16 @@ export class Registry implements RegistryReads {
 
   events(): readonly EventEntry[] {
     return this.#state.events.list();
+  }
+
+  queries(): readonly QueryEntry[] {
+    return this.#state.queries.list();
+  }
+
+  query(nameOrId: string): QueryEntry | undefined {
+    const name = fold(nameOrId);
+    const isNamed = (query: QueryEntry) => query.name !== "" && fold(query.name) === name;
+    return this.#state.queries.get(nameOrId) ?? this.#state.queries.list().find(isNamed);
   }
 
   /** What is held but not in the load went away unseen, at the latest by its revision. */

@@ -26,6 +26,8 @@ export type Topic =
   | { readonly kind: "sessions" }
   /** User events. */
   | { readonly kind: "events" }
+  /** Prepared queries. */
+  | { readonly kind: "queries" }
   | { readonly kind: "nodeSessions"; readonly node: string }
   /** Nodes and instances that have this address. */
   | { readonly kind: "address"; readonly ip: Ip };
@@ -43,6 +45,7 @@ export function topicKey(topic: Topic): string {
     case "nodes":
     case "sessions":
     case "events":
+    case "queries":
       return topic.kind;
     case "session":
     case "sessionEnd":

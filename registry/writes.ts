@@ -8,6 +8,7 @@ import type {
   EventEntry,
   EventRecord,
   NodeRecord,
+  QueryRecord,
   ServiceRecord,
   SessionEntry,
 } from "./model.ts";
@@ -85,6 +86,12 @@ export interface RegistryWrites {
   renewSession(id: string): Promise<SessionEntry>;
   /** Ends the session and lets go of its keys; nothing happens when it is gone already. */
   endSession(id: string): Promise<void>;
+  /** The id. @throws REGISTRY_INVALID when its name is another's, REGISTRY_LIMIT */
+  createQuery(query: Omit<QueryRecord, "id">): Promise<string>;
+  /** @throws REGISTRY_QUERY_NOT_FOUND, REGISTRY_INVALID */
+  updateQuery(id: string, query: Omit<QueryRecord, "id">): Promise<void>;
+  /** Nothing happens when it is gone already. */
+  deleteQuery(id: string): Promise<void>;
   /** @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_INVALID */
   fireEvent(event: Omit<EventRecord, "id">): Promise<EventEntry>;
 }

@@ -4,8 +4,6 @@ import { plainText } from "../request.ts";
 import type { Route, RouteHandler } from "../route.ts";
 
 const paths: Readonly<Record<string, string>> = {
-  "/v1/query": "prepared queries",
-  "/v1/query/*": "prepared queries",
   "/v1/coordinate/*": "network coordinates that nodes report",
   "/v1/connect/*": "the service mesh",
   "/v1/health/connect/*": "the service mesh",

@@ -87,7 +87,7 @@ export function ipToBytes(ip: Ip): Uint8Array {
 
 /** @throws ADDR_INVALID_IP unless there are 4 or 16 bytes */
 export function ipFromBytes(bytes: Uint8Array): Ip {
-  if (bytes.length === 4) return bytes.join(".") as Ipv4;
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as Ipv4;
   if (bytes.length === 16) return printIpv6(bytes) as Ipv6;
   throw new FabricError("ADDR_INVALID_IP", `read address of ${bytes.length} bytes: expected 4 or 16`);
 }

@@ -33,6 +33,10 @@ export class ApiClient {
     return this.json("GET", "/v1/heddle/leases");
   }
 
+  purgePlan(): Promise<readonly string[]> {
+    return this.json("GET", "/v1/heddle/purge-plan");
+  }
+
   networks(): Promise<readonly NetworkRecord[]> {
     return this.json("GET", "/v1/heddle/networks");
   }

@@ -141,6 +141,7 @@ describe("/v1/heddle", () => {
           components: [],
         }),
         leases: async () => [],
+        purgePlan: async () => [],
       },
     });
     const http = await listen(handle);

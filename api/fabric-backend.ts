@@ -31,6 +31,8 @@ export interface LocalBackend {
   status(): Promise<ProcessStatus>;
   /** Addresses that containers of this node hold; empty on a process without agent. */
   leases(): Promise<readonly AddressLease[]>;
+  /** What a purge would take off the kernel now, one line a step in the words of ip(8). */
+  purgePlan(): Promise<readonly string[]>;
 }
 
 export interface ProcessStatus {

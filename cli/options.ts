@@ -50,3 +50,17 @@ export function wholeNumber(option: string, text: string, min: number, max: numb
 export function addresses(texts: readonly string[] | undefined): readonly Ip[] | undefined {
   return texts?.map(parseIp);
 }
+
+const controlPort = 8502;
+
+/** Where a server is: `HOST:PORT`, `HOST`, or `unix:PATH`; the host may be a name. @throws CLI_USAGE */
+export function serverAddress(text: string): string {
+  if (text.startsWith("unix:/")) return text;
+  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(?::(\d{1,5}))?$/i.exec(text);
+  const port = Number(match?.[3] ?? controlPort);
+  if (match && port >= 1 && port <= 65_535) return `${match[1]}:${port}`;
+  throw new FabricError(
+    "CLI_USAGE",
+    `read --server ${JSON.stringify(text)}: expected HOST, HOST:PORT or unix:PATH, as in 192.0.2.10:${controlPort}`,
+  );
+}

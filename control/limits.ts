@@ -13,6 +13,8 @@ export interface ControlServerLimits {
   readonly viewsOpenMax: number;
   /** A view without subscribers is kept so long, for agents that reconnect. */
   readonly viewLingerMs: number;
+  /** Views without subscribers that are kept at one time. */
+  readonly viewsLingeringMax: number;
   /** Changes of a view that are kept for agents to resume or to lag; beyond, they get a snapshot. */
   readonly historyChangesMax: number;
   readonly historyItemsMax: number;
@@ -44,6 +46,7 @@ export const controlServerLimits: ControlServerLimits = {
   viewsPerAgentMax: 10_000,
   viewsOpenMax: 100_000,
   viewLingerMs: 60_000,
+  viewsLingeringMax: 4096,
   historyChangesMax: 256,
   historyItemsMax: 8192,
   catchUpMs: 5000,
@@ -78,6 +81,8 @@ export interface ControlClientLimits {
   readonly httpTimeoutMs: number;
   /** Time between two comparisons of the registrations with the server's; up to a quarter is added at random. */
   readonly antiEntropyMs: number;
+  /** Services and checks of this node in one message, as JSON. */
+  readonly registrationsMaxBytes: number;
   /** Wait after a registration was refused: doubled each time. */
   readonly registrationRetryMinMs: number;
   readonly registrationRetryMaxMs: number;
@@ -95,6 +100,7 @@ export const controlClientLimits: ControlClientLimits = {
   callTimeoutMs: 5000,
   httpTimeoutMs: 660_000,
   antiEntropyMs: 60_000,
+  registrationsMaxBytes: 7 * 1024 * 1024,
   registrationRetryMinMs: 1000,
   registrationRetryMaxMs: 15_000,
 };

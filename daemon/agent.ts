@@ -13,7 +13,7 @@ import {
   storeViewCache,
 } from "../control/index.ts";
 import { openKernel } from "../kernel/index.ts";
-import { knownPlan, openAgentJournal } from "./agent-journal.ts";
+import { openAgentJournal } from "./agent-journal.ts";
 import { Dataplane } from "./dataplane.ts";
 import { forwardTo } from "./forwarding.ts";
 import { Names } from "./names.ts";
@@ -77,17 +77,14 @@ export async function wireAgent(
   });
   teardown.add("registrations", () => registrations.close());
 
-  const storeId = await knownPlan(journal);
   const client: ControlClient = new ControlClient({
     servers: options.servers,
     node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
     clock,
-    heldTerm: () => heldTerm(dataplane, client, storeId),
+    heldTerm: () => dataplane.term.held,
     onJoined: (welcome) => dataplane.joined(welcome),
-    onRenewed: ({ sentAtMs, epoch, reclaimAfterMs }) => {
-      dataplane.ipam
-        .renewed(sentAtMs, epoch, reclaimAfterMs)
-        .catch((error: unknown) => log.error({ error }, "renew the node's term"));
+    onRenewed: (term) => {
+      dataplane.renewed(term).catch((error: unknown) => log.error({ error }, "renew the node's term"));
     },
     onEmptyBlocksWanted: ({ network }) => {
       dataplane.ipam
@@ -123,15 +120,11 @@ export async function wireAgent(
     teardown,
   );
   teardown.add("control", () => client.close());
-  client.start();
-  await connectedOnce(client, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
-  await dataplane.serve(teardown);
 
   const catalog = new ViewCatalog(client, clock, datacenter);
   teardown.add("names", () => catalog.close());
-  const pools = () =>
-    [...dataplane.view.networks.values()].flatMap((network) => network.pools.map(({ cidr }) => cidr));
   const { dns: listen, upstream } = options;
+  const pools = () => dataplane.view.pools;
   const names = await Names.start(
     { catalog, clock, datacenter, listen, pools, log, ...(upstream && { upstream }) },
     teardown,
@@ -158,6 +151,7 @@ export async function wireAgent(
     ...(server ? { server: server.api } : { forward: forwardTo(client) }),
     local: {
       leases: async () => dataplane.ipam.leases(),
+      purgePlan: async () => (await dataplane.reconciler.dryPurge()).words,
       status: async () => ({
         mode: server ? "up" : "agent",
         version,
@@ -170,6 +164,12 @@ export async function wireAgent(
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
   });
   await listenHttp(api, options, apiSockets.agent, teardown);
+
+  // Every port is taken: from here on the servers and the kernel hear of this node.
+  client.start();
+  await connectedOnce(client, fabric, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
+  await dataplane.serve(teardown);
+  await names.serveContainers();
   return {
     node: identity.name,
     connected: client.state.connected,
@@ -177,11 +177,4 @@ export async function wireAgent(
       for (const { name, error } of await teardown.run()) log.error({ error, name }, "stop");
     },
   };
-}
-
-/** The term to go on with: of the journal until a server was reached, of the last welcome from then on. */
-function heldTerm(dataplane: Dataplane, client: ControlClient, storeId: string | undefined) {
-  const epoch = dataplane.ipam.epoch();
-  const plan = client.state.welcome?.storeId ?? storeId;
-  return epoch === undefined || plan === undefined ? undefined : { storeId: plan, epoch };
 }

@@ -3,34 +3,27 @@
  *
  * A node whose right to allocate has run out keeps its containers but leaves the fabric: its plan has no other
  * node any more, so what it sends into a pool meets the unreachable route. A node that was reclaimed meanwhile
- * comes back in a new epoch, and detaches what it held in the old one before anything else.
+ * comes back in a new epoch, and detaches what it held in the old one before anything else (see term.ts).
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ComponentStatus } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { ServerWelcome, ViewHandle } from "../control/index.ts";
-import {
-  type AddressLease,
-  type BlockSource,
-  NodeIpam,
-  storeLeaseJournal,
-  systemBootClock,
-} from "../ipam/index.ts";
+import type { JoinedTerm, ServerWelcome, ViewHandle } from "../control/index.ts";
+import { type BlockSource, NodeIpam, storeLeaseJournal, systemBootClock } from "../ipam/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 import { type FabricSelf, fabricMtu, Reconciler } from "../overlay/index.ts";
 import { CniPlugin, CniServer, EndpointService } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
-import { hostStateJournal, knownPlan, rememberPlan } from "./agent-journal.ts";
+import { hostStateJournal } from "./agent-journal.ts";
 import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./fabric-view.ts";
+import { ipamComponent } from "./ipam-component.ts";
 import { leftovers } from "./leftovers.ts";
 import type { Log } from "./log.ts";
 import { cniSocket } from "./options.ts";
 import type { Teardown } from "./teardown.ts";
+import { Term } from "./term.ts";
 import { underlayMtu } from "./underlay-mtu.ts";
-
-/** How long addresses of an earlier term rest before others may have them. */
-const quarantineMs = 30_000;
 
 export interface DataplaneOptions {
   readonly kernel: Kernel;
@@ -48,10 +41,14 @@ export interface DataplaneOptions {
 export class Dataplane {
   readonly ipam: NodeIpam;
   readonly endpoints: EndpointService;
+  readonly term: Term;
   readonly reconciler: Reconciler;
   readonly #options: DataplaneOptions;
   #view: FabricView = emptyFabricView;
   #stale = true;
+  #isMember = false;
+  /** What the view says of this node comes from the servers, not from the cache of an earlier run. */
+  #isJoined = false;
 
   static async open(options: DataplaneOptions, teardown: Teardown): Promise<Dataplane> {
     const { kernel, journal, clock, self, source, fabric, log } = options;
@@ -80,7 +77,9 @@ export class Dataplane {
         source.network(network)?.mtu ?? fabricMtu(await underlayMtu(kernel, self.underlay), self.underlay),
     });
     teardown.add("endpoints", () => endpoints.idle());
-    const dataplane = new Dataplane(options, ipam, endpoints, reconciler);
+    const { relinquish } = options;
+    const term = await Term.open({ journal, clock, ipam, endpoints, relinquish, log });
+    const dataplane = new Dataplane(options, ipam, endpoints, term, reconciler);
     teardown.add(
       "endpoint changes",
       endpoints.onChange(() => dataplane.#apply()),
@@ -102,11 +101,13 @@ export class Dataplane {
     options: DataplaneOptions,
     ipam: NodeIpam,
     endpoints: EndpointService,
+    term: Term,
     reconciler: Reconciler,
   ) {
     this.#options = options;
     this.ipam = ipam;
     this.endpoints = endpoints;
+    this.term = term;
     this.reconciler = reconciler;
   }
 
@@ -125,10 +126,10 @@ export class Dataplane {
 
   /** Detaches what a crash or a reboot left behind, then answers the plugins. */
   async serve(teardown: Teardown): Promise<void> {
-    const { clock, runDir, source, log } = this.#options;
+    const { clock, runDir, source } = this.#options;
     this.reconciler.start();
-    for (const error of await this.endpoints.finishDetaching())
-      log.warn({ error }, "finish an interrupted detach");
+    if (this.#options.fabric.ready) await this.reconciler.reconcileNow();
+    await this.term.clear();
     await this.#forgetLeftovers();
     const plugin = new CniPlugin({
       endpoints: this.endpoints,
@@ -144,62 +145,27 @@ export class Dataplane {
     teardown.add("CNI", () => server.close());
   }
 
-  /** A server told this node's term. What belonged to another one goes first. */
-  async joined({ storeId, epoch, reclaimAfterMs, sentAtMs }: ServerWelcome): Promise<void> {
-    const { journal } = this.#options;
-    const plan = await knownPlan(journal);
-    const earlier = this.ipam.epoch();
-    const gone: AddressLease[] = [];
-    if (plan !== storeId) {
-      // Epochs of two stores do not compare; 0 is none of any.
-      if (plan !== undefined) gone.push(...(await this.ipam.fence(0, reclaimAfterMs)));
-      await rememberPlan(journal, storeId);
-    }
-    gone.push(...(await this.ipam.joined(sentAtMs, { epoch, reclaimAfterMs })));
-    const isClean = await this.#detachVoid(gone, epoch);
-    if (isClean && plan === storeId && earlier !== undefined && earlier !== epoch)
-      this.#relinquishLater(earlier);
+  /** A server told this node's term. */
+  async joined(welcome: ServerWelcome): Promise<void> {
+    await this.term.joined(welcome);
+    this.#isJoined = true;
     this.#apply();
   }
 
-  /** True if nothing of the earlier term is left on this node. */
-  async #detachVoid(gone: readonly AddressLease[], epoch: number): Promise<boolean> {
-    if (gone.length === 0) return true;
-    const { log } = this.#options;
-    log.warn(
-      { epoch, leases: gone.length },
-      "the addresses of an earlier term are void; their endpoints are detached",
-    );
-    const errors = await this.endpoints.detachAll(gone.map(({ owner }) => owner));
-    for (const error of errors) log.error({ error }, "detach an endpoint of an earlier term");
-    return errors.length === 0;
-  }
-
-  /** The other nodes may still send to the old addresses for a while: these rest like any that was released. */
-  #relinquishLater(epoch: number): void {
-    const { clock, relinquish, log } = this.#options;
-    clock.setTimer(quarantineMs, () => {
-      relinquish(epoch).catch((error: unknown) =>
-        log.warn({ error, epoch }, "give the blocks of an earlier term back"),
-      );
-    });
+  /** A server confirmed this node's term; one that had left the fabric comes back to it. */
+  async renewed({ sentAtMs, epoch, reclaimAfterMs }: JoinedTerm): Promise<void> {
+    await this.ipam.renewed(sentAtMs, epoch, reclaimAfterMs);
+    if (!this.#isMember) this.#apply();
   }
 
   components(): readonly ComponentStatus[] {
     const { problems, problemCount, passes, operations } = this.reconciler.status;
-    const fence = this.ipam.fenceStatus();
-    const used = this.ipam.leases().length;
     const [problem] = problems;
+    const { fabric, self } = this.#options;
+    const own = this.view.prefixes.get(self.name) ?? [];
+    const claimed = fabric.ready && this.#isJoined ? own.map(({ cidr }) => cidr) : undefined;
     return [
-      {
-        name: "ipam",
-        state: fence.kind === "open" ? "ok" : "degraded",
-        summary:
-          fence.kind === "open"
-            ? `${used} addresses in use`
-            : `no new addresses (${fence.why}), ${used} in use`,
-        details: { epoch: this.ipam.epoch(), pools: this.ipam.status() },
-      },
+      ipamComponent(this.ipam, claimed),
       {
         name: "overlay",
         state: problemCount === 0 ? "ok" : "degraded",
@@ -220,8 +186,8 @@ export class Dataplane {
   #apply(): void {
     if (!this.#options.fabric.ready) return;
     const desired = desiredOf(this.view, this.#options.self, this.endpoints.links());
-    const isMember = this.ipam.fenceStatus().kind === "open";
-    this.reconciler.setDesired(isMember ? desired : { ...desired, remotes: [] });
+    this.#isMember = this.ipam.fenceStatus().kind === "open";
+    this.reconciler.setDesired(this.#isMember ? desired : { ...desired, remotes: [] });
   }
 
   async #forgetLeftovers(): Promise<void> {

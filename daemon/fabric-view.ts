@@ -10,6 +10,8 @@ import { type NodeRecord, nodesPrefix } from "../registry/index.ts";
 
 export interface FabricView {
   readonly networks: ReadonlyMap<string, NetworkRecord>;
+  /** Of all networks. */
+  readonly pools: readonly Cidr[];
   /** Node → what it holds. */
   readonly prefixes: ReadonlyMap<string, readonly RemotePrefix[]>;
   readonly nodes: ReadonlyMap<string, NodeRecord>;
@@ -18,6 +20,7 @@ export interface FabricView {
 
 export const emptyFabricView: FabricView = {
   networks: new Map(),
+  pools: [],
   prefixes: new Map(),
   nodes: new Map(),
   damaged: 0,
@@ -48,7 +51,8 @@ export function readFabricView(items: ReadonlyMap<string, unknown>): FabricView 
       );
     else if (key.startsWith(nodesPrefix)) nodes.set((record as NodeRecord).name, record as NodeRecord);
   }
-  return { networks, prefixes, nodes, damaged };
+  const pools = [...networks.values()].flatMap((network) => network.pools.map(({ cidr }) => cidr));
+  return { networks, pools, prefixes, nodes, damaged };
 }
 
 /** What this node's kernel should carry; endpoints come from the node itself. */

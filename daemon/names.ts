@@ -40,7 +40,6 @@ export class Names {
     const names = new Names(options);
     await names.#host.start();
     teardown.add("DNS", () => names.#stop());
-    await names.#serveContainers();
     return names;
   }
 
@@ -78,7 +77,8 @@ export class Names {
     });
   }
 
-  async #serveContainers(): Promise<void> {
+  /** Listens on the containers' gateway address, now or as soon as that can be had. */
+  async serveContainers(): Promise<void> {
     const server = this.#server(gatewayListen);
     try {
       await server.start();
@@ -86,7 +86,7 @@ export class Names {
       this.#gateway = server;
     } catch (error) {
       this.#gatewayProblem = error instanceof Error ? error.message : String(error);
-      this.#retry = this.#options.clock.setTimer(retryMs, () => void this.#serveContainers());
+      this.#retry = this.#options.clock.setTimer(retryMs, () => void this.serveContainers());
     }
   }
 

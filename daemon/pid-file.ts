@@ -42,8 +42,9 @@ function livePid(path: string): number | undefined {
   try {
     const [pid, ticks] = readFileSync(path, "utf8").trim().split(" ");
     return startTicks(Number(pid)) === ticks ? Number(pid) : undefined;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

@@ -17,9 +17,12 @@ export interface PurgeOptions {
   readonly runDir: string;
 }
 
-/** What `purge` would do, one line a step. */
-export async function planPurge(options: PurgeOptions): Promise<readonly string[]> {
-  const { words } = await withReconciler(options, (reconciler) => reconciler.dryPurge());
+/** What `purge` would do, one line a step. `kernelSteps`: as a running agent tells them. */
+export async function planPurge(
+  options: PurgeOptions,
+  kernelSteps?: readonly string[],
+): Promise<readonly string[]> {
+  const words = kernelSteps ?? (await withReconciler(options, (reconciler) => reconciler.dryPurge())).words;
   return [...words, ...files(options).map((path) => `rm ${path}`)];
 }
 

@@ -1,7 +1,7 @@
 /** The agent's connection to its servers, as the rest of the agent sees and uses it. */
 import type { AgentBackend, ComponentStatus } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { ControlClient, ControlEvent, RegistrationSource } from "../control/index.ts";
+import type { ControlClient, ControlEvent, RegistrationSource, ViewHandle } from "../control/index.ts";
 import type { AgentState } from "../registry/index.ts";
 import type { Log } from "./log.ts";
 
@@ -32,14 +32,20 @@ export function seenByServer(backend: AgentBackend, client: ControlClient, clock
   };
 }
 
-/** Resolves when a server was reached, or when it is clear that the node begins without one. */
-export async function connectedOnce(client: ControlClient, clock: Clock, patienceMs: number): Promise<void> {
-  if (client.state.connected) return;
+/** Resolves when a server was reached and told of the fabric, or when it is clear that the node begins without one. */
+export async function connectedOnce(
+  client: ControlClient,
+  fabric: ViewHandle,
+  clock: Clock,
+  patienceMs: number,
+): Promise<void> {
   let stop: () => void = () => undefined;
   const connected = new Promise<void>((resolve) => {
-    stop = client.onState(({ connected }) => connected && resolve());
+    stop = client.onState((state) => state.connected && resolve());
+    if (client.state.connected) resolve();
   });
-  await Promise.race([connected, clock.sleep(patienceMs)]);
+  const told = connected.then(() => fabric.whenReady()).catch(() => undefined);
+  await Promise.race([told, clock.sleep(patienceMs)]);
   stop();
 }
 

@@ -109,6 +109,7 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
       server: { registry, writer, fabric },
       local: {
         leases: async () => [],
+        purgePlan: async () => [],
         status: async () => ({
           mode: "server",
           version,

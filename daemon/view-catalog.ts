@@ -117,7 +117,14 @@ export class ViewCatalog implements CatalogReader {
   ): MaybePromise<T> {
     const handle = this.#use(view, change);
     if (handle.ready) return read(handle.items);
-    return this.#firstContent(handle).then(() => read(handle.items));
+    return this.#firstContent(handle).then(
+      () => read(handle.items),
+      (error: unknown) => {
+        // A view that was refused stays empty; the next question is to ask the server again.
+        if (!handle.ready && this.#views.get(view)?.handle === handle) this.#letGo(view);
+        throw error;
+      },
+    );
   }
 
   /** The view, opened if need be, and moved behind all others. */

@@ -1,5 +1,5 @@
 /**
- * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the cache of paths, what is
+ * One pass over a node: look, plan, apply. Holds what one pass hands to the next: the caches of paths and design, what is
  * in the nftables table (a look is a process of its own, so a pass looks only when it is thorough or somebody
  * else changed the table; what was loaded here counts as loaded) and since when each unclaimed host end has
  * been seen.
@@ -10,7 +10,7 @@
 import type { Clock } from "../clock/index.ts";
 import { describeOperation, type Kernel, type KernelOperation } from "../kernel/index.ts";
 import type { Attachments } from "./attachments.ts";
-import { designNode } from "./design.ts";
+import { DesignCache } from "./design-cache.ts";
 import type { NodeDesired } from "./desired.ts";
 import { type HostState, type HostStateJournal, remember } from "./host-state.ts";
 import { canonicalTable, deleteTable, desiredTable, type NftObject, replaceTable } from "./nft/index.ts";
@@ -50,6 +50,7 @@ const emptyState: HostState = { sysctls: [] };
 export class NodePass {
   readonly #options: NodePassOptions;
   readonly #paths = new PathCache();
+  readonly #designs = new DesignCache();
   readonly #orphanSinceMs = new Map<number, number>();
   /** Canonical text of the table, empty for none; undefined when not known. */
   #table: string | undefined;
@@ -118,7 +119,7 @@ export class NodePass {
     const now = { ...desired, endpoints: attachments.endpoints(desired.endpoints) };
     const spared = attachments.spared();
     for (const name of this.#youngOrphans(now, observed, spared)) spared.add(name);
-    const design = designNode(now, observed);
+    const design = this.#designs.design(now, observed);
     const operations = planDesign(design, now, observed, spared);
     const wanted = desiredTable(desired.networks);
     const isLoaded = this.#table === undefined || this.#table === canonicalTable(wanted);

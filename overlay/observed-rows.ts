@@ -17,13 +17,18 @@ export function* rowsOf(dumps: Dumps): Generator<Row> {
     const link = names.get(linkIndex);
     if (link !== undefined) yield { kind: "address", link, ip, prefix, scope };
   }
-  for (const { linkIndex, ...rest } of dumps.neighbours) {
+  for (const { linkIndex, ip, mac, permanent, proxy } of dumps.neighbours) {
     const link = names.get(linkIndex);
-    if (link !== undefined && !rest.proxy) yield { kind: "neighbour", neighbour: { ...rest, link } };
+    if (link === undefined || proxy) continue;
+    yield { kind: "neighbour", neighbour: mac ? { link, ip, mac, permanent } : { link, ip, permanent } };
   }
-  for (const { linkIndex, ...rest } of dumps.fdb) {
+  for (const { linkIndex, mac, destination, permanent } of dumps.fdb) {
     const link = names.get(linkIndex);
-    if (link !== undefined) yield { kind: "fdb", entry: { ...rest, link } };
+    if (link === undefined) continue;
+    yield {
+      kind: "fdb",
+      entry: destination ? { link, mac, destination, permanent } : { link, mac, permanent },
+    };
   }
   for (const { linkIndex, ...rest } of dumps.routes) {
     const link = linkIndex === undefined ? undefined : names.get(linkIndex);

@@ -41,6 +41,8 @@ export function hostInterfaceName(containerId: string, ifname: string): string {
   return `${hostPrefix}${hash.slice(0, 12)}`;
 }
 
+const hostName = new RegExp(`^${hostPrefix}[0-9a-f]{12}$`);
+
 export function endpointAlias(containerId: string, ifname: string): string {
   return `${aliasMark}${containerId.slice(0, aliasMax - aliasMark.length - ifname.length - 1)}/${ifname}`;
 }
@@ -51,5 +53,11 @@ export function isOurs(link: Link): boolean {
 
 /** True for the host end of a container's interface. */
 export function isHostEnd(link: Link): boolean {
-  return isOurs(link) && link.name.startsWith(hostPrefix) && link.detail.kind === "veth";
+  if (link.detail.kind !== "veth" || !link.name.startsWith(hostPrefix)) return false;
+  return isOurs(link) || isHalfMade(link);
+}
+
+/** Linux takes the alias only after the link was made, and the process may be killed in between: the name tells. */
+function isHalfMade({ name, alias, up }: Link): boolean {
+  return !alias && !up && hostName.test(name);
 }

@@ -12,13 +12,19 @@ import type { NodeDesired } from "./desired.ts";
 export class PathCache {
   #state = "";
   #paths = new Map<Ip, RoutePath | undefined>();
+  #remotes: NodeDesired["remotes"] | undefined;
+  #answer: ReadonlyMap<Ip, RoutePath> = new Map();
 
-  /** Paths to the underlay addresses of all remotes; the cache is dropped when `state` is another than before. */
+  /**
+   * Paths to the underlay addresses of all remotes, the very same map while nothing is new. The cache is dropped
+   * when `state` is another than before.
+   */
   async paths(
     kernel: Kernel,
     desired: Pick<NodeDesired, "remotes">,
     state: string,
   ): Promise<ReadonlyMap<Ip, RoutePath>> {
+    if (state === this.#state && desired.remotes === this.#remotes) return this.#answer;
     const known = state === this.#state ? this.#paths : new Map<Ip, RoutePath | undefined>();
     const next = new Map<Ip, RoutePath | undefined>();
     for (const ip of desired.remotes.flatMap((remote) => remote.underlay)) {
@@ -26,7 +32,9 @@ export class PathCache {
     }
     this.#state = state;
     this.#paths = next;
-    return new Map([...next].flatMap(([ip, way]) => (way ? [[ip, way] as const] : [])));
+    this.#remotes = desired.remotes;
+    this.#answer = new Map([...next].flatMap(([ip, way]) => (way ? [[ip, way] as const] : [])));
+    return this.#answer;
   }
 }
 

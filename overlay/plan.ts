@@ -9,7 +9,7 @@ import type { NodeDesired } from "./desired.ts";
 import { withIndexes } from "./link-index.ts";
 import type { NodeObserved } from "./observed.ts";
 import { isHostEnd, vxlanDevice } from "./ownership.ts";
-import { type Row, type RowTable, rowLink, rowOperation, rowText } from "./row.ts";
+import { type Row, type RowTable, rowLink, rowOperation, sameRow } from "./row.ts";
 import { planSysctls } from "./sysctls.ts";
 import { underlayMtu } from "./underlay.ts";
 import { deviceSpec, planDevice } from "./vxlan/index.ts";
@@ -74,15 +74,18 @@ function diffRows(
   dropped: ReadonlySet<string>,
   spared: Spared,
 ): { puts: KernelOperation[]; deletes: KernelOperation[] } {
-  const on = (row: Row, links: ReadonlySet<string>) => links.has(rowLink(row) ?? "");
+  const on = (row: Row, links: ReadonlySet<string>) => links.size > 0 && links.has(rowLink(row) ?? "");
   const puts: Row[] = [];
   const deletes: Row[] = [];
+  let wanted = 0;
   for (const [key, row] of desired) {
     const there = observed.get(key);
-    const stands = there !== undefined && !on(there, dropped) && rowText(there) === rowText(row);
+    if (there !== undefined) wanted++;
+    const stands = there !== undefined && !on(there, dropped) && sameRow(there, row);
     if (!stands && !on(row, spared)) puts.push(row);
   }
-  for (const [key, row] of observed) if (!desired.has(key) && !on(row, dropped)) deletes.push(row);
+  if (wanted < observed.size)
+    for (const [key, row] of observed) if (!desired.has(key) && !on(row, dropped)) deletes.push(row);
   const order = (a: Row, b: Row) => putOrder[a.kind] - putOrder[b.kind];
   return {
     puts: puts.sort(order).map((row) => rowOperation("put", row)),

@@ -59,6 +59,35 @@ export function rowText(row: Row): string {
   }
 }
 
+/** `rowText(a) === rowText(b)`, without making the texts: a node of 10,000 remotes compares 30,000 rows a pass. */
+export function sameRow(a: Row, b: Row): boolean {
+  if (a.kind === "route") return b.kind === "route" && sameRoute(a.route, b.route);
+  if (a.kind === "neighbour") return b.kind === "neighbour" && sameNeighbour(a.neighbour, b.neighbour);
+  if (a.kind === "fdb") return b.kind === "fdb" && sameFdbEntry(a.entry, b.entry);
+  return b.kind === "address" && a.link === b.link && a.ip === b.ip && a.prefix === b.prefix;
+}
+
+type NeighbourRow = Extract<Row, { readonly kind: "neighbour" }>["neighbour"];
+type FdbRow = Extract<Row, { readonly kind: "fdb" }>["entry"];
+
+function sameNeighbour(a: NeighbourRow, b: NeighbourRow): boolean {
+  return a.link === b.link && a.ip === b.ip && a.mac === b.mac && a.permanent === b.permanent;
+}
+
+function sameFdbEntry(a: FdbRow, b: FdbRow): boolean {
+  const isSamePlace = a.link === b.link && a.mac === b.mac;
+  return isSamePlace && a.destination === b.destination && a.permanent === b.permanent;
+}
+
+function sameRoute(a: RouteRow, b: RouteRow): boolean {
+  const isSamePlace = a.to === b.to && a.table === b.table && metricOf(a) === metricOf(b);
+  const isSameHop = a.via === b.via && (a.link === b.link || a.type !== "unicast");
+  const isSameMark = a.type === b.type && a.protocol === b.protocol && scopeOf(a) === scopeOf(b);
+  const isSameDetail =
+    a.source === b.source && a.mtu === b.mtu && (a.onlink ?? false) === (b.onlink ?? false);
+  return isSamePlace && isSameHop && isSameMark && isSameDetail;
+}
+
 /** The link a row stands on; undefined for an unreachable route. */
 export function rowLink(row: Row): string | undefined {
   switch (row.kind) {

@@ -4,7 +4,7 @@ import { projectRoot } from "./rules/source-files.ts";
 
 const steps: readonly (readonly [string, readonly string[]])[] = [
   ["types", ["tsc"]],
-  ["format and lint", ["biome", "ci", "--diagnostic-level=warn", "."]],
+  ["format and lint", ["biome", "ci", "--colors=off", "--diagnostic-level=warn", "."]],
   ["promises and cycles", ["oxlint", "--type-aware", "--quiet"]],
   ["rules", ["vitest", "run", "test/rules/"]],
 ];
@@ -15,7 +15,7 @@ for (const [title, [program = "", ...args]] of steps) {
   const result = spawnSync(program, args, {
     cwd: projectRoot,
     encoding: "utf8",
-    env: { ...process.env, FORCE_COLOR: "0" },
+    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
   });
   const ok = result.status === 0;
   process.stdout.write(`${ok ? "ok  " : "FAIL"} ${title} (${Math.round(performance.now() - startMs)} ms)\n`);

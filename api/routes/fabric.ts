@@ -60,6 +60,7 @@ export function localRoutes(local: LocalBackend): readonly Route[] {
   return [
     { path: "/v1/heddle/status", methods: { GET: async (call) => json(call, await local.status()) } },
     { path: "/v1/heddle/leases", methods: { GET: async (call) => json(call, await local.leases()) } },
+    { path: "/v1/heddle/purge-plan", methods: { GET: async (call) => json(call, await local.purgePlan()) } },
   ];
 }
 

@@ -1,7 +1,9 @@
 /** `heddle cni install | uninstall`: the plugin's files on this host; what was done, file by file. */
 import { join, resolve } from "node:path";
 import { cniSocket } from "../../daemon/index.ts";
+import { isFabricError } from "../../errors/index.ts";
 import { type InstallAction, installCni, uninstallCni } from "../../plugins/index.ts";
+import { connect } from "../connection.ts";
 import { print } from "../print.ts";
 
 interface CniOptions {
@@ -15,6 +17,7 @@ interface CniOptions {
 
 export async function install(options: CniOptions): Promise<void> {
   report(options, installCni(settle(options)));
+  await warnIfUnknown(options);
 }
 
 export async function uninstall(options: CniOptions): Promise<void> {
@@ -38,4 +41,18 @@ function report(options: CniOptions, actions: readonly InstallAction[]): void {
       ? "nothing to do"
       : actions.map(({ kind, path }) => `${kind.padEnd(7)}${path}`).join("\n"),
   );
+}
+
+/** The network may be made later, and Heddle started later: neither keeps the plugin from being installed. */
+async function warnIfUnknown({ runDir, network }: CniOptions): Promise<void> {
+  try {
+    const networks = await connect({ runDir }).networks();
+    if (networks.some(({ name }) => name === network)) return;
+    process.stderr.write(
+      `heddle: there is no network ${JSON.stringify(network)} yet; make it with \`heddle network create\`\n`,
+    );
+  } catch (error) {
+    if (!isFabricError(error)) throw error;
+    process.stderr.write(`heddle: ${error.message}\n`);
+  }
 }

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { planPurge, purge, type RunningProcess, runningProcesses } from "../../daemon/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import { connect } from "../connection.ts";
 import type { ProcessFlags } from "../options.ts";
 import { print } from "../print.ts";
 
@@ -22,7 +23,7 @@ export async function down(flags: DownFlags): Promise<void> {
   const running = runningProcesses(flags.runDir);
   const done = running.map(({ role, pid }) => `stop heddle ${role} (process ${pid})`);
   if (flags.dryRun) {
-    if (flags.purge) done.push(...(await planPurge(flags)));
+    if (flags.purge) done.push(...(await planPurge(flags, await agentsPlan(flags, running))));
   } else {
     for (const each of running) await stop(each);
     if (flags.purge) done.push(...(await purge(flags)));
@@ -30,6 +31,14 @@ export async function down(flags: DownFlags): Promise<void> {
   print(flags, { dryRun: flags.dryRun ?? false, steps: done }, () =>
     done.length === 0 ? "nothing to do: heddle does not run here" : done.join("\n"),
   );
+}
+
+/** A running agent has its journal to itself, and knows best. */
+async function agentsPlan(
+  flags: DownFlags,
+  running: readonly RunningProcess[],
+): Promise<readonly string[] | undefined> {
+  return running.some(({ role }) => role !== "server") ? connect(flags).purgePlan() : undefined;
 }
 
 async function stop({ role, pid }: RunningProcess): Promise<void> {

@@ -1,4 +1,7 @@
 /** `heddle ipam show`: how full the pools are, which node holds which blocks, and the addresses of this node. */
+import type { ApiClient } from "../../api/index.ts";
+import { isFabricError } from "../../errors/index.ts";
+import type { PoolUse } from "../../ipam/index.ts";
 import { connect } from "../connection.ts";
 import type { RemoteOptions } from "../options.ts";
 import { print } from "../print.ts";
@@ -6,7 +9,7 @@ import { table } from "../table.ts";
 
 export async function show(network: string | undefined, options: RemoteOptions): Promise<void> {
   const client = connect(options);
-  const [pools, all] = await Promise.all([client.poolUse(network), client.leases()]);
+  const [pools, all] = await Promise.all([poolsIfKnown(client, network), client.leases()]);
   const leases = all.filter((lease) => network === undefined || lease.network === network);
   print(options, { pools, leases }, () => {
     const use = table(
@@ -33,4 +36,15 @@ export async function show(network: string | undefined, options: RemoteOptions):
     );
     return `${use}\n\n${held}`;
   });
+}
+
+/** The pools are the servers' to tell; without one the node's own addresses are still shown. */
+async function poolsIfKnown(client: ApiClient, network: string | undefined): Promise<readonly PoolUse[]> {
+  try {
+    return await client.poolUse(network);
+  } catch (error) {
+    if (!isFabricError(error, "CONTROL_UNAVAILABLE")) throw error;
+    process.stderr.write(`heddle: ${error.message}; only the addresses of this node are shown\n`);
+    return [];
+  }
 }

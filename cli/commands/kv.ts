@@ -26,7 +26,7 @@ export async function put(
   const written = await connect(options).kvPut(key, value ?? (await standardInput()), cas);
   if (!written)
     throw new FabricError(
-      "CLI_NOT_FOUND",
+      "CLI_CONFLICT",
       `put key ${JSON.stringify(key)}: its ModifyIndex is not ${options.cas}; nothing was written`,
     );
   print(options, { key, written }, () => `${key} is written`);

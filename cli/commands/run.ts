@@ -12,7 +12,14 @@ import {
   startServer,
   startUp,
 } from "../../daemon/index.ts";
-import { type AgentFlags, addresses, type ProcessFlags, type ServerFlags, wholeNumber } from "../options.ts";
+import {
+  type AgentFlags,
+  addresses,
+  type ProcessFlags,
+  type ServerFlags,
+  serverAddress,
+  wholeNumber,
+} from "../options.ts";
 import { table } from "../table.ts";
 
 interface Stoppable {
@@ -66,7 +73,7 @@ export async function server(flags: ServerFlags): Promise<void> {
 }
 
 export async function agent(flags: AgentFlags & { readonly server: readonly string[] }): Promise<void> {
-  const options = { ...agentOptions(flags, "agent"), servers: flags.server };
+  const options = { ...agentOptions(flags, "agent"), servers: flags.server.map(serverAddress) };
   await run("agent", flags, () => startAgent(options), {
     HTTP: `http://${flags.http}`,
     DNS: flags.dns,
@@ -115,8 +122,8 @@ async function run(
   // The timers of a clock keep no process alive, and one without clients has nothing else.
   const alive = setInterval(() => undefined, 60_000);
   try {
-    const told = signalled();
     const running = await start();
+    const told = signalled();
     const readyMs = Math.round(process.uptime() * 1000);
     if (flags.json)
       process.stdout.write(`${JSON.stringify({ role, pid: process.pid, readyMs, ...where })}\n`);
@@ -132,7 +139,10 @@ async function run(
   }
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as it would without us. */
+/**
+ * Resolves at the first SIGTERM or SIGINT; a second one ends the process at once, as does one during the start:
+ * that is a crash to us, and crashes are prepared for.
+ */
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
     process.once("SIGTERM", () => resolve());

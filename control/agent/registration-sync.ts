@@ -8,7 +8,7 @@
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { ControlClientLimits } from "../limits.ts";
-import type { Registrations, RegistrationsAck } from "../proto/gen/fabric_pb.ts";
+import type { RegistrationSet, Registrations, RegistrationsAck } from "../proto/gen/fabric_pb.ts";
 import { canonicalJson, type RegistrationRecords, registrationDigest } from "../registration-digest.ts";
 import { decodeError } from "../wire-error.ts";
 
@@ -180,6 +180,12 @@ export class RegistrationSync {
 
   #transmit(kind: InFlight["kind"], texts: Pick<InFlight, "services" | "checks">, body: Body): void {
     this.#timer?.cancel();
+    const bytes = body.case === "full" || body.case === "delta" ? bytesOf(body.value) : 0;
+    // The transport would end the whole session.
+    if (bytes > this.#limits.registrationsMaxBytes) {
+      this.#failed(tooLarge(bytes, this.#limits));
+      return;
+    }
     this.#sequence += 1n;
     this.#inFlight = { sequence: this.#sequence, kind, ...texts, version: this.#version };
     this.#send?.(this.#sequence, body);
@@ -192,6 +198,11 @@ export class RegistrationSync {
         "CONTROL_PROTOCOL",
         "sync registrations: the server refused them; bring agent and server to the same release",
       );
+    this.#failed(error);
+  }
+
+  /** Waiters hear of it; everything is sent again later. */
+  #failed(error: FabricError): void {
     this.#acked = undefined;
     this.#failures += 1;
     for (const waiter of this.#waiters) waiter.reject(error);
@@ -216,6 +227,21 @@ function textsOf({ services, checks }: RegistrationRecords): Pick<InFlight, "ser
     services: new Map(services.map((service) => [service.id, canonicalJson(service)])),
     checks: new Map(checks.map((check) => [check.id, canonicalJson(check)])),
   };
+}
+
+function bytesOf({ services, checks }: RegistrationSet): number {
+  return [...services, ...checks].reduce((sum, json) => sum + Buffer.byteLength(json) + framingBytes, 0);
+}
+
+/** Of one record in a message, at most. */
+const framingBytes = 8;
+
+function tooLarge(bytes: number, { registrationsMaxBytes: max }: ControlClientLimits): FabricError {
+  return new FabricError(
+    "CONTROL_LIMIT",
+    `sync registrations: the services and checks of this node have ${bytes} bytes, at most ${max} can be sent; register less, or with less meta data and shorter outputs`,
+    { details: { limit: "registrationsMaxBytes", max, bytes } },
+  );
 }
 
 function changed(before: Texts, after: Texts): string[] {

@@ -3,16 +3,19 @@
  * agent's heartbeats, not by a timer of the server's, so that a server with a dead agent on its hands lets go.
  *
  * A broken stream leaves the key to its TTL: the agent is usually back within a second and nobody noticed. A
- * goodbye takes it at once. A new session brings its own lease; the old one then ends without a key.
+ * goodbye takes it at once. A new session brings its own lease; the old one then ends without a key. A session
+ * that slept through all that may write the key once more under a lease of its own, and take it along when that
+ * ends: so who keeps a lease also looks whether the key is there.
  */
 import type { Clock } from "../../clock/index.ts";
 import { isFabricError } from "../../errors/index.ts";
-import type { RegistryWrites } from "../../registry/index.ts";
+import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
 
 export interface LivenessOptions {
   readonly store: Pick<Store, "grantLease" | "keepAlive" | "revokeLease">;
   readonly writer: Pick<RegistryWrites, "setLive">;
+  readonly registry: Pick<RegistryReads, "isLive">;
   readonly clock: Clock;
   readonly ttlMs: number;
   readonly onFailure: (error: unknown) => void;
@@ -61,11 +64,13 @@ export class Liveness {
   }
 
   async #keep(): Promise<void> {
-    const { store, clock } = this.#options;
+    const { store, clock, writer, registry } = this.#options;
     const atMs = clock.monotonicMs();
     try {
-      if (this.#lease !== undefined) await store.keepAlive(this.#lease);
+      if (this.#lease === undefined) return;
+      await store.keepAlive(this.#lease);
       this.#keptAtMs = atMs;
+      if (!registry.isLive(this.#node)) await writer.setLive(this.#node, this.#lease);
     } catch (error) {
       if (!isFabricError(error, "STORE_LEASE_NOT_FOUND")) throw error;
       await this.start();

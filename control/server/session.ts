@@ -178,7 +178,8 @@ export class Session {
     const term = await pools.joinNode(agent.name, held);
     await writer.upsertNode(nodeRecordOf(agent, registry.datacenter, term.epoch));
     const onFailure = (error: unknown) => this.#failed("keep the node alive", error);
-    const live = new Liveness(agent.name, { store, writer, clock, ttlMs: limits.liveTtlMs, onFailure });
+    const ttlMs = limits.liveTtlMs;
+    const live = new Liveness(agent.name, { store, writer, registry, clock, ttlMs, onFailure });
     if (this.#isClosed()) return;
     await live.start();
     if (this.#isClosed()) return live.stop(false);

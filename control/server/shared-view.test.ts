@@ -109,6 +109,15 @@ describe("a view and its mirrors", () => {
     expect(kinds).toEqual([["delta"], ["delta"], ["delta"], ["snapshot"]]);
   });
 
+  it("never go back, also when a revision came that changed nothing", () => {
+    const view = new SharedView("v", controlServerLimits);
+    const from = view.position;
+    view.change(1, new Map([["a", "1"]]), []);
+    view.updateFrom(from);
+    view.change(9, new Map([["a", "1"]]), []);
+    expect(updates(view.updateFrom(from)).map(({ revision }) => revision)).toEqual([9n]);
+  });
+
   it("are encoded once for all subscribers", () => {
     const view = new SharedView("v", controlServerLimits);
     const from = view.position;

@@ -55,7 +55,10 @@ export class SharedView implements ViewSink {
     const changed = new Map<string, string | undefined>();
     for (const key of deletes) if (this.#items.has(key)) changed.set(key, undefined);
     for (const [key, json] of puts) if (this.#items.get(key) !== json) changed.set(key, json);
-    this.#revision = Math.max(this.#revision, revision);
+    if (revision > this.#revision) {
+      this.#revision = revision;
+      this.#cached = [];
+    }
     if (changed.size === 0) return;
     for (const [key, json] of changed) this.#set(key, json);
     this.#change += 1;

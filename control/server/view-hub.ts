@@ -1,6 +1,7 @@
 /**
  * All views that somebody subscribed to, each computed once for all agents. A view that lost its last subscriber
- * lingers, so that agents which reconnect find their history.
+ * lingers, so that agents which reconnect find their history; there are so many of these at most, the longest
+ * unused goes first, and none of them keeps anybody from opening another view.
  */
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
@@ -25,6 +26,8 @@ export class ViewHub {
   readonly #clock: Clock;
   readonly #limits: ControlServerLimits;
   readonly #slots = new Map<string, Slot>();
+  /** Those without subscribers, the longest unused first. */
+  readonly #lingering = new Map<string, Slot>();
 
   constructor(sources: readonly ViewSource[], clock: Clock, limits: ControlServerLimits) {
     this.#sources = sources;
@@ -41,7 +44,7 @@ export class ViewHub {
     const slot = this.#slots.get(name) ?? this.#open(name);
     slot.users += 1;
     slot.linger?.cancel();
-    slot.linger = undefined;
+    this.#lingering.delete(name);
     try {
       return await slot.opening;
     } catch (error) {
@@ -55,18 +58,19 @@ export class ViewHub {
     if (!slot) return;
     slot.users -= 1;
     if (slot.users > 0) return;
-    slot.linger = this.#clock.setTimer(this.#limits.viewLingerMs, () => this.#drop(name, slot));
+    const { viewLingerMs, viewsLingeringMax } = this.#limits;
+    slot.linger = this.#clock.setTimer(viewLingerMs, () => this.#drop(name, slot));
+    this.#lingering.set(name, slot);
+    if (this.#lingering.size > viewsLingeringMax) this.#dropLongestUnused();
   }
 
   close(): void {
-    for (const [name, slot] of this.#slots) {
-      slot.linger?.cancel();
-      this.#drop(name, slot);
-    }
+    for (const [name, slot] of this.#slots) this.#drop(name, slot);
   }
 
   #open(name: string): Slot {
     const { viewsOpenMax } = this.#limits;
+    if (this.#slots.size >= viewsOpenMax) this.#dropLongestUnused();
     if (this.#slots.size >= viewsOpenMax) {
       throw new FabricError(
         "CONTROL_LIMIT",
@@ -86,7 +90,14 @@ export class ViewHub {
     return slot;
   }
 
+  #dropLongestUnused(): void {
+    const [oldest] = this.#lingering;
+    if (oldest) this.#drop(...oldest);
+  }
+
   #drop(name: string, slot: Slot): void {
+    slot.linger?.cancel();
+    if (this.#lingering.get(name) === slot) this.#lingering.delete(name);
     if (this.#slots.get(name) === slot) this.#slots.delete(name);
     slot.opening.then(
       ({ feed }) => feed.close(),

@@ -21,8 +21,36 @@ export interface NetlinkMessage {
   readonly body: Buffer;
 }
 
-/** Attribute type → value; the last one wins when a type comes twice. */
-export type Attributes = ReadonlyMap<number, Buffer>;
+/**
+ * Attributes of one message, all of whose lengths are right. A value is looked for when it is asked for: a
+ * dump of 10,000 rows has ten times as many, and most are of no interest.
+ */
+export class Attributes {
+  readonly #body: Buffer;
+  readonly #start: number;
+
+  /** @throws KERNEL_BAD_MESSAGE */
+  constructor(body: Buffer, start: number) {
+    this.#body = body;
+    this.#start = start;
+    for (let at = start; at + attributeHeaderLength <= body.length; at += align(body.readUInt16LE(at))) {
+      const length = body.readUInt16LE(at);
+      if (length < attributeHeaderLength || length > body.length - at)
+        throw bad("an attribute", at, body.length);
+    }
+  }
+
+  /** The last one of the type. */
+  get(type: number): Buffer | undefined {
+    const body = this.#body;
+    let found = -1;
+    for (let at = this.#start; at + attributeHeaderLength <= body.length; at += align(body.readUInt16LE(at)))
+      if ((body.readUInt16LE(at + 2) & attributeTypeMask) === type) found = at;
+    return found < 0
+      ? undefined
+      : body.subarray(found + attributeHeaderLength, found + body.readUInt16LE(found));
+  }
+}
 
 /** @throws KERNEL_BAD_MESSAGE */
 export function* readMessages(bytes: Uint8Array): Generator<NetlinkMessage> {
@@ -45,17 +73,7 @@ export function* readMessages(bytes: Uint8Array): Generator<NetlinkMessage> {
 /** Attributes of a body that starts with a fixed part of `fixedLength` bytes. @throws KERNEL_BAD_MESSAGE */
 export function readAttributes(body: Buffer, fixedLength: number): Attributes {
   if (body.length < fixedLength) throw bad("a header", fixedLength, body.length);
-  const attributes = new Map<number, Buffer>();
-  let at = align(fixedLength);
-  while (at + attributeHeaderLength <= body.length) {
-    const length = body.readUInt16LE(at);
-    if (length < attributeHeaderLength || length > body.length - at)
-      throw bad("an attribute", at, body.length);
-    const type = body.readUInt16LE(at + 2) & attributeTypeMask;
-    attributes.set(type, body.subarray(at + attributeHeaderLength, at + length));
-    at += align(length);
-  }
-  return attributes;
+  return new Attributes(body, align(fixedLength));
 }
 
 /** @throws KERNEL_BAD_MESSAGE when the attribute is too short */

@@ -46,7 +46,7 @@ export function readRule(body: Buffer): Rule | undefined {
   const to = readBlock(attributes, fra.destination, body.readUInt8(1));
   const fwmark = readU32(attributes, fra.mark);
   const fwmask = readU32(attributes, fra.mask) ?? wholeMark;
-  const isMarked = fwmark !== undefined && (fwmark !== 0 || attributes.has(fra.mask));
+  const isMarked = fwmark !== undefined && (fwmark !== 0 || attributes.get(fra.mask) !== undefined);
   return {
     family: body.readUInt8(0) === addressFamily.ipv4 ? 4 : 6,
     priority: readU32(attributes, fra.priority) ?? 0,

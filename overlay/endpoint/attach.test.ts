@@ -108,6 +108,27 @@ describe("attachEndpoint", () => {
     expect(steps).toBeGreaterThan(10);
   });
 
+  describe("after a process that was killed before it could mark the link it had made", () => {
+    async function halfMade(): Promise<ReturnType<typeof world>> {
+      const hosts = world();
+      const { hostIfname: name, hostMac: mac, mtu } = spec;
+      const peer = { name: spec.ifname, mac: spec.mac, mtu, netns };
+      await hosts.host.apply([{ op: "link.create", link: { kind: "veth", name, mac, mtu, peer } }]);
+      return hosts;
+    }
+
+    it("makes it anew", async () => {
+      const { host } = await halfMade();
+      await checkEndpoint(host, await attachEndpoint(host, spec));
+    });
+
+    it("detaches it", async () => {
+      const { host, container } = await halfMade();
+      await detachEndpoint(host, { hostIfname, addresses: [], netns });
+      expect([await host.link(hostIfname), await container.link("eth0")]).toEqual([undefined, undefined]);
+    });
+  });
+
   it("refuses a host link that is not Heddle's and leaves it", async () => {
     const { host } = world();
     host.addDevice(hostIfname);

@@ -9,7 +9,7 @@
 import { type Family, familyOf } from "../../addr/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import type { Kernel, KernelOperation, Link } from "../../kernel/index.ts";
-import { endpointAlias, gatewayOf, isOurs } from "../ownership.ts";
+import { endpointAlias, gatewayOf, isHostEnd } from "../ownership.ts";
 import { rowOperation } from "../row.ts";
 import { containerRows, hasIpv6, hostRows } from "./rows.ts";
 import type { AttachedEndpoint, EndpointSpec } from "./spec.ts";
@@ -52,7 +52,7 @@ async function program(
 
 /** True when the pair of an earlier attach of this spec stands; false when it must be made anew. */
 async function isStillPaired(existing: Link, container: Kernel, spec: EndpointSpec): Promise<boolean> {
-  if (!isOurs(existing) || existing.detail.kind !== "veth") {
+  if (existing.detail.kind !== "veth" || !isHostEnd(existing)) {
     throw new FabricError(
       "OVERLAY_NAME_TAKEN",
       `attach ${spec.ifname} of container ${spec.containerId}: link ${spec.hostIfname} exists and is not Heddle's; rename or delete it`,

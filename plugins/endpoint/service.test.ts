@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseIp, parseMac } from "../../addr/index.ts";
 import { ManualClock } from "../../clock/index.ts";
-import type { Store } from "../../store/index.ts";
+import { MemoryStore, type Store } from "../../store/index.ts";
 import {
   type EndpointRig,
   endpointRig,
@@ -305,10 +305,19 @@ describe("after a crash", () => {
       const isLost = entry !== undefined && rig.addresses.size === 0;
       if (isLost) found++;
       expect(rig.endpoints.links()).toHaveLength(entry && !isLost ? 1 : 0);
-      expect(await rig.endpoints.finishDetaching()).toEqual([]);
+      expect(await rig.endpoints.detachVoid()).toEqual([]);
       if (isLost) expect(await traces(rig)).toEqual([]);
     }
     expect(found).toBeGreaterThan(0);
+  });
+
+  test("a detach finds the link of an endpoint whose journal was lost", async () => {
+    const node = await endpointRig();
+    await node.endpoints.attach(request);
+    const { kernel, addresses } = node;
+    const rig = await endpointRig({ node: { kernel, addresses, store: new MemoryStore() } });
+    await rig.endpoints.detach(request);
+    expect(await traces(rig)).toEqual([]);
   });
 
   test("a journal entry that cannot be read stops the start", async () => {

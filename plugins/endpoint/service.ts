@@ -100,15 +100,21 @@ export class EndpointService {
     return this.#lanes.run(ref.containerId, `detach ${showEndpoint(ref)}`, () => this.#detach(ref));
   }
 
+  /** Detaches every endpoint that does not hold its addresses any more, also one whose attach is under way. Answers every error. */
+  detachVoid(): Promise<readonly unknown[]> {
+    const isVoid = (endpoint: Endpoint) => !hasLeases(endpoint, this.#options.addresses);
+    const refs = this.#journal.list().filter(isVoid);
+    return this.#forEach(refs, ({ request }) =>
+      this.#lanes.run(request.containerId, `detach ${showEndpoint(request)}`, async () => {
+        const now = this.#journal.get(request);
+        if (now && isVoid(now)) await this.#detach(request);
+      }),
+    );
+  }
+
   /** A few at a time, so that containers that come and go meanwhile are not held up. Goes on after a failure and answers every error. */
-  async detachAll(refs: readonly EndpointRef[]): Promise<readonly unknown[]> {
-    const errors: unknown[] = [];
-    const rest = refs.values();
-    const detachRest = async () => {
-      for (const ref of rest) await this.detach(ref).catch((error: unknown) => errors.push(error));
-    };
-    await Promise.all(Array.from({ length: detachConcurrency }, detachRest));
-    return errors;
+  detachAll(refs: readonly EndpointRef[]): Promise<readonly unknown[]> {
+    return this.#forEach(refs, (ref) => this.detach(ref));
   }
 
   /** Compares leases and kernel rows with the journal. @throws ENDPOINT_NOT_FOUND, ENDPOINT_LEASE_LOST, OVERLAY_ENDPOINT_DRIFT */
@@ -133,12 +139,6 @@ export class EndpointService {
     return endpoint;
   }
 
-  /** Finishes detachments that a crash cut after their leases went; call it once after start. Answers every error. */
-  finishDetaching(): Promise<readonly unknown[]> {
-    const left = this.#journal.list().filter(({ phase }) => phase === "detaching");
-    return this.detachAll(left.map(({ request }) => request));
-  }
-
   get(ref: EndpointRef): Endpoint | undefined {
     return this.#journal.get(ref);
   }
@@ -161,6 +161,16 @@ export class EndpointService {
   /** Waits until nothing is under way: for an orderly stop. */
   idle(): Promise<void> {
     return this.#lanes.idle();
+  }
+
+  async #forEach<T>(all: readonly T[], task: (one: T) => Promise<void>): Promise<readonly unknown[]> {
+    const errors: unknown[] = [];
+    const rest = all.values();
+    const work = async () => {
+      for (const one of rest) await task(one).catch((error: unknown) => errors.push(error));
+    };
+    await Promise.all(Array.from({ length: detachConcurrency }, work));
+    return errors;
   }
 
   async #attach(request: AttachRequest): Promise<ReadyEndpoint> {
@@ -203,7 +213,7 @@ export class EndpointService {
     const [first] = addresses;
     if (form.kind === "addresses" || !first) {
       await this.#journal.put(entry);
-      return entry;
+      return this.#stillLeased(entry);
     }
     const link = await this.#options.links.attach({
       ...ownerOf(request),
@@ -216,8 +226,19 @@ export class EndpointService {
     });
     const endpoint = { ...entry, link };
     await this.#journal.put(endpoint);
+    this.#stillLeased(endpoint);
     this.#tell({ kind: "attached", link });
     return endpoint;
+  }
+
+  /** The node may have lost its term while the kernel was busy. */
+  #stillLeased(endpoint: ReadyEndpoint): ReadyEndpoint {
+    if (hasLeases(endpoint, this.#options.addresses)) return endpoint;
+    throw new FabricError(
+      "ENDPOINT_LEASE_LOST",
+      `attach ${showEndpoint(endpoint.request)}: the node lost its addresses to a new term meanwhile; try again`,
+      { details: { lost: endpoint.addresses.map(({ ip }) => ip) } },
+    );
   }
 
   /** Undoes a failed attach. When that fails too the entry stays, so that a detach can finish it. */
@@ -241,12 +262,14 @@ export class EndpointService {
       this.#journal.hold({ ...existing, phase: "detaching" });
       if (existing.link) this.#tell({ kind: "detached", link: existing.link });
     }
-    if (existing?.request.form.kind === "interface") {
-      // An attach that did not complete has its leases only; after a lost term the journal alone knows.
-      const known = existing.phase === "attaching" ? [] : existing.addresses;
+    const form = existing?.request.form;
+    if (form?.kind !== "addresses") {
+      // An attach that did not complete has its leases only; after a lost term the journal alone knows; and of a
+      // lost journal the link is left.
+      const known = existing && existing.phase !== "attaching" ? existing.addresses : [];
       const ips = new Set([...known, ...addresses.leasesOf(owner)].map(({ ip }) => ip));
       const hostIfname = hostInterfaceName(ref.containerId, ref.ifname);
-      await links.detach({ hostIfname, addresses: [...ips], netns: existing.request.form.netns });
+      await links.detach({ hostIfname, addresses: [...ips], ...(form && { netns: form.netns }) });
     }
     await addresses.release(undefined, owner);
     if (existing) await this.#journal.delete(ref);
@@ -257,10 +280,12 @@ export class EndpointService {
   }
 }
 
-/** Lost to a crash in the middle of a detach, or to a lost term: the address may be another's by now. */
-function hasLeases({ request, addresses }: ReadyEndpoint, source: AddressSource): boolean {
-  const leased = new Set(source.leasesOf(ownerOf(request)).map(({ ip }) => ip));
-  return addresses.every(({ ip }) => leased.has(ip));
+/** If not, they went in a crash in the middle of a detach, or with a term: an address may be another's by now. */
+function hasLeases(endpoint: Endpoint, source: AddressSource): boolean {
+  const leased = new Set(source.leasesOf(ownerOf(endpoint.request)).map(({ ip }) => ip));
+  return endpoint.phase === "attaching"
+    ? leased.size > 0
+    : endpoint.addresses.every(({ ip }) => leased.has(ip));
 }
 
 /** The second's value when both are done; whichever failed, neither is under way any more. */

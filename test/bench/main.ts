@@ -7,13 +7,28 @@ import { installFor } from "../setup/packages.ts";
 import { insideWorld, runInWorld } from "../world.ts";
 import type { BenchResult } from "./result.ts";
 
-const benches: Readonly<Record<string, { readonly title: string; readonly measure: () => Promise<BenchResult> }>> = {
-  cni: { title: "CNI ADD and DEL, whole processes", measure: async () => (await import("./cni.ts")).measureCni() },
-  dns: { title: "DNS over UDP, one server core", measure: async () => (await import("./dns.ts")).measureDns() },
+const benches: Readonly<
+  Record<string, { readonly title: string; readonly measure: () => Promise<BenchResult> }>
+> = {
+  cni: {
+    title: "CNI ADD and DEL, whole processes",
+    measure: async () => (await import("./cni.ts")).measureCni(),
+  },
+  routes: {
+    title: "rows of 10,000 remote nodes, and repair of drift",
+    measure: async () => (await import("./routes.ts")).measureRoutes(),
+  },
+  dns: {
+    title: "DNS over UDP, one server core",
+    measure: async () => (await import("./dns.ts")).measureDns(),
+  },
 };
 
 async function main(): Promise<number> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean", default: false } } });
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean", default: false } },
+  });
   const bench = benches[positionals[0] ?? ""];
   if (!bench || positionals.length !== 1) {
     const names = Object.entries(benches).map(([name, { title }]) => `  ${name.padEnd(8)}${title}`);
@@ -33,8 +48,13 @@ async function main(): Promise<number> {
 function report({ rows }: BenchResult): string {
   return rows
     .map((row) => {
-      const peers = Object.entries(row.peers).map(([peer, value]) => `${peer} ${value} (${row.ratio[peer]}×)`);
-      const budget = row.budget === undefined ? "" : `  budget ${row.bound} ${row.budget}×: ${row.met ? "met" : "missed"}`;
+      const peers = Object.entries(row.peers).map(
+        ([peer, value]) => `${peer} ${value} (${row.ratio[peer]}×)`,
+      );
+      const budget =
+        row.budget === undefined
+          ? ""
+          : `  budget ${row.bound} ${row.budget}${peers.length > 0 ? "×" : ""}: ${row.met ? "met" : "missed"}`;
       return `  ${row.metric.padEnd(24)} heddle ${row.heddle}  ${peers.join("  ")}${budget}`;
     })
     .join("\n");

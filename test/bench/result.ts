@@ -11,7 +11,7 @@ export interface BenchRow {
   readonly peers: Readonly<Record<string, number>>;
   /** Peer → ours ÷ theirs. */
   readonly ratio: Readonly<Record<string, number>>;
-  /** The ratio that we aim for; absent where there is none. */
+  /** The ratio that we aim for, or where there is no peer the figure; absent where there is neither. */
   readonly budget?: number;
   /** `at most`: a cost. `at least`: a rate. */
   readonly bound?: "at most" | "at least";
@@ -32,14 +32,19 @@ export interface RowSpec {
   readonly bound?: "at most" | "at least";
 }
 
-/** Medians, ratios and whether every budgeted ratio is kept. */
+/** Medians, ratios and whether the budget is kept: by every ratio, or by our median where there is no peer. */
 export function benchRow({ metric, heddle, peers, budget, bound = "at most" }: RowSpec): BenchRow {
   const ours = median(heddle);
-  const theirs = Object.fromEntries(Object.entries(peers).map(([peer, values]) => [peer, round(median(values))]));
-  const ratio = Object.fromEntries(Object.entries(peers).map(([peer, values]) => [peer, round(ours / median(values))]));
+  const theirs = Object.fromEntries(
+    Object.entries(peers).map(([peer, values]) => [peer, round(median(values))]),
+  );
+  const ratio = Object.fromEntries(
+    Object.entries(peers).map(([peer, values]) => [peer, round(ours / median(values))]),
+  );
   const row = { metric, heddle: round(ours), peers: theirs, ratio };
   if (budget === undefined) return row;
-  const met = Object.values(ratio).every((value) => (bound === "at most" ? value <= budget : value >= budget));
+  const measured = Object.keys(ratio).length === 0 ? [ours] : Object.values(ratio);
+  const met = measured.every((value) => (bound === "at most" ? value <= budget : value >= budget));
   return { ...row, budget, bound, met };
 }
 
@@ -47,7 +52,9 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? (sorted[Math.floor(middle)] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[Math.floor(middle)] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
 /** What the figures were taken on. */

@@ -22,6 +22,7 @@ export function tryRun(command: readonly string[], options: RunOptions = {}): Fi
     encoding: "utf8",
     input: options.input ?? "",
     timeout: options.timeoutMs ?? 20_000,
+    killSignal: "SIGKILL",
     maxBuffer: 64 * 1024 * 1024,
     env: { ...process.env, ...options.env },
   });

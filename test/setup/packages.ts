@@ -21,6 +21,7 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "knot-dnsutils",
     "containernetworking-plugins",
     "curl",
+    "dnsmasq-base",
     "procps",
     "openssl",
     "qemu-user-static",

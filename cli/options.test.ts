@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+import { serverAddress } from "./options.ts";
+
+describe("serverAddress()", () => {
+  it.each([
+    ["192.0.2.10:8502", "192.0.2.10:8502"],
+    ["192.0.2.10", "192.0.2.10:8502"],
+    ["servers.example.org:9000", "servers.example.org:9000"],
+    ["[fd00::1]:8502", "[fd00::1]:8502"],
+    ["[fd00::1]", "[fd00::1]:8502"],
+    ["unix:/run/heddle/control.sock", "unix:/run/heddle/control.sock"],
+  ])("reads %s", (text, address) => {
+    expect(serverAddress(text)).toBe(address);
+  });
+
+  it.each(["", "a b", "host:0", "host:70000", "host:port", "http://host:8502", "unix:relative", "-x"])(
+    "refuses %j",
+    (text) => {
+      expect(() => serverAddress(text)).toThrow(expect.objectContaining({ code: "CLI_USAGE" }));
+    },
+  );
+});

@@ -1,0 +1,76 @@
+import { beforeEach, expect, test } from "vitest";
+import { ManualClock } from "../clock/index.ts";
+import type { ViewHandle } from "../control/index.ts";
+import type { CatalogChange } from "../dns/index.ts";
+import { FabricError } from "../errors/index.ts";
+import { ViewCatalog } from "./view-catalog.ts";
+
+/** A server's views: those in `contents` are there, others are refused while `refuses`, or never answered. */
+class Views {
+  readonly contents = new Map<string, Map<string, unknown>>();
+  readonly open = new Set<string>();
+  refuses = false;
+  subscriptions = 0;
+
+  subscribe(view: string): ViewHandle {
+    this.subscriptions++;
+    this.open.add(view);
+    const items = this.contents.get(view);
+    return {
+      view,
+      ready: items !== undefined,
+      items: items ?? new Map(),
+      revision: 1,
+      ageMs: () => 0,
+      whenReady: (signal) =>
+        this.refuses
+          ? Promise.reject(new FabricError("CONTROL_LIMIT", "subscribe: the server has too many views"))
+          : new Promise((_resolve, reject) =>
+              signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
+            ),
+      onChange: () => () => undefined,
+      close: () => void this.open.delete(view),
+    };
+  }
+}
+
+const code = (expected: string) => expect.objectContaining({ code: expected });
+let clock: ManualClock;
+let views: Views;
+let catalog: ViewCatalog;
+let announced: CatalogChange[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  views = new Views();
+  catalog = new ViewCatalog(views, clock, "dc1", { viewsMax: 3, idleMs: 1000, firstAnswerMs: 100 });
+  announced = [];
+  catalog.onChange((change) => announced.push(change));
+});
+
+test("a name that a server refused is asked for anew by the next question", async () => {
+  views.refuses = true;
+  await expect(catalog.service("web")).rejects.toThrow(code("CONTROL_LIMIT"));
+  views.contents.set("service/web", new Map());
+  expect(await catalog.service("web")).toBeUndefined();
+  expect(views.subscriptions).toBe(2);
+});
+
+test("a name that nobody told of in time fails, is let go, and asked for anew by the next question", async () => {
+  const failed = expect(catalog.node("n1")).rejects.toThrow(code("DAEMON_NAME_UNAVAILABLE"));
+  await clock.advance(100);
+  await failed;
+  expect(views.open.size).toBe(0);
+  views.contents.set("node/n1", new Map());
+  expect(await catalog.node("n1")).toBeUndefined();
+});
+
+test("names are let go when nobody asks or too many are held, the longest unused first, and that is announced", async () => {
+  for (const name of ["a", "b", "c", "d"]) views.contents.set(`service/${name}`, new Map());
+  for (const name of ["a", "b", "c", "a", "d"]) await catalog.service(name);
+  expect([...views.open]).toEqual(["service/a", "service/c", "service/d"]);
+  expect(announced).toEqual([{ kind: "service", name: "b" }]);
+  await clock.advance(2000);
+  expect([views.open.size, announced.length]).toEqual([0, 4]);
+  catalog.close();
+});

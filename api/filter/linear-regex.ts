@@ -8,7 +8,7 @@
  */
 import { invalidFilter } from "./expression.ts";
 
-export const regexStepsMax = 2000;
+export const regexStepsMax = 500;
 const groupDepthMax = 64;
 
 type Instruction =

@@ -10,6 +10,8 @@ import type {
 export interface AgentBackend {
   services(): readonly ServiceRecord[];
   checks(): readonly CheckRecord[];
+  /** Called after each change of a service or a check. Returns the unsubscription. */
+  onChange(listener: () => void): () => void;
   /** @throws REGISTRY_INVALID, REGISTRY_LIMIT, and what the health checks of the node refuse */
   registerService(definition: ServiceDefinition, options: { readonly replaceChecks: boolean }): Promise<void>;
   /** @throws REGISTRY_SERVICE_NOT_FOUND */

@@ -8,10 +8,11 @@
  */
 import type { Clock } from "../clock/index.ts";
 import type { RegistryReads, Topic } from "../registry/index.ts";
+import { compileFilter, type Filter } from "./filter/evaluate.ts";
 import type { Query } from "./query.ts";
 import { type ReadMode, readMode } from "./read-mode.ts";
 import type { ApiResponse } from "./request.ts";
-import type { Call } from "./route.ts";
+import { type Call, json } from "./route.ts";
 
 export const waitDefaultMs = 300_000;
 export const waitMaxMs = 600_000;
@@ -27,16 +28,35 @@ export async function blockingRead(
   call: Call,
   topic: Topic,
   answer: (headers: Record<string, string>) => ApiResponse,
+  taken: readonly string[] = [],
 ): Promise<ApiResponse> {
   const { registry } = context;
   const { query, request } = call;
   if (query.text === "") return answer(readHeaders(registry, registry.indexOf(topic), "leader"));
-  const mode = readMode(query, registry.datacenter);
+  const mode = readMode(query, registry.datacenter, taken);
   const waitMs = query.duration("wait", "Invalid wait time");
   const index = query.uint("index", "Invalid index") ?? 0n;
   if (mode === "consistent" || isTooStale(registry, query)) await registry.barrier(request.signal);
   if (index > 0n) await waitFor(context, topic, Number(index), waitMs ?? waitDefaultMs, request.signal);
   return answer(readHeaders(registry, registry.indexOf(topic), mode));
+}
+
+/** A blocking read of a list whose items `filter` may choose from. */
+export function blockingList(
+  context: ReadContext,
+  call: Call,
+  topic: Topic,
+  items: () => readonly object[],
+): Promise<ApiResponse> {
+  const filter = filterOf(call.query);
+  const answer = (headers: Record<string, string>) => json(call, items().filter(filter), headers);
+  return blockingRead(context, call, topic, answer, ["filter"]);
+}
+
+/** @throws API_BAD_REQUEST */
+export function filterOf(query: Query): Filter {
+  const text = query.get("filter");
+  return text.trim() === "" ? () => true : compileFilter(text);
 }
 
 /** Headers of every read: clients read the index without asking whether it is there. */

@@ -14,13 +14,14 @@ export class BodyFields {
 
   /** @throws API_BAD_REQUEST */
   static parse(body: Uint8Array): BodyFields {
-    let json: unknown;
-    try {
-      json = JSON.parse(decoder.decode(body));
-    } catch (error) {
-      throw failed(error instanceof Error ? error.message : "invalid JSON");
-    }
-    return BodyFields.of(json, "");
+    return BodyFields.of(parseJson(body), "");
+  }
+
+  /** A list of objects. @throws API_BAD_REQUEST */
+  static parseList(body: Uint8Array): readonly BodyFields[] {
+    const json = parseJson(body);
+    if (!Array.isArray(json)) throw failed("the body must be a list");
+    return json.map((item, at) => BodyFields.of(item, `[${at}]`));
   }
 
   static of(json: unknown, path: string): BodyFields {
@@ -45,6 +46,15 @@ export class BodyFields {
 
   number(...names: readonly string[]): number | undefined {
     return this.#typed(names, "a number", (value) => (typeof value === "number" ? value : undefined));
+  }
+
+  /** An unsigned 64-bit number; beyond 2^53 JSON has lost its last digits already. */
+  uint(...names: readonly string[]): bigint | undefined {
+    return this.#typed(names, "an unsigned 64-bit number", (value) =>
+      typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 64
+        ? BigInt(value)
+        : undefined,
+    );
   }
 
   boolean(...names: readonly string[]): boolean | undefined {
@@ -103,6 +113,14 @@ export class BodyFields {
 
   #name(names: readonly string[]): string {
     return this.#path === "" ? (names[0] ?? "") : `${this.#path}.${names[0]}`;
+  }
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(body));
+  } catch (error) {
+    throw failed(error instanceof Error ? error.message : "invalid JSON");
   }
 }
 

@@ -9,17 +9,26 @@ import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "./agent-backend.ts";
-import { httpStatusOf } from "./error-status.ts";
+import { httpStatusOf, isRefusal } from "./error-status.ts";
 import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
 import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
 import type { Route } from "./route.ts";
 import { agentRoutes, selfRoute } from "./routes/agent.ts";
+import { agentHealthRoutes } from "./routes/agent-health.ts";
+import { agentProcessRoutes } from "./routes/agent-process.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
+import { catalogWriteRoutes } from "./routes/catalog-write.ts";
+import { eventRoutes } from "./routes/event.ts";
 import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
+import { maintenanceRoutes } from "./routes/maintenance.ts";
+import { operatorRoutes } from "./routes/operator.ts";
+import { queryRoutes } from "./routes/query.ts";
+import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
 import { statusRoutes } from "./routes/status.ts";
+import { txnRoute } from "./routes/txn.ts";
 import { unsupportedRoutes } from "./routes/unsupported.ts";
 
 export interface ApiOptions {
@@ -64,7 +73,7 @@ export function createApi(options: ApiOptions): ApiHandler {
       return await answer(request);
     } catch (error) {
       request.signal?.throwIfAborted();
-      if (httpStatusOf(error) === 500) options.onError?.(error, request);
+      if (httpStatusOf(error) === 500 && !isRefusal(error)) options.onError?.(error, request);
       return errorResponse(error, request.target.startsWith("/v1/heddle/"));
     }
   };
@@ -72,17 +81,28 @@ export function createApi(options: ApiOptions): ApiHandler {
 
 function routesOf(options: ApiOptions): readonly Route[] {
   const { self, clock, random = Math.random, server, agent, local } = options;
-  const routes = [selfRoute(self), ...unsupportedRoutes()];
-  if (agent) routes.push(...agentRoutes(agent, self));
+  const forwards = options.forward !== undefined && !server;
+  const routes = [selfRoute(self), ...unsupportedRoutes(forwards)];
+  if (agent) {
+    routes.push(...agentRoutes({ agent, clock, random }, self), ...agentHealthRoutes(agent, self));
+    routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
+  }
   if (local) routes.push(...localRoutes(local));
   if (server) {
     const context = { registry: server.registry, clock, random };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
-    routes.push(...kvRoutes(context, server.writer));
+    routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
+    routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
+    routes.push(...queryRoutes(context, server.writer));
+    routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
+  if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
   return routes;
 }
+
+/** What only a server knows although it is called the agent's. */
+const serversAgentPaths = /^\/v1\/agent\/(members$|force-leave\/)/;
 
 function notFound(
   options: ApiOptions,
@@ -90,7 +110,7 @@ function notFound(
   path: string,
 ): ApiResponse | Promise<ApiResponse> {
   if (!isDecodable(path)) return plainText(400, "Invalid URL path: percent-encoding is damaged");
-  const isServerPath = !path.startsWith("/v1/agent/") || path === "/v1/agent/members";
+  const isServerPath = !path.startsWith("/v1/agent/") || serversAgentPaths.test(path);
   if (path.startsWith("/v1/") && isServerPath && !options.server) {
     if (options.forward) return options.forward(request);
     throw new FabricError("API_NO_SERVER", "this process has neither a registry nor a server to ask");

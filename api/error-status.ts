@@ -30,13 +30,24 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   REGISTRY_NODE_NOT_FOUND: 404,
   REGISTRY_SERVICE_NOT_FOUND: 404,
   REGISTRY_CHECK_NOT_FOUND: 404,
+  REGISTRY_SESSION_NOT_FOUND: 404,
+  REGISTRY_QUERY_NOT_FOUND: 404,
   REGISTRY_STALE_EPOCH: 409,
   REGISTRY_VALUE_TOO_LARGE: 413,
+  REGISTRY_TXN_TOO_LARGE: 413,
   REGISTRY_LIMIT: 429,
   REGISTRY_CONTENDED: 503,
   REGISTRY_CLOSED: 503,
   STORE_LIMIT: 413,
 };
+
+/** 500 because Consul says so; it is the request's fault and nothing for the log. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof FabricError &&
+    (error.code === "REGISTRY_SESSION_INVALID" || error.code === "API_NO_DATACENTER")
+  );
+}
 
 export function httpStatusOf(error: unknown): number {
   return error instanceof FabricError ? (statusOfCode[error.code] ?? 500) : 500;

@@ -11,6 +11,8 @@ export type {
   LocalBackend,
   ProcessStatus,
 } from "./fabric-backend.ts";
+export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
+export { regexStepsMax } from "./filter/linear-regex.ts";
 export {
   defaultHttpLimits,
   type HttpAddress,
@@ -19,4 +21,5 @@ export {
   type HttpServerOptions,
 } from "./http-server.ts";
 export type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
+export { txnBytesMax } from "./routes/txn.ts";
 export { readCheck, readService } from "./service-body.ts";

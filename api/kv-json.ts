@@ -11,6 +11,11 @@ export function kvListJson(entries: readonly KvEntry[], pretty: boolean): string
   return `[${entries.map((entry) => entryJson(entry, "", "", ":")).join(",")}]`;
 }
 
+/** One key, as a part of another answer. */
+export function kvEntryJson(entry: KvEntry): string {
+  return entryJson(entry, "", "", ":");
+}
+
 function entryJson(entry: KvEntry, line: string, outer: string, colon: string): string {
   const { key, value, flags, lockIndex, session, createIndex, modifyIndex } = entry;
   const base64 = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");

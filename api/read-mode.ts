@@ -9,8 +9,8 @@ export type ReadMode = "leader" | "stale" | "consistent";
 
 /** `near` (sorting), `cached` and `token` may be left out of account without making an answer wrong. */
 const unsupported: Readonly<Record<string, string>> = {
-  filter: "filter expressions; filter the answer, or use tag and node-meta",
-  hash: "hash-based blocking queries; use index and wait",
+  filter: "filter expressions here; filter the answer",
+  hash: "hash-based blocking queries here; use index and wait",
   peer: "cluster peering",
   ns: "namespaces",
   partition: "admin partitions",
@@ -18,8 +18,8 @@ const unsupported: Readonly<Record<string, string>> = {
 };
 
 /** @throws API_BAD_REQUEST, API_UNSUPPORTED, API_NO_DATACENTER */
-export function readMode(query: Query, datacenter: string): ReadMode {
-  refuseUnsupported(query);
+export function readMode(query: Query, datacenter: string, taken: readonly string[] = []): ReadMode {
+  refuseUnsupported(query, taken);
   assertDatacenter(query, datacenter);
   const stale = query.has("stale") || query.has("max_stale");
   if (stale && query.has("consistent"))
@@ -29,18 +29,23 @@ export function readMode(query: Query, datacenter: string): ReadMode {
   return stale ? "stale" : query.has("consistent") ? "consistent" : "leader";
 }
 
-/** @throws API_UNSUPPORTED */
-export function refuseUnsupported(query: Query): void {
+/** `taken`: what this route does take of it. @throws API_UNSUPPORTED */
+export function refuseUnsupported(query: Query, taken: readonly string[] = []): void {
   for (const [name, what] of Object.entries(unsupported)) {
     // Clients send the default namespace and partition without being asked.
-    if (!query.has(name) || query.get(name) === "" || query.get(name) === "default") continue;
+    if (taken.includes(name) || !query.has(name) || query.get(name) === "" || query.get(name) === "default")
+      continue;
     throw new FabricError("API_UNSUPPORTED", `Invalid query parameter: "${name}" - Heddle has no ${what}`);
   }
 }
 
 /** @throws API_NO_DATACENTER */
 export function assertDatacenter(query: Query, datacenter: string): void {
-  const wanted = query.get("dc");
+  assertDatacenterNamed(query.get("dc"), datacenter);
+}
+
+/** @throws API_NO_DATACENTER */
+export function assertDatacenterNamed(wanted: string, datacenter: string): void {
   if (wanted === "" || wanted === datacenter) return;
   throw new FabricError("API_NO_DATACENTER", "No path to datacenter", { details: { datacenter: wanted } });
 }

@@ -14,8 +14,7 @@ import type { BodyFields } from "./body-fields.ts";
 import { badRequest } from "./query.ts";
 
 /** @throws API_BAD_REQUEST, API_UNSUPPORTED */
-export function readService(body: BodyFields): ServiceDefinition {
-  const name = body.text("name") ?? "";
+export function readService(body: BodyFields, name = body.text("name") ?? ""): ServiceDefinition {
   if (name === "") throw badRequest("Missing service name");
   refuse(body, ["proxy", "connect", "socketpath", "locality"], "service");
   const kind = body.text("kind") ?? "";
@@ -131,13 +130,15 @@ function readTaggedAddress([name, fields]: readonly [string, BodyFields]): [stri
 
 function refuse(body: BodyFields, names: readonly string[], what: string): void {
   for (const name of names) {
-    const value = body.value(name);
-    const none =
-      value === undefined ||
-      value === "" ||
-      (typeof value === "object" && Object.keys(value ?? {}).length === 0);
-    if (!none) throw unsupported(`${name} in a ${what}`);
+    if (!isEmpty(body.value(name))) throw unsupported(`${name} in a ${what}`);
   }
+}
+
+/** Also what answers hold where there is nothing, so that an answer can be sent back. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== "object" || value === null)
+    return [undefined, null, "", false, 0].includes(value as never);
+  return Object.values(value).every(isEmpty);
 }
 
 /** Drops what is absent, so that it gets its default. */

@@ -71,6 +71,7 @@ function agentBackend(state: AgentState, runner: HealthRunner): AgentBackend {
   return {
     services: () => state.services(),
     checks: () => state.checks().map(({ record }) => record),
+    onChange: (listener) => state.onChange(() => listener()),
     async registerService(definition, { replaceChecks }) {
       for (const check of definition.checks ?? []) accept(check, definition.id ?? definition.name);
       await state.registerService(definition, replaceChecks);

@@ -14,7 +14,7 @@ import {
 import { type Clock, systemClock, type Timer } from "../clock/index.ts";
 import { ControlServer } from "../control/index.ts";
 import { PoolAuthority } from "../ipam/index.ts";
-import { Registry, RegistryWriter } from "../registry/index.ts";
+import { Registry, RegistryWriter, SessionKeeper } from "../registry/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { createDefaultNetwork } from "./default-network.ts";
 import { fabricBackend } from "./fabric-backend.ts";
@@ -50,6 +50,13 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   const registry = await Registry.open({ store, clock, datacenter, signal: ending.signal });
   teardown.add("registry", () => ending.abort());
   const writer = new RegistryWriter({ store, registry, clock });
+  const sessions = new SessionKeeper({
+    registry,
+    writer,
+    clock,
+    onFailure: (error) => log.error({ error }, "a session could not be ended; it is tried again"),
+  });
+  teardown.add("sessions", () => sessions.close());
   const pools: PoolAuthority = new PoolAuthority(store, clock, {
     askForEmptyBlocks: (request) => control.askForEmptyBlocks(request),
   });

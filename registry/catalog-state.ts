@@ -22,6 +22,11 @@ export interface Liveness {
   readonly revision: number;
 }
 
+export type CatalogTopic = Exclude<
+  Topic,
+  { kind: "kv" | "kvPrefix" | "session" | "sessionEnd" | "sessions" | "nodeSessions" | "events" | "queries" }
+>;
+
 /** Node and service names are keys without regard to case. */
 export function fold(name: string): string {
   return name.toLowerCase();
@@ -43,9 +48,9 @@ export class CatalogState {
   };
   readonly nodesByAddress = new Map<Ip, Map<string, NodeEntry>>();
   readonly servicesByAddress = new Map<Ip, Map<string, ServiceEntry>>();
-  readonly #mark: (topic: Topic) => void;
+  readonly #mark: (topic: CatalogTopic) => void;
 
-  constructor(mark: (topic: Topic) => void) {
+  constructor(mark: (topic: CatalogTopic) => void) {
     this.#mark = mark;
   }
 
@@ -118,7 +123,7 @@ export class CatalogState {
   }
 
   /** Whether anything stands behind the topic; if not, its index is a tombstone's. */
-  exists(topic: Topic): boolean {
+  exists(topic: CatalogTopic): boolean {
     switch (topic.kind) {
       case "service":
         return this.servicesByName.has(fold(topic.name));
@@ -133,8 +138,6 @@ export class CatalogState {
       case "services":
       case "nodes":
       case "checks":
-      case "kv":
-      case "kvPrefix":
         return true;
       default:
         return topic satisfies never;

@@ -5,7 +5,14 @@
  */
 import { z } from "zod";
 import { type Ip, isIp, type Mac } from "../addr/index.ts";
-import type { CheckRecord, NodeRecord, ServiceRecord } from "./model.ts";
+import type {
+  CheckRecord,
+  EventRecord,
+  NodeRecord,
+  QueryRecord,
+  ServiceRecord,
+  SessionRecord,
+} from "./model.ts";
 
 const ip = z.custom<Ip>((value) => typeof value === "string" && isIp(value));
 const mac = z.custom<Mac>(
@@ -55,6 +62,43 @@ const checkSchema = z.object({
   type: text,
   interval: text,
   timeout: text,
+});
+
+const sessionSchema = z.object({
+  id: z.string().min(1),
+  name: text,
+  node: z.string().min(1),
+  behavior: z.enum(["release", "delete"]),
+  lockDelayMs: z.number().min(0),
+  ttl: text,
+  nodeChecks: texts,
+  serviceChecks: texts,
+  lease: z.string().exactOptional(),
+  ending: z.boolean().default(false),
+});
+
+const eventSchema = z.object({
+  id: z.string().min(1),
+  name: z.string(),
+  payload: text,
+  nodeFilter: text,
+  serviceFilter: text,
+  tagFilter: text,
+});
+
+const querySchema = z.object({
+  id: z.string().min(1),
+  name: text,
+  service: z.string().min(1),
+  onlyPassing: z.boolean().default(false),
+  tags: texts,
+  nodeMeta: textMap,
+  serviceMeta: textMap,
+  ignoreCheckIds: texts,
+  near: text,
+  failoverNearestN: z.number().default(0),
+  failoverDatacenters: texts,
+  dnsTtlMs: z.number().min(0).default(0),
 });
 
 const encoder = new TextEncoder();
@@ -112,6 +156,31 @@ export function encodeCheck(check: CheckRecord): Uint8Array {
     interval: check.interval,
     timeout: check.timeout,
   });
+}
+
+/** Written once and ended once: there is nothing to compare it with, so the order of its fields is free. */
+export function encodeSession(session: SessionRecord): Uint8Array {
+  return encode(session);
+}
+
+export function decodeSession(bytes: Uint8Array): SessionRecord | undefined {
+  return decode(sessionSchema, bytes);
+}
+
+export function encodeEvent(event: EventRecord): Uint8Array {
+  return encode(event);
+}
+
+export function decodeEvent(bytes: Uint8Array): EventRecord | undefined {
+  return decode(eventSchema, bytes);
+}
+
+export function encodeQuery(query: QueryRecord): Uint8Array {
+  return encode(query);
+}
+
+export function decodeQuery(bytes: Uint8Array): QueryRecord | undefined {
+  return decode(querySchema, bytes);
 }
 
 export function decodeNode(bytes: Uint8Array): NodeRecord | undefined {

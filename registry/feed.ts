@@ -9,8 +9,25 @@
 import type { Clock } from "../clock/index.ts";
 import { isFabricError } from "../errors/index.ts";
 import type { Store, StoreItem, WatchBatch } from "../store/index.ts";
-import { catalogPrefix, kvPrefix, livePrefix } from "./keys.ts";
+import {
+  catalogPrefix,
+  eventsPrefix,
+  kvPrefix,
+  livePrefix,
+  queriesPrefix,
+  sessionsPrefix,
+  sessionTtlPrefix,
+} from "./keys.ts";
 
+const loadedPrefixes = [
+  catalogPrefix,
+  livePrefix,
+  kvPrefix,
+  sessionsPrefix,
+  sessionTtlPrefix,
+  eventsPrefix,
+  queriesPrefix,
+];
 const pageItems = 1000;
 const retryMinMs = 100;
 const retryMaxMs = 5000;
@@ -26,7 +43,7 @@ export interface FeedTarget {
 export async function loadFrom(store: Store, target: FeedTarget): Promise<number> {
   const items: StoreItem[] = [];
   let first = Number.POSITIVE_INFINITY;
-  for (const prefix of [catalogPrefix, livePrefix, kvPrefix]) {
+  for (const prefix of loadedPrefixes) {
     let from: string | undefined;
     do {
       const page = await store.range(

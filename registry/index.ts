@@ -35,6 +35,8 @@ export {
   type CheckStatus,
   containerNameKind,
   containerServiceName,
+  type EventEntry,
+  type EventRecord,
   type FabricIdentity,
   type Indexes,
   type KvEntry,
@@ -43,16 +45,34 @@ export {
   type NodeEntry,
   type NodeRecord,
   primaryNameTag,
+  type QueryEntry,
+  type QueryRecord,
   type ServiceEntry,
   type ServiceInstance,
   type ServiceRecord,
+  type SessionBehavior,
+  type SessionEntry,
+  type SessionRecord,
   type TaggedAddress,
   type Weights,
   worstStatus,
 } from "./model.ts";
+export { type NodeSpec, planNode } from "./plan-node.ts";
 export type { RegisteredCheck } from "./plan-registration.ts";
+export { planCheck, planService } from "./plan-registration.ts";
+export type { SessionSpec } from "./plan-session.ts";
 export type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
-export { RegistryWriter } from "./registry-writer.ts";
+export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
+export { SessionKeeper, type SessionKeeperOptions } from "./session-keeper.ts";
 export { type Topic, topicKey } from "./topic.ts";
+export {
+  type CatalogVerb,
+  catalogVerbs,
+  type KvVerb,
+  kvVerbs,
+  type TxnAnswer,
+  type TxnOperation,
+  type TxnOutcome,
+} from "./txn-model.ts";
 export type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";

@@ -9,6 +9,10 @@ export const servicesPrefix = "catalog/services/";
 export const checksPrefix = "catalog/checks/";
 export const livePrefix = "live/";
 export const kvPrefix = "kv/";
+export const sessionsPrefix = "sessions/";
+export const eventsPrefix = "events/";
+export const queriesPrefix = "queries/";
+export const sessionTtlPrefix = "session-ttl/";
 
 export function nodeKey(node: string): string {
   return nodesPrefix + encodeSegment(node);
@@ -40,18 +44,46 @@ export function kvKey(key: string): string {
   return kvPrefix + key;
 }
 
+export function sessionKey(id: string): string {
+  return sessionsPrefix + encodeSegment(id);
+}
+
+/** Stands while the session's time lasts. */
+export function sessionTtlKey(id: string): string {
+  return sessionTtlPrefix + encodeSegment(id);
+}
+
+export function eventKey(id: string): string {
+  return eventsPrefix + encodeSegment(id);
+}
+
+export function queryKey(id: string): string {
+  return queriesPrefix + encodeSegment(id);
+}
+
+/** Holds the id of the query that the name belongs to; names differ in more than case. */
+export function queryNameKey(name: string): string {
+  return `query-names/${encodeSegment(name.toLowerCase())}`;
+}
+
 export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
+  | { readonly kind: "session" | "sessionTtl" | "event" | "query"; readonly id: string }
   | { readonly kind: "kv"; readonly key: string };
 
 /** What a store key names, or undefined when it is none of the registry's. */
 export function parseKey(storeKey: string): KeyParts | undefined {
   if (storeKey.startsWith(kvPrefix)) return { kind: "kv", key: storeKey.slice(kvPrefix.length) };
-  if (storeKey.startsWith(livePrefix)) return single("live", storeKey.slice(livePrefix.length));
-  if (storeKey.startsWith(nodesPrefix)) return single("node", storeKey.slice(nodesPrefix.length));
+  if (storeKey.startsWith(livePrefix)) return node("live", storeKey.slice(livePrefix.length));
+  if (storeKey.startsWith(nodesPrefix)) return node("node", storeKey.slice(nodesPrefix.length));
   if (storeKey.startsWith(servicesPrefix)) return pair("service", storeKey.slice(servicesPrefix.length));
   if (storeKey.startsWith(checksPrefix)) return pair("check", storeKey.slice(checksPrefix.length));
+  if (storeKey.startsWith(sessionsPrefix)) return withId("session", storeKey.slice(sessionsPrefix.length));
+  if (storeKey.startsWith(sessionTtlPrefix))
+    return withId("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
+  if (storeKey.startsWith(eventsPrefix)) return withId("event", storeKey.slice(eventsPrefix.length));
+  if (storeKey.startsWith(queriesPrefix)) return withId("query", storeKey.slice(queriesPrefix.length));
   return undefined;
 }
 
@@ -68,14 +100,19 @@ function decodeSegment(segment: string): string | undefined {
   }
 }
 
-function single(kind: "node" | "live", segment: string): KeyParts | undefined {
-  const node = decodeSegment(segment);
-  return node ? { kind, node } : undefined;
+function node(kind: "node" | "live", segment: string): KeyParts | undefined {
+  const name = decodeSegment(segment);
+  return name ? { kind, node: name } : undefined;
+}
+
+function withId(kind: "session" | "sessionTtl" | "event" | "query", segment: string): KeyParts | undefined {
+  const id = decodeSegment(segment);
+  return id ? { kind, id } : undefined;
 }
 
 function pair(kind: "service" | "check", rest: string): KeyParts | undefined {
   const slash = rest.indexOf("/");
-  const node = decodeSegment(rest.slice(0, Math.max(slash, 0)));
+  const name = decodeSegment(rest.slice(0, Math.max(slash, 0)));
   const id = decodeSegment(rest.slice(slash + 1));
-  return slash > 0 && node && id ? { kind, node, id } : undefined;
+  return slash > 0 && name && id ? { kind, node: name, id } : undefined;
 }

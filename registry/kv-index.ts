@@ -14,6 +14,8 @@ export const prefixIndexesMax = 1024;
 
 export class KvIndex {
   readonly #entries = new Map<string, KvEntry>();
+  /** Session → keys that it holds. */
+  readonly #held = new Map<string, Set<string>>();
   readonly #keys = new OrderedKeys();
   readonly #buriedKeys = new OrderedKeys();
   readonly #tombstones = new Tombstones({ onForget: (key) => this.#buriedKeys.delete(key) });
@@ -41,6 +43,7 @@ export class KvIndex {
 
   put(entry: KvEntry): void {
     if (!this.#entries.has(entry.key)) this.#keys.add(entry.key);
+    this.#hold(entry.key, this.#entries.get(entry.key)?.session, entry.session);
     this.#entries.set(entry.key, entry);
     if (this.#tombstones.exhume(entry.key)) this.#buriedKeys.delete(entry.key);
     this.#moved(entry.key, entry.modifyIndex);
@@ -48,12 +51,20 @@ export class KvIndex {
 
   /** False when there was no such key. */
   delete(key: string, revision: number): boolean {
-    if (!this.#entries.delete(key)) return false;
+    const entry = this.#entries.get(key);
+    if (!entry) return false;
+    this.#hold(key, entry.session, undefined);
+    this.#entries.delete(key);
     this.#keys.delete(key);
     this.#buriedKeys.add(key);
     this.#tombstones.bury(key, revision);
     this.#moved(key, revision);
     return true;
+  }
+
+  /** In order of key. */
+  heldBy(session: string): KvEntry[] {
+    return [...(this.#held.get(session) ?? [])].sort().flatMap((key) => this.#entries.get(key) ?? []);
   }
 
   list(prefix: string): KvEntry[] {
@@ -94,6 +105,16 @@ export class KvIndex {
         this.#prefixIndexes.delete(oldest);
     }
     return Math.max(index, this.#tombstones.floor);
+  }
+
+  #hold(key: string, before: string | undefined, after: string | undefined): void {
+    if (before === after) return;
+    if (before !== undefined) {
+      const keys = this.#held.get(before);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#held.delete(before);
+    }
+    if (after !== undefined) this.#held.set(after, (this.#held.get(after) ?? new Set()).add(key));
   }
 
   #computeIndex(prefix: string): number {

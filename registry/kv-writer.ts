@@ -10,6 +10,8 @@ import type { Store, StoreItem, Write } from "../store/index.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { kvKey } from "./keys.ts";
 import { decodeKv, encodeKv } from "./kv-codec.ts";
+import { KvLocks } from "./kv-locks.ts";
+import { decideWrite } from "./kv-rules.ts";
 import type { KvRecord } from "./model.ts";
 import type { RegistryReads } from "./reads.ts";
 import { transaction } from "./transaction.ts";
@@ -29,21 +31,22 @@ export class KvWriter {
   readonly #store: Store;
   readonly #registry: RegistryReads;
   readonly #queue = new KeyedQueue();
+  readonly #locks: KvLocks;
 
   constructor(store: Store, registry: RegistryReads) {
     this.#store = store;
     this.#registry = registry;
+    this.#locks = new KvLocks(store, registry);
   }
 
   async put(key: string, value: Uint8Array, options: KvPutOptions): Promise<KvWriteResult> {
     assertKey(key);
-    if (value.length > kvValueBytesMax) {
-      throw new FabricError(
-        "REGISTRY_VALUE_TOO_LARGE",
-        `put ${JSON.stringify(key)}: the value has ${value.length} bytes, at most ${kvValueBytesMax} are stored; split it`,
-        { details: { limit: "kvValueBytesMax", max: kvValueBytesMax } },
-      );
-    }
+    assertValue(key, value);
+    const { acquire, release, flags = 0n } = options;
+    if (acquire !== undefined)
+      return this.#locks.write(key, { kind: "lock", session: acquire, value, flags });
+    if (release !== undefined)
+      return this.#locks.write(key, { kind: "unlock", session: release, value, flags });
     return this.#queue.run(key, () => this.#put(key, value, options));
   }
 
@@ -85,18 +88,18 @@ export class KvWriter {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       if (cas !== undefined && cas !== (held?.revision ?? 0))
         return { revision: this.#registry.index, succeeded: false };
-      const record = held?.record;
-      const unchanged = record?.flags === flags && Buffer.compare(record.value, value) === 0;
-      const { lockIndex = 0, session } = record ?? {};
-      const encoded = encodeKv({ value, flags, lockIndex, ...(session !== undefined && { session }) });
+      const record = held?.record && { ...held.record, modifyIndex: held.revision };
+      const decision = decideWrite(record, { kind: "set", value, flags });
+      const writes: Write[] =
+        decision.kind === "write" ? [{ op: "put", key: storeKey, value: encodeKv(decision.record) }] : [];
       const { revision, succeeded, results } = await this.#store.txn(
         transaction(
           [held ? { key: storeKey, modRevision: held.revision } : { key: storeKey, exists: false }],
-          unchanged ? [] : [{ op: "put", key: storeKey, value: encoded }],
+          writes,
           [{ op: "get", key: storeKey }],
         ),
       );
-      if (succeeded) return { revision: unchanged ? this.#registry.index : revision, succeeded };
+      if (succeeded) return { revision: writes.length === 0 ? this.#registry.index : revision, succeeded };
       held = heldItem(key, itemOf(results));
     }
     throw new FabricError(
@@ -107,7 +110,18 @@ export class KvWriter {
   }
 }
 
-function assertKey(key: string): void {
+/** @throws REGISTRY_VALUE_TOO_LARGE */
+export function assertValue(key: string, value: Uint8Array): void {
+  if (value.length <= kvValueBytesMax) return;
+  throw new FabricError(
+    "REGISTRY_VALUE_TOO_LARGE",
+    `put ${JSON.stringify(key)}: the value has ${value.length} bytes, at most ${kvValueBytesMax} are stored; split it`,
+    { details: { limit: "kvValueBytesMax", max: kvValueBytesMax } },
+  );
+}
+
+/** @throws REGISTRY_KEY_INVALID */
+export function assertKey(key: string): void {
   const bytes = Buffer.byteLength(key);
   if (bytes > 0 && bytes <= kvKeyBytesMax && key.isWellFormed()) return;
   throw new FabricError(

@@ -88,6 +88,58 @@ export interface KvRecord {
   readonly session?: string;
 }
 
+/** What happens to the keys that a session holds when it ends. */
+export type SessionBehavior = "release" | "delete";
+
+/** Under `sessions/<id>`; it never changes but to begin its end. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly node: string;
+  readonly behavior: SessionBehavior;
+  /** So long nobody may lock what the session held when it ended. */
+  readonly lockDelayMs: number;
+  /** As the client wrote it; "" for a session without one. */
+  readonly ttl: string;
+  readonly nodeChecks: readonly string[];
+  readonly serviceChecks: readonly string[];
+  /** Of the store; takes `session-ttl/<id>` with it when nobody renews. Absent without TTL. */
+  readonly lease?: string;
+  /** It takes no more keys, and is gone as soon as its last key is let go. */
+  readonly ending: boolean;
+}
+
+/** A user event, under `events/<id>`; written once. */
+export interface EventRecord {
+  readonly id: string;
+  readonly name: string;
+  /** Base64. */
+  readonly payload: string;
+  /** Regular expressions for whoever acts on the event; "" for all. */
+  readonly nodeFilter: string;
+  readonly serviceFilter: string;
+  readonly tagFilter: string;
+}
+
+/** A prepared query, under `queries/<id>`. */
+export interface QueryRecord {
+  readonly id: string;
+  /** "": it is asked for by its id. */
+  readonly name: string;
+  readonly service: string;
+  readonly onlyPassing: boolean;
+  /** All are needed; one with `!` in front must not be there. */
+  readonly tags: readonly string[];
+  readonly nodeMeta: Readonly<Record<string, string>>;
+  readonly serviceMeta: Readonly<Record<string, string>>;
+  readonly ignoreCheckIds: readonly string[];
+  /** Kept and shown; nothing is nearer than another. */
+  readonly near: string;
+  readonly failoverNearestN: number;
+  readonly failoverDatacenters: readonly string[];
+  readonly dnsTtlMs: number;
+}
+
 export interface Indexes {
   readonly createIndex: number;
   readonly modifyIndex: number;
@@ -97,6 +149,9 @@ export type NodeEntry = NodeRecord & Indexes;
 export type ServiceEntry = ServiceRecord & Indexes;
 export type CheckEntry = CheckRecord & Indexes;
 export type KvEntry = KvRecord & Indexes;
+export type EventEntry = EventRecord & Indexes;
+export type QueryEntry = QueryRecord & Indexes;
+export type SessionEntry = SessionRecord & Indexes;
 
 /** One instance of a service with what decides whether it may be answered. */
 export interface ServiceInstance {

@@ -106,7 +106,7 @@ export function cutText(text: string, bytesMax: number): string {
   return text.slice(0, read);
 }
 
-function assertText(what: string, field: string, value: string, bytesMax: number): void {
+export function assertText(what: string, field: string, value: string, bytesMax: number): void {
   if (value === "") throw invalid(what, `its ${field} is empty; give it one`);
   assertBytes(what, field, value, bytesMax);
 }
@@ -126,7 +126,20 @@ function assertPort(what: string, port: number): void {
     throw invalid(what, `port ${port} is not a whole number from 0 to 65535`);
 }
 
-function assertMeta(what: string, meta: Readonly<Record<string, string>>, limits: AgentLimits): void {
+export function assertTextMap(
+  what: string,
+  field: string,
+  map: Readonly<Record<string, string>>,
+  limits: AgentLimits,
+): void {
+  assertCount(what, `${field} pairs`, Object.keys(map).length, limits.metaPairsMax);
+  for (const [key, value] of Object.entries(map)) {
+    assertText(what, `${field} name`, key, limits.metaKeyBytesMax);
+    assertBytes(what, field, value, limits.metaValueBytesMax);
+  }
+}
+
+export function assertMeta(what: string, meta: Readonly<Record<string, string>>, limits: AgentLimits): void {
   assertCount(what, "meta pairs", Object.keys(meta).length, limits.metaPairsMax);
   for (const [key, value] of Object.entries(meta)) {
     assertText(what, "meta key", key, limits.metaKeyBytesMax);

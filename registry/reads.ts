@@ -3,7 +3,17 @@
  * Names of nodes and services are matched without regard to case.
  */
 import type { Ip } from "../addr/index.ts";
-import type { CheckEntry, CheckStatus, KvEntry, NodeEntry, ServiceEntry, ServiceInstance } from "./model.ts";
+import type {
+  CheckEntry,
+  CheckStatus,
+  EventEntry,
+  KvEntry,
+  NodeEntry,
+  QueryEntry,
+  ServiceEntry,
+  ServiceInstance,
+  SessionEntry,
+} from "./model.ts";
 import type { Topic } from "./topic.ts";
 
 export interface RegistryChange {
@@ -28,6 +38,7 @@ export interface RegistryStatus extends StoreContact {
   readonly services: number;
   readonly checks: number;
   readonly keys: number;
+  readonly sessions: number;
 }
 
 export interface RegistryReads {
@@ -74,4 +85,21 @@ export interface RegistryReads {
   kvList(prefix: string): readonly KvEntry[];
   /** Keys in order; with a separator each is cut after its first occurrence behind the prefix, once. */
   kvKeys(prefix: string, separator?: string): readonly string[];
+  /** Keys that the session has locked, in order. */
+  kvHeldBy(session: string): readonly KvEntry[];
+  /** The last holder's session ended, and its lock delay is not over. */
+  isLockDelayed(key: string): boolean;
+  /** Sessions that are ending are still there. */
+  session(id: string): SessionEntry | undefined;
+  /** In order of making. */
+  sessions(): readonly SessionEntry[];
+  sessionsOfNode(node: string): readonly SessionEntry[];
+  /** Whether the time of a session with TTL lasts. */
+  sessionHasTime(id: string): boolean;
+  /** User events, oldest first. */
+  events(): readonly EventEntry[];
+  /** Prepared queries, oldest first. */
+  queries(): readonly QueryEntry[];
+  /** By id, else by name. */
+  query(nameOrId: string): QueryEntry | undefined;
 }

@@ -5,28 +5,56 @@
  * revision is above that of what is held. A record that cannot be decoded is counted and held as absent.
  */
 import type { StoreEvent, StoreItem } from "../store/index.ts";
-import { CatalogState, fold } from "./catalog-state.ts";
-import { decodeCheck, decodeNode, decodeService } from "./codec.ts";
-import { checkKey, type KeyParts, kvKey, liveKey, nodeKey, parseKey, serviceKey } from "./keys.ts";
+import { CatalogState, type CatalogTopic, fold } from "./catalog-state.ts";
+import { decodeCheck, decodeEvent, decodeNode, decodeQuery, decodeService, decodeSession } from "./codec.ts";
+import { EntryList } from "./entry-list.ts";
+import {
+  checkKey,
+  eventKey,
+  type KeyParts,
+  kvKey,
+  liveKey,
+  nodeKey,
+  parseKey,
+  queryKey,
+  serviceKey,
+  sessionKey,
+  sessionTtlKey,
+} from "./keys.ts";
 import { decodeKv } from "./kv-codec.ts";
 import { KvIndex } from "./kv-index.ts";
+import type { EventEntry, QueryEntry } from "./model.ts";
+import { isSessionTopic, SessionState, type SessionTopic } from "./session-state.ts";
 import { type Topic, topicKey } from "./topic.ts";
+
+/** What changes mark; keys are told apart. */
+export type MarkedTopic = CatalogTopic | SessionTopic | Extract<Topic, { kind: "events" | "queries" }>;
 
 /** What one batch moved. */
 export interface Moved {
-  readonly topics: ReadonlyMap<string, Topic>;
+  readonly topics: ReadonlyMap<string, MarkedTopic>;
   readonly kvKeys: readonly string[];
+  /** Keys that a session let go of by ending, and for how long nobody may lock them. */
+  readonly delayed: readonly { readonly key: string; readonly lockDelayMs: number }[];
 }
 
 export class RegistryState {
   readonly kv = new KvIndex();
   readonly catalog: CatalogState;
-  #topics = new Map<string, Topic>();
+  readonly sessions: SessionState;
+  readonly events: EntryList<EventEntry>;
+  readonly queries: EntryList<QueryEntry>;
+  #topics = new Map<string, MarkedTopic>();
   #kvKeys: string[] = [];
+  #delayed: { key: string; lockDelayMs: number }[] = [];
   #damaged = 0;
 
   constructor() {
-    this.catalog = new CatalogState((topic) => this.#topics.set(topicKey(topic), topic));
+    const mark = (topic: MarkedTopic) => this.#topics.set(topicKey(topic), topic);
+    this.catalog = new CatalogState(mark);
+    this.sessions = new SessionState(mark);
+    this.events = new EntryList(() => mark({ kind: "events" }));
+    this.queries = new EntryList(() => mark({ kind: "queries" }));
   }
 
   get damaged(): number {
@@ -52,11 +80,18 @@ export class RegistryState {
     if (parts && revision >= this.#heldRevision(parts)) this.#remove(parts, revision);
   }
 
+  /** Sessions that went away unseen have let go of their keys by ending. */
+  foresee(missing: ReadonlySet<string>): void {
+    for (const session of this.sessions.list())
+      if (missing.has(sessionKey(session.id))) this.sessions.put({ ...session, ending: true });
+  }
+
   /** What moved since the last call. */
   takeMoved(): Moved {
-    const moved = { topics: this.#topics, kvKeys: this.#kvKeys };
+    const moved = { topics: this.#topics, kvKeys: this.#kvKeys, delayed: this.#delayed };
     this.#topics = new Map();
     this.#kvKeys = [];
+    this.#delayed = [];
     return moved;
   }
 
@@ -69,6 +104,15 @@ export class RegistryState {
       for (const check of checks.values()) yield checkKey(check.node, check.id);
     for (const { node, alive } of this.catalog.liveness.values()) if (alive) yield liveKey(node);
     for (const key of this.kv.keys()) yield kvKey(key);
+    for (const { id } of this.sessions.list()) yield sessionKey(id);
+    for (const id of this.sessions.timedIds()) yield sessionTtlKey(id);
+    for (const { id } of this.events.list()) yield eventKey(id);
+    for (const { id } of this.queries.list()) yield queryKey(id);
+  }
+
+  exists(topic: MarkedTopic): boolean {
+    if (topic.kind === "events" || topic.kind === "queries") return true;
+    return isSessionTopic(topic) ? this.sessions.exists(topic) : this.catalog.exists(topic);
   }
 
   #decodeAndPut(parts: KeyParts, item: StoreItem): boolean {
@@ -95,9 +139,28 @@ export class RegistryState {
       case "kv": {
         const record = decodeKv(parts.key, item.value);
         if (!record) return false;
+        this.#letGo(parts.key, record.session);
         this.kv.put(Object.assign(record, indexes));
         this.#kvKeys.push(parts.key);
         return true;
+      }
+      case "session": {
+        const session = decodeSession(item.value);
+        if (session) this.sessions.put({ ...session, id: parts.id, ...indexes });
+        return session !== undefined;
+      }
+      case "sessionTtl":
+        this.sessions.startTime(parts.id, item.modRevision);
+        return true;
+      case "event": {
+        const event = decodeEvent(item.value);
+        if (event) this.events.put({ ...event, id: parts.id, ...indexes });
+        return event !== undefined;
+      }
+      case "query": {
+        const query = decodeQuery(item.value);
+        if (query) this.queries.put({ ...query, id: parts.id, ...indexes });
+        return query !== undefined;
       }
       default:
         return parts satisfies never;
@@ -119,11 +182,33 @@ export class RegistryState {
         this.catalog.deleteCheck(parts.node, parts.id);
         break;
       case "kv":
+        this.#letGo(parts.key, undefined);
         if (this.kv.delete(parts.key, revision)) this.#kvKeys.push(parts.key);
+        break;
+      case "session":
+        this.sessions.delete(parts.id);
+        break;
+      case "sessionTtl":
+        this.sessions.endTime(parts.id);
+        break;
+      case "event":
+        this.events.delete(parts.id);
+        break;
+      case "query":
+        this.queries.delete(parts.id);
         break;
       default:
         parts satisfies never;
     }
+  }
+
+  /** A key that an ending session held and holds no longer; the keys of a transaction come before its session. */
+  #letGo(key: string, nextSession: string | undefined): void {
+    const holder = this.kv.get(key)?.session;
+    if (holder === undefined || holder === nextSession) return;
+    const session = this.sessions.get(holder);
+    if (session?.ending && session.lockDelayMs > 0)
+      this.#delayed.push({ key, lockDelayMs: session.lockDelayMs });
   }
 
   #heldRevision(parts: KeyParts): number {
@@ -138,6 +223,14 @@ export class RegistryState {
         return this.catalog.checks.get(fold(parts.node))?.get(parts.id)?.modifyIndex ?? 0;
       case "kv":
         return this.kv.get(parts.key)?.modifyIndex ?? 0;
+      case "session":
+        return this.sessions.get(parts.id)?.modifyIndex ?? 0;
+      case "sessionTtl":
+        return this.sessions.timeRevision(parts.id);
+      case "event":
+        return this.events.get(parts.id)?.modifyIndex ?? 0;
+      case "query":
+        return this.queries.get(parts.id)?.modifyIndex ?? 0;
       default:
         return parts satisfies never;
     }

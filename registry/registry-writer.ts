@@ -2,33 +2,66 @@
  * The writes of RegistryWrites over a store. Each resolves when it is durable and this process's registry has
  * applied it, so that a reader who was told "done" reads its own write.
  */
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { Store, Write } from "../store/index.ts";
 import { CatalogWriter } from "./catalog-writer.ts";
 import { encodeCheck, encodeService } from "./codec.ts";
+import { EventWriter } from "./event-writer.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { checkKey, liveKey, nodeChecksPrefix, nodeServicesPrefix, serviceKey } from "./keys.ts";
 import { KvWriter } from "./kv-writer.ts";
-import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord } from "./model.ts";
+import type {
+  CheckRecord,
+  CheckStatus,
+  EventEntry,
+  EventRecord,
+  NodeRecord,
+  QueryRecord,
+  ServiceRecord,
+  SessionEntry,
+} from "./model.ts";
+import type { SessionSpec } from "./plan-session.ts";
+import { QueryWriter } from "./query-writer.ts";
 import type { RegistryReads } from "./reads.ts";
+import { SessionWriter } from "./session-writer.ts";
+import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
+import { TxnWriter } from "./txn-writer.ts";
 import type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";
 
 /** A durable write is answered after this time even when the registry has not caught up with the store. */
 export const ownWriteWaitMaxMs = 5000;
+
+export interface RegistryWriterOptions {
+  readonly store: Store;
+  readonly registry: RegistryReads;
+  readonly clock: Clock;
+  /** Ids of sessions, events and queries. Default: random UUIDs. */
+  readonly newId?: () => string;
+}
 
 export class RegistryWriter implements RegistryWrites {
   readonly #registry: RegistryReads;
   readonly #clock: Clock;
   readonly #catalog: CatalogWriter;
   readonly #kv: KvWriter;
+  readonly #sessions: SessionWriter;
+  readonly #events: EventWriter;
+  readonly #queries: QueryWriter;
+  readonly #txns: TxnWriter;
   readonly #perNode = new KeyedQueue();
 
-  constructor(options: { readonly store: Store; readonly registry: RegistryReads; readonly clock: Clock }) {
+  constructor(options: RegistryWriterOptions) {
     this.#registry = options.registry;
     this.#clock = options.clock;
     this.#catalog = new CatalogWriter(options.store, options.registry);
     this.#kv = new KvWriter(options.store, options.registry);
+    this.#txns = new TxnWriter(options.store, options.registry);
+    const newId = options.newId ?? randomUUID;
+    this.#sessions = new SessionWriter(options.store, options.registry, newId);
+    this.#queries = new QueryWriter(options.store, options.registry, newId);
+    this.#events = new EventWriter(options.store, options.registry, newId);
   }
 
   async upsertNode(node: NodeRecord): Promise<WriteResult> {
@@ -100,6 +133,38 @@ export class RegistryWriter implements RegistryWrites {
 
   async kvDeleteTree(prefix: string): Promise<KvWriteResult> {
     return this.#seen(await this.#kv.deleteTree(prefix));
+  }
+
+  async txn(operations: readonly TxnOperation[]): Promise<TxnAnswer> {
+    return this.#seen(await this.#txns.run(operations));
+  }
+
+  async createSession(spec: SessionSpec): Promise<string> {
+    return (await this.#seen(await this.#sessions.create(spec))).id;
+  }
+
+  renewSession(id: string): Promise<SessionEntry> {
+    return this.#sessions.renew(id);
+  }
+
+  async endSession(id: string): Promise<void> {
+    await this.#seen({ revision: (await this.#sessions.end(id)) ?? 0 });
+  }
+
+  async fireEvent(event: Omit<EventRecord, "id">): Promise<EventEntry> {
+    return (await this.#seen(await this.#events.fire(event))).event;
+  }
+
+  async createQuery(query: Omit<QueryRecord, "id">): Promise<string> {
+    return (await this.#seen(await this.#queries.create(query))).id;
+  }
+
+  async updateQuery(id: string, query: Omit<QueryRecord, "id">): Promise<void> {
+    await this.#seen({ revision: await this.#queries.update(id, query) });
+  }
+
+  async deleteQuery(id: string): Promise<void> {
+    await this.#seen({ revision: await this.#queries.delete(id) });
   }
 
   async #put(node: string, sync: NodeSync): Promise<WriteResult> {

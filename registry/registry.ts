@@ -13,7 +13,18 @@ import * as catalog from "./catalog-reads.ts";
 import { fold } from "./catalog-state.ts";
 import { follow, loadFrom } from "./feed.ts";
 import { livePrefix } from "./keys.ts";
-import type { CheckEntry, CheckStatus, KvEntry, NodeEntry, ServiceEntry, ServiceInstance } from "./model.ts";
+import { LockDelays } from "./lock-delays.ts";
+import type {
+  CheckEntry,
+  CheckStatus,
+  EventEntry,
+  KvEntry,
+  NodeEntry,
+  QueryEntry,
+  ServiceEntry,
+  ServiceInstance,
+  SessionEntry,
+} from "./model.ts";
 import type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 import { RegistryState } from "./registry-state.ts";
 import { RevisionWaiters } from "./revision-waiters.ts";
@@ -41,6 +52,7 @@ export class Registry implements RegistryReads {
   readonly #topicIndexes = new TopicIndexes();
   readonly #waiters: Waiters;
   readonly #revisions = new RevisionWaiters();
+  readonly #lockDelays: LockDelays;
   readonly #listeners = new Set<(change: RegistryChange) => void>();
   readonly #ending = new AbortController();
   #following: Promise<void> = Promise.resolve();
@@ -69,6 +81,7 @@ export class Registry implements RegistryReads {
     this.datacenter = options.datacenter;
     this.#clock = options.clock;
     this.#store = options.store;
+    this.#lockDelays = new LockDelays(options.clock);
     this.#waiters = new Waiters(options.waitersMax ?? waitersMax);
   }
 
@@ -134,6 +147,7 @@ export class Registry implements RegistryReads {
       services: countAll(state.services),
       checks: countAll(state.checks),
       keys: kv.size,
+      sessions: this.#state.sessions.size,
     };
   }
 
@@ -192,14 +206,51 @@ export class Registry implements RegistryReads {
     return this.#state.kv.listKeys(prefix, separator);
   }
 
+  kvHeldBy(session: string): readonly KvEntry[] {
+    return this.#state.kv.heldBy(session);
+  }
+
+  isLockDelayed(key: string): boolean {
+    return this.#lockDelays.has(key);
+  }
+
+  session(id: string): SessionEntry | undefined {
+    return this.#state.sessions.get(id);
+  }
+
+  sessions(): readonly SessionEntry[] {
+    return this.#state.sessions.list();
+  }
+
+  sessionsOfNode(node: string): readonly SessionEntry[] {
+    return this.#state.sessions.ofNode(node);
+  }
+
+  sessionHasTime(id: string): boolean {
+    return this.#state.sessions.hasTime(id);
+  }
+
+  events(): readonly EventEntry[] {
+    return this.#state.events.list();
+  }
+
+  queries(): readonly QueryEntry[] {
+    return this.#state.queries.list();
+  }
+
+  query(nameOrId: string): QueryEntry | undefined {
+    const name = fold(nameOrId);
+    const isNamed = (query: QueryEntry) => query.name !== "" && fold(query.name) === name;
+    return this.#state.queries.get(nameOrId) ?? this.#state.queries.list().find(isNamed);
+  }
+
   /** What is held but not in the load went away unseen, at the latest by its revision. */
   #load(items: readonly StoreItem[], revision: number): void {
     const first = this.#index === 0;
     const missing = new Set(this.#state.heldKeys());
-    for (const item of items) {
-      missing.delete(item.key);
-      this.#state.put(item);
-    }
+    for (const { key } of items) missing.delete(key);
+    this.#state.foresee(missing);
+    for (const item of items) this.#state.put(item);
     for (const key of missing) this.#state.delete(key, revision);
     if (first) {
       this.#topicIndexes.raiseFloor(revision);
@@ -217,9 +268,10 @@ export class Registry implements RegistryReads {
 
   #finish(revision: number): void {
     this.#index = Math.max(this.#index, revision);
-    const { topics, kvKeys } = this.#state.takeMoved();
+    const { topics, kvKeys, delayed } = this.#state.takeMoved();
+    for (const { key, lockDelayMs } of delayed) this.#lockDelays.set(key, lockDelayMs);
     for (const [key, topic] of topics) {
-      this.#topicIndexes.moved(key, revision, this.#state.catalog.exists(topic));
+      this.#topicIndexes.moved(key, revision, this.#state.exists(topic));
       this.#waiters.wake(key, revision);
     }
     const moved = new Set(topics.keys());

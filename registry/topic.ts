@@ -20,6 +20,15 @@ export type Topic =
   /** Checks that belong to one service. */
   | { readonly kind: "serviceChecks"; readonly service: string }
   | { readonly kind: "checks"; readonly state: CheckStatus | "any" }
+  | { readonly kind: "session"; readonly id: string }
+  /** What decides whether a session goes on, its node and checks apart: its time, and that it is ending. */
+  | { readonly kind: "sessionEnd"; readonly id: string }
+  | { readonly kind: "sessions" }
+  /** User events. */
+  | { readonly kind: "events" }
+  /** Prepared queries. */
+  | { readonly kind: "queries" }
+  | { readonly kind: "nodeSessions"; readonly node: string }
   /** Nodes and instances that have this address. */
   | { readonly kind: "address"; readonly ip: Ip };
 
@@ -34,7 +43,15 @@ export function topicKey(topic: Topic): string {
       return `service:${topic.name.toLowerCase()}`;
     case "services":
     case "nodes":
+    case "sessions":
+    case "events":
+    case "queries":
       return topic.kind;
+    case "session":
+    case "sessionEnd":
+      return `${topic.kind}:${topic.id}`;
+    case "nodeSessions":
+      return `nodeSessions:${topic.node.toLowerCase()}`;
     case "node":
       return `node:${topic.name.toLowerCase()}`;
     case "nodeChecks":

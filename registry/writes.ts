@@ -2,7 +2,18 @@
  * What may be written to the registry's part of the store. A write resolves when it is durable and applied
  * to the registry of this process; a write that changes nothing makes no revision and wakes nobody.
  */
-import type { CheckRecord, CheckStatus, NodeRecord, ServiceRecord } from "./model.ts";
+import type {
+  CheckRecord,
+  CheckStatus,
+  EventEntry,
+  EventRecord,
+  NodeRecord,
+  QueryRecord,
+  ServiceRecord,
+  SessionEntry,
+} from "./model.ts";
+import type { SessionSpec } from "./plan-session.ts";
+import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
 
 /** What an agent knows to run on its node. */
 export interface NodeSync {
@@ -23,7 +34,7 @@ export interface WriteResult {
 
 export interface KvWriteResult {
   readonly revision: number;
-  /** False: the compare-and-set index did not match, nothing was written. */
+  /** False: the compare-and-set index did not match, or the lock is not to be had; nothing was written. */
   readonly succeeded: boolean;
 }
 
@@ -31,6 +42,10 @@ export interface KvPutOptions {
   readonly flags?: bigint;
   /** Write only if this is the key's ModifyIndex; 0: only if the key is absent. */
   readonly cas?: number;
+  /** Id of the session that locks the key; the value is written only if it does. */
+  readonly acquire?: string;
+  /** Id of the session that unlocks the key; the value is written only if it held it. */
+  readonly release?: string;
 }
 
 export interface RegistryWrites {
@@ -55,9 +70,28 @@ export interface RegistryWrites {
   /** Marks the node alive for as long as the lease lives. @throws REGISTRY_NODE_NOT_FOUND, STORE_LEASE_NOT_FOUND */
   setLive(node: string, lease: string): Promise<WriteResult>;
   clearLive(node: string): Promise<WriteResult>;
-  /** @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_KEY_INVALID */
+  /** At most one of cas, acquire, release. @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_KEY_INVALID, REGISTRY_SESSION_INVALID */
   kvPut(key: string, value: Uint8Array, options?: KvPutOptions): Promise<KvWriteResult>;
   /** An absent key counts as deleted, also with `cas`. */
   kvDelete(key: string, options?: { readonly cas?: number }): Promise<KvWriteResult>;
   kvDeleteTree(prefix: string): Promise<KvWriteResult>;
+  /**
+   * All operations in order, or none. @throws REGISTRY_TXN_TOO_LARGE, REGISTRY_KEY_INVALID,
+   * REGISTRY_VALUE_TOO_LARGE, REGISTRY_CONTENDED, STORE_LIMIT
+   */
+  txn(operations: readonly TxnOperation[]): Promise<TxnAnswer>;
+  /** The id. @throws REGISTRY_SESSION_INVALID, REGISTRY_LIMIT */
+  createSession(spec: SessionSpec): Promise<string>;
+  /** Starts the session's time anew. @throws REGISTRY_SESSION_NOT_FOUND */
+  renewSession(id: string): Promise<SessionEntry>;
+  /** Ends the session and lets go of its keys; nothing happens when it is gone already. */
+  endSession(id: string): Promise<void>;
+  /** The id. @throws REGISTRY_INVALID when its name is another's, REGISTRY_LIMIT */
+  createQuery(query: Omit<QueryRecord, "id">): Promise<string>;
+  /** @throws REGISTRY_QUERY_NOT_FOUND, REGISTRY_INVALID */
+  updateQuery(id: string, query: Omit<QueryRecord, "id">): Promise<void>;
+  /** Nothing happens when it is gone already. */
+  deleteQuery(id: string): Promise<void>;
+  /** @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_INVALID */
+  fireEvent(event: Omit<EventRecord, "id">): Promise<EventEntry>;
 }

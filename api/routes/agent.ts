@@ -3,8 +3,10 @@
  * taken too (python-consul passes and deregisters checks that way).
  */
 import { isFabricError } from "../../errors/index.ts";
-import { type CheckStatus, containerNameKind } from "../../registry/index.ts";
-import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
+import { type CheckStatus, containerNameKind, registryLimits } from "../../registry/index.ts";
+import type { SelfInfo } from "../agent-backend.ts";
+import { type AgentWaitContext, contentHash, waitForOtherHash } from "../agent-wait.ts";
+import { filterOf } from "../blocking.ts";
 import { BodyFields } from "../body-fields.ts";
 import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
 import { badRequest } from "../query.ts";
@@ -13,27 +15,39 @@ import { type ApiResponse, empty, plainText } from "../request.ts";
 import { argument, type Call, json, type Route, type RouteHandler } from "../route.ts";
 import { readCheck, readService, readStatus } from "../service-body.ts";
 
-export function agentRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
+/** Patroni reads it before it makes its session. */
+const sessionTtlMinNs = registryLimits.sessionTtlMinMs * 1e6;
+
+export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly Route[] {
+  const { agent } = context;
+
   const services = (call: Call) => {
-    refuseUnsupported(call.query);
+    refuseUnsupported(call.query, ["filter"]);
     const shown = agent
       .services()
       .filter(({ kind }) => kind !== containerNameKind)
-      .map((one) => [one.id, agentServiceJson(one, self.datacenter)]);
-    return json(call, Object.fromEntries(shown));
+      .map((one) => agentServiceJson(one, self.datacenter));
+    return json(call, Object.fromEntries(shown.filter(filterOf(call.query)).map((one) => [one.ID, one])));
   };
 
-  const service = (call: Call) => {
+  const service = async (call: Call) => {
+    refuseUnsupported(call.query, ["hash"]);
     const id = argument(call, "Missing service ID");
-    const found = agent.services().find((one) => one.id === id);
-    return found
-      ? json(call, agentServiceJson(found, self.datacenter))
-      : plainText(404, `unknown service ID: ${id}`);
+    const shown = () => {
+      const found = agent.services().find((one) => one.id === id);
+      const content = found && agentServiceJson(found, self.datacenter);
+      return content && { ...content, ContentHash: contentHash(content) };
+    };
+    await waitForOtherHash(context, call, () => shown()?.ContentHash);
+    const now = shown();
+    if (!now) return plainText(404, `unknown service ID: ${id}`);
+    return json(call, now, { "X-Consul-ContentHash": now.ContentHash });
   };
 
   const checks = (call: Call) => {
-    refuseUnsupported(call.query);
-    return json(call, Object.fromEntries(agent.checks().map((check) => [check.id, agentCheckJson(check)])));
+    refuseUnsupported(call.query, ["filter"]);
+    const shown = agent.checks().map(agentCheckJson).filter(filterOf(call.query));
+    return json(call, Object.fromEntries(shown.map((one) => [one.CheckID, one])));
   };
 
   const registerService = async (call: Call) => {
@@ -104,6 +118,7 @@ export function selfRoute(self: SelfInfo): Route {
         NodeID: self.id,
         Revision: "",
         Server: self.server,
+        SessionTTLMin: sessionTtlMinNs,
         Version: self.version,
       },
       Stats: {},

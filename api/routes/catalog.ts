@@ -1,9 +1,11 @@
 /** `/v1/catalog/…`: what is registered, whether it is healthy or not. */
-import { containerNameKind, type ServiceInstance } from "../../registry/index.ts";
-import { blockingRead, type ReadContext } from "../blocking.ts";
+import { containerNameKind, type NodeEntry, type ServiceInstance } from "../../registry/index.ts";
+import { blockingList, blockingRead, filterOf, type ReadContext } from "../blocking.ts";
 import { catalogServiceJson, nodeJson, serviceJson } from "../consul-json.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
+
+type Services = readonly ReturnType<typeof serviceJson>[];
 
 export function catalogRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
@@ -19,40 +21,52 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
 
   const service = (call: Call) => {
     const name = argument(call, "Missing service name");
-    return blockingRead(context, call, { kind: "service", name }, (headers) => {
-      const meta = nodeMetaOf(call.query);
-      const tags = call.query.all("tag");
-      const found = registry
+    const meta = nodeMetaOf(call.query);
+    const tags = call.query.all("tag");
+    return blockingList(context, call, { kind: "service", name }, () =>
+      registry
         .service(name)
-        .filter((instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta));
-      return json(call, found.map(catalogServiceJson), headers);
-    });
+        .filter((instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta))
+        .map(catalogServiceJson),
+    );
   };
 
-  const nodes = (call: Call) =>
-    blockingRead(context, call, { kind: "nodes" }, (headers) => {
-      const meta = nodeMetaOf(call.query);
-      return json(
-        call,
-        registry
-          .nodes()
-          .filter((node) => matchesMeta(node, meta))
-          .map(nodeJson),
-        headers,
-      );
-    });
+  const nodes = (call: Call) => {
+    const meta = nodeMetaOf(call.query);
+    return blockingList(context, call, { kind: "nodes" }, () =>
+      registry
+        .nodes()
+        .filter((node) => matchesMeta(node, meta))
+        .map(nodeJson),
+    );
+  };
+
+  /** With the node's services, filtered: `filter` chooses among those. */
+  const ofNode = (call: Call, answer: (node: NodeEntry | undefined, services: Services) => object | null) => {
+    const name = argument(call, "Missing node name");
+    const filter = filterOf(call.query);
+    const read = (headers: Record<string, string>) => {
+      const found = registry.node(name);
+      const held = found ? registry.servicesOfNode(found.name) : [];
+      const services = held
+        .filter(({ kind }) => kind !== containerNameKind)
+        .map(serviceJson)
+        .filter(filter);
+      return json(call, answer(found, services), headers);
+    };
+    return blockingRead(context, call, nodeTopic(context, name), read, ["filter"]);
+  };
 
   /** Consul answers null, not 404, for a node that it does not know. */
-  const node = (call: Call) => {
-    const name = argument(call, "Missing node name");
-    return blockingRead(context, call, nodeTopic(context, name), (headers) => {
-      const found = registry.node(name);
-      const held =
-        found && registry.servicesOfNode(found.name).filter(({ kind }) => kind !== containerNameKind);
-      const services = Object.fromEntries((held ?? []).map((one) => [one.id, serviceJson(one)]));
-      return json(call, found ? { Node: nodeJson(found), Services: services } : null, headers);
-    });
-  };
+  const node = (call: Call) =>
+    ofNode(call, (found, services) =>
+      found
+        ? { Node: nodeJson(found), Services: Object.fromEntries(services.map((one) => [one.ID, one])) }
+        : null,
+    );
+
+  const nodeServices = (call: Call) =>
+    ofNode(call, (found, services) => ({ Node: found ? nodeJson(found) : null, Services: services }));
 
   return [
     {
@@ -63,6 +77,7 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
     { path: "/v1/catalog/service/*", methods: { GET: service } },
     { path: "/v1/catalog/nodes", methods: { GET: nodes } },
     { path: "/v1/catalog/node/*", methods: { GET: node } },
+    { path: "/v1/catalog/node-services/*", methods: { GET: nodeServices } },
   ];
 }
 

@@ -1,9 +1,9 @@
 /** `/v1/health/…`: services and nodes with their checks. */
 import type { CheckEntry, CheckStatus, RegistryReads } from "../../registry/index.ts";
-import { blockingRead, type ReadContext } from "../blocking.ts";
+import { blockingList, type ReadContext } from "../blocking.ts";
 import { checkJson, instanceJson } from "../consul-json.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
-import { argument, type Call, json, type Route } from "../route.ts";
+import { argument, type Call, type Route } from "../route.ts";
 
 export function healthRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
@@ -13,27 +13,27 @@ export function healthRoutes(context: ReadContext): readonly Route[] {
     const passing = call.query.flag("passing", "Invalid value for ?passing");
     const meta = nodeMetaOf(call.query);
     const tags = call.query.all("tag");
-    return blockingRead(context, call, { kind: "service", name }, (headers) => {
-      const found = registry
+    return blockingList(context, call, { kind: "service", name }, () =>
+      registry
         .service(name)
         .filter((one) => hasTags(one.service, tags) && matchesMeta(one.node, meta))
-        .filter((one) => !passing || one.checks.every(({ status }) => status === "passing"));
-      return json(call, found.map(instanceJson), headers);
-    });
+        .filter((one) => !passing || one.checks.every(({ status }) => status === "passing"))
+        .map(instanceJson),
+    );
   };
 
   const checks = (call: Call) => {
     const name = argument(call, "Missing service name");
-    return blockingRead(context, call, { kind: "serviceChecks", service: name }, (headers) =>
-      json(call, ofNodes(registry, registry.checksOfService(name), call).map(checkJson), headers),
+    return blockingList(context, call, { kind: "serviceChecks", service: name }, () =>
+      ofNodes(registry, registry.checksOfService(name), call).map(checkJson),
     );
   };
 
   const node = (call: Call) => {
     const name = argument(call, "Missing node name");
     const known = registry.node(name)?.name ?? name;
-    return blockingRead(context, call, { kind: "nodeChecks", node: known }, (headers) =>
-      json(call, registry.checksOfNode(known).map(checkJson), headers),
+    return blockingList(context, call, { kind: "nodeChecks", node: known }, () =>
+      registry.checksOfNode(known).map(checkJson),
     );
   };
 
@@ -41,8 +41,8 @@ export function healthRoutes(context: ReadContext): readonly Route[] {
   const state = (call: Call) => {
     const wanted = argument(call, "Missing check state");
     const known: CheckStatus | "any" | undefined = isState(wanted) ? wanted : undefined;
-    return blockingRead(context, call, { kind: "checks", state: known ?? "any" }, (headers) =>
-      json(call, known ? ofNodes(registry, registry.checksInState(known), call).map(checkJson) : [], headers),
+    return blockingList(context, call, { kind: "checks", state: known ?? "any" }, () =>
+      known ? ofNodes(registry, registry.checksInState(known), call).map(checkJson) : [],
     );
   };
 

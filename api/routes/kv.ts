@@ -72,7 +72,12 @@ async function write(registry: RegistryReads, writer: RegistryWrites, call: Call
       `Request body(${request.body.length} bytes) too large, max size: ${valueBytesMax} bytes.`,
     );
   }
-  const options = { ...(flags !== undefined && { flags }), ...(cas !== undefined && { cas }) };
+  const options = {
+    ...(flags !== undefined && { flags }),
+    ...(cas !== undefined && { cas }),
+    ...(query.has("acquire") && { acquire: query.get("acquire") }),
+    ...(query.has("release") && { release: query.get("release") }),
+  };
   const { succeeded } = await writer.kvPut(key, request.body, options);
   return json(call, succeeded);
 }
@@ -101,9 +106,4 @@ function assertWrite(query: Query, registry: RegistryReads, exclusive: readonly 
     throw badRequest(`Conflicting flags: ${query.text}`);
   refuseUnsupported(query);
   assertDatacenter(query, registry.datacenter);
-  if (query.has("acquire") || query.has("release"))
-    throw new FabricError(
-      "API_UNSUPPORTED",
-      "Heddle has no sessions: use cas instead of acquire and release",
-    );
 }

@@ -7,10 +7,12 @@ const serverPort = 8300;
 const aliveStatus = 1;
 const failedStatus = 4;
 
+export function serverAddress({ address }: SelfInfo): string {
+  return address.includes(":") ? `[${address}]:${serverPort}` : `${address}:${serverPort}`;
+}
+
 export function statusRoutes({ registry }: ReadContext, self: SelfInfo): readonly Route[] {
-  const address = self.address.includes(":")
-    ? `[${self.address}]:${serverPort}`
-    : `${self.address}:${serverPort}`;
+  const address = serverAddress(self);
   const leader = (call: Call) => json(call, registry.contact().following ? address : "");
   const peers = (call: Call) => json(call, [address]);
   const members = (call: Call) =>

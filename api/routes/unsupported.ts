@@ -4,12 +4,7 @@ import { plainText } from "../request.ts";
 import type { Route, RouteHandler } from "../route.ts";
 
 const paths: Readonly<Record<string, string>> = {
-  "/v1/session/*": "sessions: use the key/value store with cas",
-  "/v1/txn": "transactions over the key/value store: use cas",
-  "/v1/event/*": "user events",
-  "/v1/query": "prepared queries",
-  "/v1/query/*": "prepared queries",
-  "/v1/coordinate/*": "network coordinates",
+  "/v1/coordinate/*": "network coordinates that nodes report",
   "/v1/connect/*": "the service mesh",
   "/v1/health/connect/*": "the service mesh",
   "/v1/health/ingress/*": "the service mesh",
@@ -18,21 +13,19 @@ const paths: Readonly<Record<string, string>> = {
   "/v1/discovery-chain/*": "the service mesh",
   "/v1/config": "configuration entries",
   "/v1/config/*": "configuration entries",
-  "/v1/catalog/register": "registering past an agent: use /v1/agent/service/register on the node",
-  "/v1/catalog/deregister": "deregistering past an agent: use /v1/agent/service/deregister on the node",
-  "/v1/agent/maintenance": "maintenance mode",
-  "/v1/agent/service/maintenance/*": "maintenance mode",
   "/v1/agent/join/*": "joining by gossip: agents are told their servers",
   "/v1/agent/leave": "leaving by gossip: use `heddle down`",
-  "/v1/operator/*": "operator routes",
+  "/v1/operator/*": "operator routes but raft/configuration and autopilot/health",
   "/v1/snapshot": "snapshots",
   "/v1/peering/*": "cluster peering",
 };
 
 const methods = ["GET", "PUT", "POST", "DELETE"];
 
-export function unsupportedRoutes(): readonly Route[] {
-  const routes = Object.entries(paths).map(([path, what]) =>
+/** An agent that forwards leaves it to the server what that one supports; it speaks for itself alone. */
+export function unsupportedRoutes(forwards: boolean): readonly Route[] {
+  const known = Object.entries(paths).filter(([path]) => !forwards || path.startsWith("/v1/agent/"));
+  const routes = known.map(([path, what]) =>
     route(path, () => {
       throw new FabricError("API_NOT_IMPLEMENTED", `Heddle does not support ${what}`);
     }),

@@ -10,4 +10,8 @@ export const registryCodes = {
   REGISTRY_INVALID: "A registration cannot be accepted as it is.",
   REGISTRY_KEY_INVALID: "A key of the key/value store is empty or too long.",
   REGISTRY_VALUE_TOO_LARGE: "A value of the key/value store exceeds its limit.",
+  REGISTRY_SESSION_INVALID: "A session cannot be made, or cannot lock.",
+  REGISTRY_SESSION_NOT_FOUND: "The session has ended or never was.",
+  REGISTRY_TXN_TOO_LARGE: "A transaction has too many operations.",
+  REGISTRY_QUERY_NOT_FOUND: "There is no such prepared query.",
 } as const;

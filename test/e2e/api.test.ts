@@ -122,6 +122,32 @@ describe("the catalog", () => {
   });
 });
 
+describe("sessions", () => {
+  const session = async (host: Host, body: object): Promise<string> => {
+    const answer = await stage.http(host, "PUT", "/v1/session/create", body);
+    expect(answer.status, answer.body).toBe(200);
+    return (JSON.parse(answer.body) as { ID: string }).ID;
+  };
+  const acquire = async (host: Host, id: string) =>
+    (await stage.http(host, "PUT", `/v1/kv/leader?acquire=${id}`, id)).body;
+
+  it("are of the host where they were made; one of them holds a key, and its end wakes the other host", async () => {
+    const first = await session(h1, { LockDelay: "0s", Behavior: "delete" });
+    const second = await session(h2, { TTL: "10s" });
+    const { body } = await stage.http(h1, "GET", "/v1/session/node/h2");
+    expect((JSON.parse(body) as { ID: string }[]).map(({ ID }) => ID)).toEqual([second]);
+    expect([await acquire(h1, first), await acquire(h2, second)]).toEqual(["true", "false"]);
+    const poll = pending(
+      stage.http(h2, "GET", `/v1/kv/leader?index=${await indexOf("/v1/kv/leader")}&wait=10s`),
+    );
+    await writeUnrelated();
+    expect(poll.done()).toBe(false);
+    await stage.http(h1, "PUT", `/v1/session/destroy/${first}`);
+    expect((await poll.answer).status).toBe(404);
+    expect(await acquire(h2, second)).toBe("true");
+  });
+});
+
 describe("Consul's client from npm", () => {
   it("finds everything as it expects it, on an agent", () => {
     const program = join(import.meta.dirname, "../lab/consul-client.ts");

@@ -2,7 +2,16 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { clientTimeoutMs, defaultHttpLimits, waitDefaultMs, waitMaxMs } from "../../api/index.ts";
+import {
+  clientTimeoutMs,
+  defaultHttpLimits,
+  filterCharsMax,
+  filterDepthMax,
+  regexStepsMax,
+  txnBytesMax,
+  waitDefaultMs,
+  waitMaxMs,
+} from "../../api/index.ts";
 import { controlClientLimits, controlServerLimits } from "../../control/index.ts";
 import { viewCatalogLimits } from "../../daemon/index.ts";
 import { dnsLimitDefaults } from "../../dns/index.ts";
@@ -31,7 +40,16 @@ import { projectRoot } from "./source-files.ts";
 
 /** By heading of the page. */
 const limits: Readonly<Record<string, object>> = {
-  api: { ...defaultHttpLimits, waitDefaultMs, waitMaxMs, clientTimeoutMs },
+  api: {
+    ...defaultHttpLimits,
+    waitDefaultMs,
+    waitMaxMs,
+    txnBytesMax,
+    filterCharsMax,
+    filterDepthMax,
+    regexStepsMax,
+    clientTimeoutMs,
+  },
   "control: server": controlServerLimits,
   "control: agent": controlClientLimits,
   daemon: viewCatalogLimits,

@@ -1,0 +1,47 @@
+/** Where `filter` is taken, on the wire. */
+import { expect, test } from "vitest";
+import { startApi } from "../../test/fixtures/api.ts";
+
+async function withServices() {
+  const api = await startApi();
+  for (const [ID, Tags, Port] of [
+    ["a", ["v1"], 80],
+    ["b", ["v2"], 81],
+  ] as const) {
+    const body = { Name: "web", ID, Tags, Port, Meta: { zone: ID }, Check: { TTL: "1m", Status: "passing" } };
+    await api.client.exchange("PUT", "/v1/agent/service/register", JSON.stringify(body));
+  }
+  return api;
+}
+
+test.each([
+  ["health/service/web", "Service.ID == b", 1],
+  ["health/service/web", "Service.Meta.zone == a and Checks.Status == passing", 1],
+  ["health/checks/web", "ServiceID == a", 1],
+  ["health/node/n1", 'CheckID matches "^service:"', 2],
+  ["health/state/passing", "Name == `Serf Health Status`", 1],
+  ["catalog/service/web", "v2 in ServiceTags", 1],
+  ["catalog/service/web", "ServicePort == 80 or ServicePort == 81", 2],
+  ["catalog/nodes", "Node == n1 and Meta is empty", 1],
+  ["catalog/nodes", "Node != n1", 0],
+  ["agent/services", "Meta.zone == b", 1],
+  ["agent/checks", "Status == passing and ServiceID == a", 1],
+])("%s?filter=%s answers %i", async (path, filter, count) => {
+  const { client } = await withServices();
+  const { status, body } = await client.exchange("GET", `/v1/${path}?filter=${encodeURIComponent(filter)}`);
+  expect(status, body.toString()).toBe(200);
+  expect(Object.keys(JSON.parse(body.toString()))).toHaveLength(count);
+});
+
+test("of a node the services are filtered, not the node", async () => {
+  const { client } = await withServices();
+  const filter = encodeURIComponent("Port == 81");
+  const [node, services] = await Promise.all(
+    ["node", "node-services"].map(async (path) =>
+      JSON.parse((await client.exchange("GET", `/v1/catalog/${path}/n1?filter=${filter}`)).body.toString()),
+    ),
+  );
+  expect(node).toMatchObject({ Node: { Node: "n1" }, Services: { b: { Port: 81 } } });
+  expect(Object.keys(node.Services)).toEqual(["b"]);
+  expect(services.Services).toMatchObject([{ ID: "b" }]);
+});

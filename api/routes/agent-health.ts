@@ -1,0 +1,73 @@
+/**
+ * `/v1/agent/health/service/…`: the state of local services as a status code, for load balancers that look at
+ * nothing else: 200 passing, 429 warning, 503 critical or in maintenance, 404 not here.
+ */
+import { type CheckRecord, type ServiceRecord, worstStatus } from "../../registry/index.ts";
+import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
+import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
+import { refuseUnsupported } from "../read-mode.ts";
+import { plainText } from "../request.ts";
+import { argument, type Call, json, type Route } from "../route.ts";
+import { nodeMaintenanceCheck, serviceMaintenancePrefix } from "./maintenance.ts";
+
+type Aggregated = "passing" | "warning" | "critical" | "maintenance";
+
+const statusCodes = { passing: 200, warning: 429, critical: 503, maintenance: 503 } as const;
+/** From best to worst. */
+const order: readonly Aggregated[] = ["passing", "warning", "critical", "maintenance"];
+
+export function agentHealthRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
+  const stateOf = (service: ServiceRecord) => {
+    const checks = agent.checks().filter(({ serviceId }) => serviceId === "" || serviceId === service.id);
+    return { service, checks, status: aggregated(checks) };
+  };
+  const shown = ({ service, checks, status }: ReturnType<typeof stateOf>) => ({
+    AggregatedStatus: status,
+    Service: agentServiceJson(service, self.datacenter),
+    Checks: checks.map(agentCheckJson),
+  });
+
+  const byId = (call: Call) => {
+    refuseUnsupported(call.query);
+    const id = argument(call, "Missing serviceID");
+    const service = agent.services().find((one) => one.id === id);
+    if (!service) {
+      if (isText(call)) return plainText(404, `ServiceId ${id} not found`);
+      return json(call, { AggregatedStatus: "critical", Service: null, Checks: [] }, {}, 404);
+    }
+    const state = stateOf(service);
+    if (isText(call)) return plainText(statusCodes[state.status], state.status);
+    return json(call, shown(state), {}, statusCodes[state.status]);
+  };
+
+  /** The worst of all its instances decides. */
+  const byName = (call: Call) => {
+    refuseUnsupported(call.query);
+    const name = argument(call, "Missing service Name");
+    const states = agent
+      .services()
+      .filter((one) => one.name === name)
+      .map(stateOf);
+    if (states.length === 0)
+      return isText(call) ? plainText(404, `ServiceName ${name} Not Found`) : json(call, [], {}, 404);
+    const worst = order.findLast((status) => states.some((state) => state.status === status)) ?? "passing";
+    if (isText(call)) return plainText(statusCodes[worst], worst);
+    return json(call, states.map(shown), {}, statusCodes[worst]);
+  };
+
+  return [
+    { path: "/v1/agent/health/service/id/*", methods: { GET: byId } },
+    { path: "/v1/agent/health/service/name/*", methods: { GET: byName } },
+  ];
+}
+
+function aggregated(checks: readonly CheckRecord[]): Aggregated {
+  const inMaintenance = checks.some(
+    ({ id }) => id === nodeMaintenanceCheck || id.startsWith(serviceMaintenancePrefix),
+  );
+  return inMaintenance ? "maintenance" : worstStatus(checks);
+}
+
+function isText({ query, request }: Call): boolean {
+  return query.get("format") === "text" || String(request.headers["accept"] ?? "").startsWith("text/plain");
+}

@@ -1,0 +1,55 @@
+/**
+ * `/v1/event/…`: user events. They are kept by the servers, not gossiped: every agent lists the same ones, the
+ * filters are shown to whoever acts on an event and choose nothing by themselves.
+ */
+import type { EventEntry, RegistryWrites } from "../../registry/index.ts";
+import { blockingList, type ReadContext } from "../blocking.ts";
+import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
+import { argument, type Call, json, type Route } from "../route.ts";
+
+export function eventRoutes(context: ReadContext, writer: RegistryWrites): readonly Route[] {
+  const { registry } = context;
+
+  const fire = async (call: Call) => {
+    const { query, request } = call;
+    refuseUnsupported(query);
+    assertDatacenter(query, registry.datacenter);
+    const event = await writer.fireEvent({
+      name: argument(call, "Missing name"),
+      payload: Buffer.from(request.body).toString("base64"),
+      nodeFilter: query.get("node"),
+      serviceFilter: query.get("service"),
+      tagFilter: query.get("tag"),
+    });
+    return json(call, eventJson(event));
+  };
+
+  const list = (call: Call) => {
+    const name = call.query.get("name");
+    return blockingList(context, call, { kind: "events" }, () =>
+      registry
+        .events()
+        .filter((event) => name === "" || event.name === name)
+        .map(eventJson),
+    );
+  };
+
+  return [
+    { path: "/v1/event/fire/*", methods: { PUT: fire } },
+    { path: "/v1/event/list", methods: { GET: list } },
+  ];
+}
+
+function eventJson(event: EventEntry) {
+  return {
+    ID: event.id,
+    Name: event.name,
+    // As Go prints bytes that are not there.
+    Payload: event.payload === "" ? null : event.payload,
+    NodeFilter: event.nodeFilter,
+    ServiceFilter: event.serviceFilter,
+    TagFilter: event.tagFilter,
+    Version: 1,
+    LTime: event.createIndex,
+  };
+}

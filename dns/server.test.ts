@@ -289,8 +289,14 @@ describe("catalog", () => {
         const reply = await queryDns({ server: address, port, name: "web.service.consul", type: "A", tcp });
         expect(reply.answers).toHaveLength(1);
       }
+      const { ready } = server.stats();
+      await expect
+        .poll(async () => {
+          await queryDns({ server: address, port, name: "web.service.consul", type: "A" });
+          return server.stats().ready;
+        })
+        .toBeGreaterThan(ready);
     }
-    expect(server.stats().ready).toBe(5);
   });
 
   test("a port that is taken says so", async () => {

@@ -38,6 +38,9 @@ export interface EngineOptions {
   readonly flags?: readonly string[];
 }
 
+/** Docker repeats each call to a plugin that is away for up to 30 s, and a stop makes three of them. */
+const timeoutMs = 100_000;
+
 export class Engine {
   readonly host: Host;
   readonly socketPath: string;
@@ -104,11 +107,11 @@ export class Engine {
   }
 
   docker(...args: readonly string[]): string {
-    return run(["docker", "-H", `unix://${this.socketPath}`, ...args]).trim();
+    return run(["docker", "-H", `unix://${this.socketPath}`, ...args], { timeoutMs }).trim();
   }
 
   tryDocker(...args: readonly string[]): Finished {
-    return tryRun(["docker", "-H", `unix://${this.socketPath}`, ...args]);
+    return tryRun(["docker", "-H", `unix://${this.socketPath}`, ...args], { timeoutMs });
   }
 
   loadImage(): void {

@@ -36,7 +36,8 @@ export function rememberPlan(store: Store, storeId: string): Promise<void> {
   return writeJson(store, planKey, storeId);
 }
 
-async function readJson<T>(store: Store, key: string): Promise<T | undefined> {
+/** Undefined when nothing was written under the key. */
+export async function readJson<T>(store: Store, key: string): Promise<T | undefined> {
   const { results } = await store.txn({ success: [{ op: "get", key }] });
   const [found] = results;
   return found?.op === "get" && found.item
@@ -44,6 +45,6 @@ async function readJson<T>(store: Store, key: string): Promise<T | undefined> {
     : undefined;
 }
 
-async function writeJson(store: Store, key: string, value: unknown): Promise<void> {
+export async function writeJson(store: Store, key: string, value: unknown): Promise<void> {
   await store.txn({ success: [{ op: "put", key, value: Buffer.from(JSON.stringify(value)) }] });
 }

@@ -19,6 +19,7 @@ import {
   isHostEnd,
   type PublishedPort,
   Reconciler,
+  underlayMtu,
 } from "../overlay/index.ts";
 import { CniPlugin, CniServer, EndpointService, hasLeases } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
@@ -30,7 +31,6 @@ import type { Log } from "./log.ts";
 import { cniSocket } from "./options.ts";
 import type { Teardown } from "./teardown.ts";
 import { Term } from "./term.ts";
-import { underlayMtu } from "./underlay-mtu.ts";
 
 export interface DataplaneOptions {
   readonly kernel: Kernel;
@@ -81,8 +81,7 @@ export class Dataplane {
       links: reconciler,
       store: journal,
       clock,
-      mtu: async (network) =>
-        source.network(network)?.mtu ?? fabricMtu(await underlayMtu(kernel, self.underlay), self.underlay),
+      mtu: async (network) => source.network(network)?.mtu ?? (await worstPathMtu(kernel, self)),
     });
     teardown.add("endpoints", () => endpoints.idle());
     const { relinquish } = options;
@@ -237,4 +236,10 @@ export class Dataplane {
     const errors = await kernel.apply(orphans.map(({ index }) => ({ op: "link.delete", link: index })));
     for (const error of errors) if (error) log.warn({ error }, "delete a link that nobody claims");
   }
+}
+
+/** What fits every path that a container of this node may take. */
+async function worstPathMtu(kernel: Kernel, self: FabricSelf): Promise<number> {
+  const [addresses, links] = await Promise.all([kernel.addresses(), kernel.links()]);
+  return fabricMtu(underlayMtu(self, { addresses, links }), self.underlay);
 }

@@ -12,6 +12,7 @@ import { type ErrorCode, errorCodes, FabricError, isFabricError } from "../error
 import type { Kernel } from "../kernel/index.ts";
 import { DockerDriver, driverName, type FabricPlan, openEngine } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
+import { readJson, writeJson } from "./agent-journal.ts";
 import type { Dataplane } from "./dataplane.ts";
 import type { Log } from "./log.ts";
 import { dockerSocket } from "./options.ts";
@@ -105,18 +106,12 @@ export async function openDockerNetwork(options: DockerNetworkOptions): Promise<
 
 /** Sockets outside of the run directory that a purge must look at. */
 export async function rememberedSockets(journal: Store): Promise<readonly string[]> {
-  const { results } = await journal.txn({ success: [{ op: "get", key: dockerSocketsKey }] });
-  const [found] = results;
-  return found?.op === "get" && found.item
-    ? (JSON.parse(Buffer.from(found.item.value).toString()) as string[])
-    : [];
+  return (await readJson<readonly string[]>(journal, dockerSocketsKey)) ?? [];
 }
 
 async function rememberSocket(journal: Store, path: string): Promise<void> {
   const known = await rememberedSockets(journal);
-  if (known.includes(path)) return;
-  const value = Buffer.from(JSON.stringify([...known, path]));
-  await journal.txn({ success: [{ op: "put", key: dockerSocketsKey, value }] });
+  if (!known.includes(path)) await writeJson(journal, dockerSocketsKey, [...known, path]);
 }
 
 function fabricPlan({ dataplane, client, fabric, clock }: DockerNetworkOptions): FabricPlan {

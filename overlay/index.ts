@@ -55,3 +55,4 @@ export {
   type ReconcilerStatus,
   reconcilerDefaults,
 } from "./reconciler.ts";
+export { underlayMtu } from "./underlay.ts";

@@ -8,7 +8,7 @@ import createRouter from "find-my-way";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
-import type { AgentBackend, SelfInfo } from "./agent-backend.ts";
+import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
 import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
 import { Query } from "./query.ts";

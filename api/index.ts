@@ -1,7 +1,8 @@
 /** One door to the API: Consul-compatible routes and Heddle's own, their listener and a client. */
-export type { AgentBackend, SelfInfo } from "./agent-backend.ts";
+export type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 export { waitDefaultMs, waitMaxMs } from "./blocking.ts";
-export { BodyFields } from "./body-fields.ts";
+export { BodyFields } from "./body/body-fields.ts";
+export { readCheck, readService } from "./body/service-body.ts";
 export { ApiClient, type ClientResponse, clientTimeoutMs, parseApiAddress } from "./client.ts";
 export { type ApiOptions, createApi } from "./create-api.ts";
 export type {
@@ -22,4 +23,3 @@ export {
 } from "./http-server.ts";
 export type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
 export { txnBytesMax } from "./routes/txn.ts";
-export { readCheck, readService } from "./service-body.ts";

@@ -4,14 +4,17 @@
  * RegistryReads, and `new RegistryWriter({ store, registry, clock })`, which implements RegistryWrites.
  */
 
-export { type AgentDelta, AgentState, type AgentStateOptions } from "./agent-state.ts";
+export { type AgentDelta, AgentState, type AgentStateOptions } from "./agent/agent-state.ts";
 export {
   type AgentLimits,
   type CheckDefinition,
   type CheckProbe,
   defaultAgentLimits,
   type ServiceDefinition,
-} from "./definition.ts";
+} from "./agent/definition.ts";
+export { type NodeSpec, planNode } from "./catalog/plan-node.ts";
+export type { RegisteredCheck } from "./catalog/plan-registration.ts";
+export { planCheck, planService } from "./catalog/plan-registration.ts";
 export { formatGoDuration, parseGoDuration } from "./go-duration.ts";
 export {
   catalogPrefix,
@@ -57,15 +60,11 @@ export {
   type Weights,
   worstStatus,
 } from "./model.ts";
-export { type NodeSpec, planNode } from "./plan-node.ts";
-export type { RegisteredCheck } from "./plan-registration.ts";
-export { planCheck, planService } from "./plan-registration.ts";
-export type { SessionSpec } from "./plan-session.ts";
 export type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
-export { SessionKeeper, type SessionKeeperOptions } from "./session-keeper.ts";
-export { type Topic, topicKey } from "./topic.ts";
+export type { SessionSpec } from "./session/plan-session.ts";
+export { SessionKeeper, type SessionKeeperOptions } from "./session/session-keeper.ts";
 export {
   type CatalogVerb,
   catalogVerbs,
@@ -74,5 +73,6 @@ export {
   type TxnAnswer,
   type TxnOperation,
   type TxnOutcome,
-} from "./txn-model.ts";
+} from "./txn/txn-model.ts";
+export { type Topic, topicKey } from "./wait/topic.ts";
 export type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";

@@ -1,18 +1,23 @@
 /** Bounds and times of a server's registry, each where it is used, gathered for who shows or documents them. */
-import { writesPerTxnMax } from "./catalog-writer.ts";
-import { eventPayloadBytesMax, eventsMax, eventTextBytesMax } from "./event-writer.ts";
+import { writesPerTxnMax } from "./catalog/catalog-writer.ts";
+import { eventPayloadBytesMax, eventsMax, eventTextBytesMax } from "./event/event-writer.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
-import { prefixIndexesMax } from "./kv-index.ts";
-import { kvKeyBytesMax, kvValueBytesMax } from "./kv-writer.ts";
-import { lockDelayMaxMs, lockDelaysMax } from "./lock-delays.ts";
-import { sessionChecksMax, sessionNameBytesMax, sessionTtlMaxMs, sessionTtlMinMs } from "./plan-session.ts";
-import { queriesMax, queryBytesMax } from "./query-writer.ts";
+import { prefixIndexesMax } from "./kv/kv-index.ts";
+import { kvKeyBytesMax, kvValueBytesMax } from "./kv/kv-writer.ts";
+import { lockDelayMaxMs, lockDelaysMax } from "./kv/lock-delays.ts";
+import { tombstonesMax } from "./kv/tombstones.ts";
+import { queriesMax, queryBytesMax } from "./query/query-writer.ts";
 import { ownWriteWaitMaxMs } from "./registry-writer.ts";
-import { endsInFlightMax } from "./session-keeper.ts";
-import { sessionsMax } from "./session-writer.ts";
-import { tombstonesMax } from "./tombstones.ts";
-import { txnOperationsMax } from "./txn-model.ts";
-import { waitersMax } from "./waiters.ts";
+import {
+  sessionChecksMax,
+  sessionNameBytesMax,
+  sessionTtlMaxMs,
+  sessionTtlMinMs,
+} from "./session/plan-session.ts";
+import { endsInFlightMax } from "./session/session-keeper.ts";
+import { sessionsMax } from "./session/session-writer.ts";
+import { txnOperationsMax } from "./txn/txn-model.ts";
+import { waitersMax } from "./wait/waiters.ts";
 
 export const registryLimits = {
   kvKeyBytesMax,

@@ -14,7 +14,7 @@ import type {
   ServiceInstance,
   SessionEntry,
 } from "./model.ts";
-import type { Topic } from "./topic.ts";
+import type { Topic } from "./wait/topic.ts";
 
 export interface RegistryChange {
   readonly revision: number;

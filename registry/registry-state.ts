@@ -5,9 +5,9 @@
  * revision is above that of what is held. A record that cannot be decoded is counted and held as absent.
  */
 import type { StoreEvent, StoreItem } from "../store/index.ts";
-import { CatalogState, type CatalogTopic, fold } from "./catalog-state.ts";
+import { CatalogState, type CatalogTopic, fold } from "./catalog/catalog-state.ts";
+import { EntryList } from "./catalog/entry-list.ts";
 import { decodeCheck, decodeEvent, decodeNode, decodeQuery, decodeService, decodeSession } from "./codec.ts";
-import { EntryList } from "./entry-list.ts";
 import {
   checkKey,
   eventKey,
@@ -21,11 +21,11 @@ import {
   sessionKey,
   sessionTtlKey,
 } from "./keys.ts";
-import { decodeKv } from "./kv-codec.ts";
-import { KvIndex } from "./kv-index.ts";
+import { decodeKv } from "./kv/kv-codec.ts";
+import { KvIndex } from "./kv/kv-index.ts";
 import type { EventEntry, QueryEntry } from "./model.ts";
-import { isSessionTopic, SessionState, type SessionTopic } from "./session-state.ts";
-import { type Topic, topicKey } from "./topic.ts";
+import { isSessionTopic, SessionState, type SessionTopic } from "./session/session-state.ts";
+import { type Topic, topicKey } from "./wait/topic.ts";
 
 /** What changes mark; keys are told apart. */
 export type MarkedTopic = CatalogTopic | SessionTopic | Extract<Topic, { kind: "events" | "queries" }>;

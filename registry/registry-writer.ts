@@ -6,12 +6,12 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { Store, Write } from "../store/index.ts";
-import { CatalogWriter } from "./catalog-writer.ts";
+import { CatalogWriter } from "./catalog/catalog-writer.ts";
 import { encodeCheck, encodeService } from "./codec.ts";
-import { EventWriter } from "./event-writer.ts";
+import { EventWriter } from "./event/event-writer.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { checkKey, liveKey, nodeChecksPrefix, nodeServicesPrefix, serviceKey } from "./keys.ts";
-import { KvWriter } from "./kv-writer.ts";
+import { KvWriter } from "./kv/kv-writer.ts";
 import type {
   CheckRecord,
   CheckStatus,
@@ -22,12 +22,12 @@ import type {
   ServiceRecord,
   SessionEntry,
 } from "./model.ts";
-import type { SessionSpec } from "./plan-session.ts";
-import { QueryWriter } from "./query-writer.ts";
+import { QueryWriter } from "./query/query-writer.ts";
 import type { RegistryReads } from "./reads.ts";
-import { SessionWriter } from "./session-writer.ts";
-import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
-import { TxnWriter } from "./txn-writer.ts";
+import type { SessionSpec } from "./session/plan-session.ts";
+import { SessionWriter } from "./session/session-writer.ts";
+import type { TxnAnswer, TxnOperation } from "./txn/txn-model.ts";
+import { TxnWriter } from "./txn/txn-writer.ts";
 import type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";
 
 /** A durable write is answered after this time even when the registry has not caught up with the store. */

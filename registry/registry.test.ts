@@ -7,8 +7,8 @@ import { checkKey, kvKey, liveKey, serviceKey } from "./keys.ts";
 import type { CheckRecord, NodeRecord, ServiceRecord } from "./model.ts";
 import { Registry } from "./registry.ts";
 import { RegistryWriter } from "./registry-writer.ts";
-import type { Topic } from "./topic.ts";
 import { transaction } from "./transaction.ts";
+import type { Topic } from "./wait/topic.ts";
 
 const web: Topic = { kind: "service", name: "web" };
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -9,11 +9,10 @@ import type { Ip } from "../addr/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { Store, StoreItem, WatchBatch } from "../store/index.ts";
-import * as catalog from "./catalog-reads.ts";
-import { fold } from "./catalog-state.ts";
-import { follow, loadFrom } from "./feed.ts";
+import * as catalog from "./catalog/catalog-reads.ts";
+import { fold } from "./catalog/catalog-state.ts";
 import { livePrefix } from "./keys.ts";
-import { LockDelays } from "./lock-delays.ts";
+import { LockDelays } from "./kv/lock-delays.ts";
 import type {
   CheckEntry,
   CheckStatus,
@@ -27,10 +26,11 @@ import type {
 } from "./model.ts";
 import type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 import { RegistryState } from "./registry-state.ts";
-import { RevisionWaiters } from "./revision-waiters.ts";
-import { type Topic, topicKey } from "./topic.ts";
-import { TopicIndexes } from "./topic-indexes.ts";
-import { Waiters, waitersMax } from "./waiters.ts";
+import { follow, loadFrom } from "./wait/feed.ts";
+import { RevisionWaiters } from "./wait/revision-waiters.ts";
+import { type Topic, topicKey } from "./wait/topic.ts";
+import { TopicIndexes } from "./wait/topic-indexes.ts";
+import { Waiters, waitersMax } from "./wait/waiters.ts";
 
 export interface RegistryOptions {
   readonly store: Store;

@@ -12,8 +12,8 @@ import type {
   ServiceRecord,
   SessionEntry,
 } from "./model.ts";
-import type { SessionSpec } from "./plan-session.ts";
-import type { TxnAnswer, TxnOperation } from "./txn-model.ts";
+import type { SessionSpec } from "./session/plan-session.ts";
+import type { TxnAnswer, TxnOperation } from "./txn/txn-model.ts";
 
 /** What an agent knows to run on its node. */
 export interface NodeSync {

@@ -3,8 +3,8 @@
  * nothing else: 200 passing, 429 warning, 503 critical or in maintenance, 404 not here.
  */
 import { type CheckRecord, type ServiceRecord, worstStatus } from "../../registry/index.ts";
-import type { AgentBackend, SelfInfo } from "../agent-backend.ts";
-import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
+import type { AgentBackend, SelfInfo } from "../agent/agent-backend.ts";
+import { agentCheckJson, agentServiceJson } from "../json/consul-json.ts";
 import { refuseUnsupported } from "../read-mode.ts";
 import { plainText } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";

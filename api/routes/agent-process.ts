@@ -1,6 +1,6 @@
 /** What clients ask of the agent as a process: figures of its own, and a reload, of which it has nothing to do. */
 import type { Clock } from "../../clock/index.ts";
-import type { AgentBackend } from "../agent-backend.ts";
+import type { AgentBackend } from "../agent/agent-backend.ts";
 import { badRequest } from "../query.ts";
 import { empty, plainText } from "../request.ts";
 import { type Call, json, type Route } from "../route.ts";

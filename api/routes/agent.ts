@@ -4,16 +4,16 @@
  */
 import { isFabricError } from "../../errors/index.ts";
 import { type CheckStatus, containerNameKind, registryLimits } from "../../registry/index.ts";
-import type { SelfInfo } from "../agent-backend.ts";
-import { type AgentWaitContext, contentHash, waitForOtherHash } from "../agent-wait.ts";
+import type { SelfInfo } from "../agent/agent-backend.ts";
+import { type AgentWaitContext, contentHash, waitForOtherHash } from "../agent/agent-wait.ts";
 import { filterOf } from "../blocking.ts";
-import { BodyFields } from "../body-fields.ts";
-import { agentCheckJson, agentServiceJson } from "../consul-json.ts";
+import { BodyFields } from "../body/body-fields.ts";
+import { readCheck, readService, readStatus } from "../body/service-body.ts";
+import { agentCheckJson, agentServiceJson } from "../json/consul-json.ts";
 import { badRequest } from "../query.ts";
 import { refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, plainText } from "../request.ts";
 import { argument, type Call, json, type Route, type RouteHandler } from "../route.ts";
-import { readCheck, readService, readStatus } from "../service-body.ts";
 
 /** Patroni reads it before it makes its session. */
 const sessionTtlMinNs = registryLimits.sessionTtlMinMs * 1e6;

@@ -6,8 +6,8 @@
 import { FabricError } from "../../errors/index.ts";
 import type { RegistryWrites, TxnOperation } from "../../registry/index.ts";
 import type { ReadContext } from "../blocking.ts";
-import { BodyFields } from "../body-fields.ts";
-import { readCatalogCheck, readCatalogService, readNode } from "../catalog-body.ts";
+import { BodyFields } from "../body/body-fields.ts";
+import { readCatalogCheck, readCatalogService, readNode } from "../body/catalog-body.ts";
 import { badRequest } from "../query.ts";
 import { assertDatacenter, assertDatacenterNamed, refuseUnsupported } from "../read-mode.ts";
 import { type Call, json, type Route } from "../route.ts";

@@ -1,8 +1,8 @@
 /** `/v1/catalog/…`: what is registered, whether it is healthy or not. */
 import { containerNameKind, type NodeEntry, type ServiceInstance } from "../../registry/index.ts";
 import { blockingList, blockingRead, filterOf, type ReadContext } from "../blocking.ts";
-import { catalogServiceJson, nodeJson, serviceJson } from "../consul-json.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
+import { catalogServiceJson, nodeJson, serviceJson } from "../json/consul-json.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
 type Services = readonly ReturnType<typeof serviceJson>[];

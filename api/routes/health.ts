@@ -1,8 +1,8 @@
 /** `/v1/health/…`: services and nodes with their checks. */
 import type { CheckEntry, CheckStatus, RegistryReads } from "../../registry/index.ts";
 import { blockingList, type ReadContext } from "../blocking.ts";
-import { checkJson, instanceJson } from "../consul-json.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
+import { checkJson, instanceJson } from "../json/consul-json.ts";
 import { argument, type Call, type Route } from "../route.ts";
 
 export function healthRoutes(context: ReadContext): readonly Route[] {

@@ -6,7 +6,7 @@
 import { FabricError } from "../../errors/index.ts";
 import type { KvEntry, RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
-import { kvListJson } from "../kv-json.ts";
+import { kvListJson } from "../json/kv-json.ts";
 import { badRequest, type Query } from "../query.ts";
 import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, jsonText } from "../request.ts";

@@ -3,7 +3,7 @@
  * registration like any other: it survives a restart of the agent and is shown among the checks.
  */
 import { isFabricError } from "../../errors/index.ts";
-import type { AgentBackend } from "../agent-backend.ts";
+import type { AgentBackend } from "../agent/agent-backend.ts";
 import { badRequest } from "../query.ts";
 import { refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, plainText } from "../request.ts";

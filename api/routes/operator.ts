@@ -3,7 +3,7 @@
  * that answers, which leads whenever it follows its store, and no coordinates of anything.
  */
 import type { RegistryWrites } from "../../registry/index.ts";
-import type { SelfInfo } from "../agent-backend.ts";
+import type { SelfInfo } from "../agent/agent-backend.ts";
 import type { ReadContext } from "../blocking.ts";
 import { empty, plainText } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";

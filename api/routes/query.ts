@@ -4,9 +4,9 @@
  */
 import type { QueryEntry, RegistryWrites, ServiceInstance } from "../../registry/index.ts";
 import { blockingRead, type ReadContext, readHeaders } from "../blocking.ts";
-import { BodyFields } from "../body-fields.ts";
-import { instanceJson } from "../consul-json.ts";
-import { queryJson, readQuery } from "../query-json.ts";
+import { BodyFields } from "../body/body-fields.ts";
+import { instanceJson } from "../json/consul-json.ts";
+import { queryJson, readQuery } from "../json/query-json.ts";
 import { readMode, refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, plainText } from "../request.ts";
 import { type Call, json, type Route } from "../route.ts";

@@ -1,12 +1,12 @@
 /** `/v1/session/…`: sessions, which lock keys. Unknown ones are an empty list to readers and 404 only to `renew`. */
 import { livenessCheckId, type RegistryWrites, type SessionEntry, type Topic } from "../../registry/index.ts";
-import type { SelfInfo } from "../agent-backend.ts";
+import type { SelfInfo } from "../agent/agent-backend.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
-import { BodyFields } from "../body-fields.ts";
+import { BodyFields } from "../body/body-fields.ts";
+import { readSession, sessionJson } from "../json/session-json.ts";
 import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
 import type { ApiHandler } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
-import { readSession, sessionJson } from "../session-json.ts";
 
 export function sessionRoutes(
   context: ReadContext,

@@ -1,5 +1,5 @@
 /** `/v1/status/…` and `/v1/agent/members`: who serves here. Consul's port 8300 is shown because clients parse it. */
-import type { SelfInfo } from "../agent-backend.ts";
+import type { SelfInfo } from "../agent/agent-backend.ts";
 import type { ReadContext } from "../blocking.ts";
 import { type Call, json, type Route } from "../route.ts";
 

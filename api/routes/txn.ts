@@ -2,10 +2,10 @@
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { ReadContext } from "../blocking.ts";
 import { readHeaders } from "../blocking.ts";
+import { readTxn, txnJson } from "../body/txn-body.ts";
 import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
 import { jsonText, plainText } from "../request.ts";
 import type { Call, Route } from "../route.ts";
-import { readTxn, txnJson } from "../txn-body.ts";
 
 /** As Consul's default; base64 makes the values a third longer. */
 export const txnBytesMax = 512 * 1024;

@@ -1,0 +1,189 @@
+/** A topic moves whenever an answer built from it changes: random histories, every topic, every step. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { parseIp, parseMac } from "../../addr/index.ts";
+import { systemClock } from "../../clock/index.ts";
+import { MemoryStore, type Operation } from "../../store/index.ts";
+import { encodeCheck, encodeNode, encodeService } from "../codec.ts";
+import { checkKey, liveKey, nodeKey, serviceKey } from "../keys.ts";
+import type { CheckStatus } from "../model.ts";
+import type { RegistryReads } from "../reads.ts";
+import { Registry } from "../registry.ts";
+import { RegistryState } from "../registry-state.ts";
+import { transaction } from "../transaction.ts";
+import type { Topic } from "./topic.ts";
+
+const ips = [parseIp("10.0.0.1"), parseIp("10.0.0.2")] as const;
+const nodeNames = ["n1", "n2"] as const;
+const serviceNames = ["web", "db"] as const;
+
+const answers: readonly (readonly [Topic, (registry: RegistryReads) => unknown])[] = [
+  [{ kind: "nodes" }, (registry) => registry.nodes()],
+  [{ kind: "services" }, (registry) => [...registry.serviceNames()]],
+  ...serviceNames.flatMap((name): (readonly [Topic, (registry: RegistryReads) => unknown])[] => [
+    [{ kind: "service", name }, (registry) => registry.service(name)],
+    [{ kind: "serviceChecks", service: name }, (registry) => registry.checksOfService(name)],
+  ]),
+  ...nodeNames.flatMap((name): (readonly [Topic, (registry: RegistryReads) => unknown])[] => [
+    [
+      { kind: "node", name },
+      (registry) => [
+        registry.node(name),
+        registry.node(name) && registry.servicesOfNode(name),
+        registry.checksOfNode(name),
+      ],
+    ],
+    [{ kind: "nodeChecks", node: name }, (registry) => registry.checksOfNode(name)],
+  ]),
+  ...(["any", "passing", "warning", "critical"] as const).map(
+    (state): readonly [Topic, (registry: RegistryReads) => unknown] => [
+      { kind: "checks", state },
+      (registry) => registry.checksInState(state),
+    ],
+  ),
+  ...ips.map((ip): readonly [Topic, (registry: RegistryReads) => unknown] => [
+    { kind: "address", ip },
+    (registry) => registry.atAddress(ip),
+  ]),
+];
+
+const node = fc.constantFrom(...nodeNames);
+const id = fc.constantFrom("i1", "i2");
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc
+    .tuple(node, fc.constantFrom(...ips), fc.boolean(), fc.constantFrom("a", "b"))
+    .map(([name, address, fabric, meta]) => {
+      const identity = {
+        zone: "z",
+        underlay: [address],
+        vtepMac: parseMac("02:00:00:00:00:01"),
+        vxlanPort: 4789,
+        epoch: 1,
+      };
+      const record = {
+        name,
+        id: `id-${name}`,
+        address,
+        datacenter: "dc1",
+        meta: { meta },
+        taggedAddresses: {},
+      };
+      return {
+        op: "put" as const,
+        key: nodeKey(name),
+        value: encodeNode({ ...record, ...(fabric && { fabric: identity }) }),
+      };
+    }),
+  fc
+    .tuple(node, id, fc.constantFrom(...serviceNames), fc.constantFrom("", ...ips), fc.subarray(["x", "y"]))
+    .map(([name, instance, service, address, tags]) => ({
+      op: "put" as const,
+      key: serviceKey(name, instance),
+      value: encodeService({
+        node: name,
+        id: instance,
+        name: service,
+        kind: "",
+        tags,
+        address,
+        port: 1,
+        meta: {},
+        weights: { passing: 1, warning: 1 },
+        enableTagOverride: false,
+        taggedAddresses: {},
+      }),
+    })),
+  fc
+    .tuple(
+      node,
+      fc.constantFrom("c1", "c2", "serfHealth"),
+      fc.constantFrom("", "i1", "i2"),
+      fc.constantFrom<CheckStatus>("passing", "warning", "critical"),
+    )
+    .map(([name, check, serviceId, status]) => ({
+      op: "put" as const,
+      key: checkKey(name, check),
+      value: encodeCheck({
+        node: name,
+        id: check,
+        name: check,
+        status,
+        notes: "",
+        output: "",
+        serviceId,
+        serviceName: "",
+        serviceTags: [],
+        type: "",
+        interval: "",
+        timeout: "",
+      }),
+    })),
+  node.map((name) => ({ op: "put" as const, key: liveKey(name), value: new Uint8Array(0) })),
+  fc
+    .oneof(
+      node.map(nodeKey),
+      node.map(liveKey),
+      fc.tuple(node, id).map(([name, instance]) => serviceKey(name, instance)),
+      fc.tuple(node, fc.constantFrom("c1", "c2", "serfHealth")).map(([name, check]) => checkKey(name, check)),
+    )
+    .map((key) => ({ op: "delete" as const, key })),
+);
+
+test("a changed answer means a moved topic, and a reload answers the same", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(operation, { maxLength: 40 }), async (history) => {
+      const store = new MemoryStore();
+      const registry = await Registry.open({ store, clock: systemClock, datacenter: "dc1" });
+      let before = answers.map(([topic, answer]) => ({
+        answer: answer(registry),
+        index: registry.indexOf(topic),
+      }));
+      for (const write of history) {
+        const { revision, results } = await store.txn(transaction([], [write]));
+        const [result] = results;
+        if (result && "deleted" in result && result.deleted === 0) continue;
+        await registry.applied(revision);
+        const after = answers.map(([topic, answer]) => ({
+          answer: answer(registry),
+          index: registry.indexOf(topic),
+        }));
+        for (const [at, [topic]] of answers.entries()) {
+          const was = before[at];
+          const is = after[at];
+          if (!was || !is) continue;
+          expect(is.index).toBeGreaterThanOrEqual(was.index);
+          if (JSON.stringify(is.answer) !== JSON.stringify(was.answer))
+            expect(
+              is.index,
+              `${JSON.stringify(topic)} after ${write.op} ${"key" in write ? write.key : ""}`,
+            ).toBe(revision);
+        }
+        before = after;
+      }
+      const later = await Registry.open({ store, clock: systemClock, datacenter: "dc1" });
+      const withoutIndexes = (value: unknown) =>
+        JSON.stringify(value, (key, inner: unknown) => (key === "modifyIndex" ? undefined : inner));
+      for (const [topic, answer] of answers)
+        expect(withoutIndexes(answer(later)), JSON.stringify(topic)).toBe(withoutIndexes(answer(registry)));
+      await Promise.all([registry.close(), later.close()]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("an event that is older than what is held changes nothing", () => {
+  const state = new RegistryState();
+  const item = (modRevision: number, text: string) => ({
+    key: "kv/k",
+    value: new Uint8Array([1, ...new Array(17).fill(0), ...Buffer.from(text)]),
+    createRevision: 2,
+    modRevision,
+    version: 1,
+  });
+  state.put(item(9, "new"));
+  state.put(item(5, "old"));
+  state.delete("kv/k", 7);
+  expect(Buffer.from(state.kv.get("k")?.value ?? []).toString()).toBe("new");
+  state.delete("kv/k", 10);
+  expect(state.kv.get("k")).toBeUndefined();
+});

@@ -13,6 +13,7 @@ import {
   storeViewCache,
 } from "../control/index.ts";
 import { openKernel } from "../kernel/index.ts";
+import { EngineClient } from "../plugins/index.ts";
 import { openAgentJournal } from "./agent-journal.ts";
 import { followContainers } from "./containers.ts";
 import { Dataplane } from "./dataplane.ts";
@@ -121,12 +122,15 @@ export async function wireAgent(
     },
     teardown,
   );
+  const engine =
+    options.docker === undefined ? undefined : new EngineClient({ socketPath: options.docker, clock });
+  teardown.add("Docker Engine", () => engine?.close());
   const containers =
-    options.docker === undefined
+    engine === undefined
       ? undefined
       : await followContainers(
           {
-            socketPath: options.docker,
+            engine,
             node: identity.name,
             nodeAddress: address,
             registry: registrations.backend,
@@ -144,7 +148,7 @@ export async function wireAgent(
     journal,
     clock,
     runDir,
-    engineSocket: options.docker ?? "",
+    engine,
     graceMs: options.dockerGraceMs,
     ...(options.dockerPluginDir !== undefined && { pluginDir: options.dockerPluginDir }),
     log,

@@ -6,12 +6,12 @@ import type { Ip } from "../addr/index.ts";
 import type { AgentBackend, ComponentStatus } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { NodeIpam } from "../ipam/index.ts";
-import { EngineClient, Registrar } from "../plugins/index.ts";
+import { type EngineClient, Registrar } from "../plugins/index.ts";
 import type { Log } from "./log.ts";
 import type { Teardown } from "./teardown.ts";
 
 export interface ContainersOptions {
-  readonly socketPath: string;
+  readonly engine: EngineClient;
   readonly node: string;
   readonly nodeAddress: Ip;
   readonly registry: AgentBackend;
@@ -22,11 +22,11 @@ export interface ContainersOptions {
 
 /** Answers what `status` shows of it. */
 export async function followContainers(
-  { socketPath, node, nodeAddress, registry, ipam, clock, log }: ContainersOptions,
+  { engine, node, nodeAddress, registry, ipam, clock, log }: ContainersOptions,
   teardown: Teardown,
 ): Promise<() => ComponentStatus> {
   const registrar = new Registrar({
-    engine: new EngineClient({ socketPath, clock }),
+    engine,
     registry: {
       services: () => registry.services(),
       registerService: (definition, options) => registry.registerService(definition, options),

@@ -10,7 +10,7 @@ import type { Clock } from "../clock/index.ts";
 import type { ControlClient, ViewHandle } from "../control/index.ts";
 import { type ErrorCode, errorCodes, FabricError, isFabricError } from "../errors/index.ts";
 import type { Kernel } from "../kernel/index.ts";
-import { DockerDriver, driverName, type FabricPlan, openEngine } from "../plugins/index.ts";
+import { DockerDriver, driverName, type EngineClient, type FabricPlan } from "../plugins/index.ts";
 import type { Store } from "../store/index.ts";
 import { readJson, writeJson } from "./agent-journal.ts";
 import type { Dataplane } from "./dataplane.ts";
@@ -34,8 +34,8 @@ export interface DockerNetworkOptions {
   readonly runDir: string;
   /** Absent: where engines look, if there is one on this host. */
   readonly pluginDir?: string;
-  /** Of the engine's API, to find what it forgot. */
-  readonly engineSocket: string;
+  /** Asked for what it forgot. Absent: no engine is. */
+  readonly engine: EngineClient | undefined;
   readonly graceMs: number;
   readonly log: Log;
 }
@@ -48,7 +48,7 @@ export interface DockerNetworkService {
 
 /** Before the first reconciliation, so that no published port is missing in it. */
 export async function openDockerNetwork(options: DockerNetworkOptions): Promise<DockerNetworkService> {
-  const { dataplane, kernel, journal, clock, runDir, engineSocket, graceMs, log } = options;
+  const { dataplane, kernel, journal, clock, runDir, engine, graceMs, log } = options;
   const pluginDir = options.pluginDir ?? (existsSync(engineDir) ? join(engineDir, "plugins") : undefined);
   const sockets = [join(runDir, dockerSocket)];
   const driver = await DockerDriver.open({
@@ -56,7 +56,7 @@ export async function openDockerNetwork(options: DockerNetworkOptions): Promise<
     plan: fabricPlan(options),
     addresses: dataplane.ipam,
     endpoints: dataplane.endpoints,
-    engine: openEngine(engineSocket),
+    ...(engine && { engine }),
     clock,
     limits: { graceMs, intervalMs: graceMs / 3 },
     hasLink: async (name) => (await kernel.link(name)) !== undefined,

@@ -1,8 +1,9 @@
-/** Codes of `plugins/docker/driver`. */
+/** Codes of `plugins/docker/driver` and `plugins/docker/engine`. */
 export const dockerCodes = {
   DOCKER_ADDRESS_INVALID: "An endpoint has an address that is not its own.",
   DOCKER_ENDPOINT_EXISTS: "A Docker endpoint exists with other addresses.",
   DOCKER_ENDPOINT_NOT_FOUND: "This node has no such Docker endpoint.",
+  DOCKER_ENGINE_ANSWER: "The Docker Engine answered with an error, or with what cannot be read.",
   DOCKER_ENGINE_UNREACHABLE: "The Docker Engine does not answer its API.",
   DOCKER_FILE_FOREIGN: "A file that is not Heddle's has the name that the installation needs.",
   DOCKER_GATEWAY_INVALID: "The gateway asked for is an address that containers may have.",

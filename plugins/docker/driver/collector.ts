@@ -10,8 +10,8 @@
 import type { Ip } from "../../../addr/index.ts";
 import type { Clock, Timer } from "../../../clock/index.ts";
 import { isFabricError } from "../../../errors/index.ts";
+import type { EngineNetwork } from "../engine/index.ts";
 import type { AddressDriver } from "./address-driver.ts";
-import type { DockerEngine, EngineNetwork } from "./engine.ts";
 import type { DockerAddresses, FabricPlan } from "./fabric-plan.ts";
 import type { DockerJournal } from "./journal.ts";
 import type { NetworkDriver } from "./network-driver.ts";
@@ -36,13 +36,29 @@ export interface CollectReport {
   readonly errors: readonly unknown[];
 }
 
+const nothingCollected: CollectReport = {
+  endpoints: [],
+  networks: [],
+  pools: [],
+  addresses: [],
+  retired: [],
+  errors: [],
+};
+
+/** What the engine itself believes. */
+export interface DockerEngine {
+  /** Networks whose driver or IPAM driver has the name. @throws DOCKER_ENGINE_UNREACHABLE, DOCKER_ENGINE_ANSWER */
+  networks(driver: string): Promise<readonly EngineNetwork[]>;
+}
+
 export interface CollectorOptions {
   readonly journal: DockerJournal;
   readonly networks: NetworkDriver;
   readonly addresses: AddressDriver;
   readonly leases: DockerAddresses;
   readonly plan: FabricPlan;
-  readonly engine: DockerEngine;
+  /** Absent: no engine is asked. */
+  readonly engine?: DockerEngine;
   readonly clock: Clock;
   /** Of our network driver and IPAM driver, as Docker calls it. */
   readonly driver: string;
@@ -76,7 +92,9 @@ export class Collector {
   start(): void {
     this.#timer = this.#options.clock.setTimer(this.#limits.intervalMs, () => {
       this.start();
-      void this.collectNow();
+      this.collectNow().catch((error: unknown) =>
+        this.#options.onCollected({ ...nothingCollected, errors: [error] }),
+      );
     });
   }
 
@@ -161,11 +179,13 @@ export class Collector {
   /** Undefined when the engine does not answer: it may be starting, and what it has is not known. */
   async #ask(): Promise<Known | undefined> {
     const { engine, driver } = this.#options;
+    if (!engine) return undefined;
     let list: readonly EngineNetwork[];
     try {
       list = await engine.networks(driver);
     } catch (error) {
-      if (!isFabricError(error, "DOCKER_ENGINE_UNREACHABLE")) throw error;
+      if (!isFabricError(error, "DOCKER_ENGINE_UNREACHABLE") && !isFabricError(error, "DOCKER_ENGINE_ANSWER"))
+        throw error;
       return undefined;
     }
     return {

@@ -6,9 +6,8 @@ import { hostInterfaceName, type PublishedPort } from "../../../overlay/index.ts
 import type { Store } from "../../../store/index.ts";
 import type { EndpointService } from "../../endpoint/index.ts";
 import { AddressDriver } from "./address-driver.ts";
-import { Collector, type CollectorLimits, type CollectReport } from "./collector.ts";
+import { Collector, type CollectorLimits, type CollectReport, type DockerEngine } from "./collector.ts";
 import { type AnsweredDockerCall, DockerPlugin, type DockerPluginLimits } from "./docker-plugin.ts";
-import type { DockerEngine } from "./engine.ts";
 import type { DockerAddresses, FabricPlan } from "./fabric-plan.ts";
 import { DockerJournal } from "./journal.ts";
 import { endpointRef, NetworkDriver } from "./network-driver.ts";
@@ -25,7 +24,8 @@ export interface DockerDriverOptions {
   readonly plan: FabricPlan;
   readonly addresses: DockerAddresses;
   readonly endpoints: EndpointService;
-  readonly engine: DockerEngine;
+  /** Absent: what the engine forgot is not looked for. */
+  readonly engine?: DockerEngine;
   readonly clock: Clock;
   readonly hasLink: (name: string) => Promise<boolean>;
   /** Resolves when the packet filter has what `published` answers now. */
@@ -79,7 +79,7 @@ export class DockerDriver {
       networks,
       addresses,
       leases: options.addresses,
-      engine,
+      ...(engine && { engine }),
       driver: driverName,
       isDead,
       onCollected: onCollected ?? (() => undefined),

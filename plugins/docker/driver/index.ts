@@ -1,6 +1,12 @@
 /** Heddle as network driver and IPAM driver of a Docker Engine. */
 export { AddressDriver, type AddressDriverOptions, addressSpace } from "./address-driver.ts";
-export { Collector, type CollectorLimits, type CollectReport, collectorLimits } from "./collector.ts";
+export {
+  Collector,
+  type CollectorLimits,
+  type CollectReport,
+  collectorLimits,
+  type DockerEngine,
+} from "./collector.ts";
 export { DockerDriver, type DockerDriverOptions, driverName } from "./docker-driver.ts";
 export {
   type AnsweredDockerCall,
@@ -10,7 +16,6 @@ export {
   dockerPluginLimits,
   type PluginAnswer,
 } from "./docker-plugin.ts";
-export { type DockerEngine, type EngineNetwork, openEngine } from "./engine.ts";
 export type { DockerAddresses, FabricPlan, OwnedLease, PlannedNetwork, PlannedSpec } from "./fabric-plan.ts";
 export {
   type DockerInstallAction,

@@ -57,19 +57,64 @@ describe("an answer", () => {
     ["too long", says(`{"ID":"${"x".repeat(2000)}"}`)],
   ])("that is %s is an error with a code", async (_name, listener) => {
     answer = listener;
-    await expect(client.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_ANSWER" });
+    await expect(client.id()).rejects.toMatchObject({ code: "DOCKER_ENGINE_ANSWER" });
+  });
+
+  describe("about networks", () => {
+    const inspected = {
+      Id: "n1",
+      Driver: "heddle",
+      IPAM: { Driver: "heddle", Config: [{ Gateway: "10.1.0.1", AuxiliaryAddresses: { r: "10.1.0.2" } }] },
+      Containers: { c1: { EndpointID: "e1", IPv4Address: "10.1.0.5/16", IPv6Address: "" } },
+    };
+    const listed = [
+      { ...inspected, Containers: null },
+      { Id: "n2", Driver: "bridge", IPAM: { Driver: "default", Config: null } },
+    ];
+    const answers = (bodies: Readonly<Record<string, unknown>>): RequestListener => {
+      return (request, response) => {
+        const body = bodies[request.url ?? ""];
+        says(JSON.stringify(body ?? {}), body === undefined ? 404 : 200)(request, response);
+      };
+    };
+
+    test("names who is in those of a driver, and the addresses that are taken", async () => {
+      answer = answers({ "/networks": listed, "/networks/n1": inspected });
+      expect(await client.networks("heddle")).toEqual([
+        {
+          id: "n1",
+          driver: "heddle",
+          ipamDriver: "heddle",
+          endpoints: ["e1"],
+          addresses: ["10.1.0.1", "10.1.0.2", "10.1.0.5"],
+        },
+      ]);
+    });
+
+    test("leaves out one that went meanwhile", async () => {
+      answer = answers({ "/networks": listed });
+      expect(await client.networks("heddle")).toEqual([]);
+    });
+
+    test.each([
+      ["is no list", {}],
+      ["has an entry that is no network", [...listed, { Id: "n3" }]],
+    ])("that %s is an error, as nobody may conclude from it what is gone", async (_name, body) => {
+      answer = answers({ "/networks": body, "/networks/n1": inspected });
+      await expect(client.networks("heddle")).rejects.toMatchObject({ code: "DOCKER_ENGINE_ANSWER" });
+    });
   });
 
   test("that does not come, or stops in its middle, is waited for only so long", async () => {
     answer = () => undefined;
-    await expect(client.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_UNREACHABLE" });
+    await expect(client.id()).rejects.toMatchObject({ code: "DOCKER_ENGINE_UNREACHABLE" });
     answer = (_request, response) => void response.writeHead(200).write('{"ID":');
-    await expect(client.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_UNREACHABLE" });
+    await expect(client.id()).rejects.toMatchObject({ code: "DOCKER_ENGINE_UNREACHABLE" });
   });
 
   test("of nobody is an error with a code", async () => {
     const nobody = new EngineClient({ socketPath: join(directory, "none.sock"), clock: systemClock });
-    await expect(nobody.id()).rejects.toMatchObject({ code: "REGISTRAR_ENGINE_UNREACHABLE" });
+    await expect(nobody.id()).rejects.toMatchObject({ code: "DOCKER_ENGINE_UNREACHABLE" });
   });
 });
 
@@ -86,7 +131,7 @@ describe("the event stream", () => {
 
   test("gives each event, and fails when the engine ends it", async () => {
     answer = says(`${event("start")}\n${event("die")}\n`);
-    expect(await collect()).toEqual({ actions: ["start", "die"], error: "REGISTRAR_ENGINE_UNREACHABLE" });
+    expect(await collect()).toEqual({ actions: ["start", "die"], error: "DOCKER_ENGINE_UNREACHABLE" });
   });
 
   test("passes over what cannot be read", async () => {
@@ -96,7 +141,7 @@ describe("the event stream", () => {
 
   test("fails at a line that is too long", async () => {
     answer = says(`${event("start")}\n${event("x".repeat(2000))}\n`);
-    expect(await collect()).toEqual({ actions: ["start"], error: "REGISTRAR_ENGINE_ANSWER" });
+    expect(await collect()).toEqual({ actions: ["start"], error: "DOCKER_ENGINE_ANSWER" });
   });
 
   test("outlives the time of a request, and ends without an error when it is told to", async () => {

@@ -9,6 +9,7 @@ import { FabricError } from "../../../errors/index.ts";
 import { type EngineEvent, parseEvent } from "./event.ts";
 import { type EngineLimits, engineLimits } from "./limits.ts";
 import { lines } from "./lines.ts";
+import { type EngineNetwork, parseNetwork } from "./network.ts";
 
 /** Of containers: those that change what runs, how it is called, or how it feels. Of networks: who joins. */
 const watchedEvents = [
@@ -45,14 +46,14 @@ export class EngineClient {
     this.#agent = new Agent({ keepAlive: true, maxSockets: this.#limits.requestsMax });
   }
 
-  /** The engine's id, which stays as long as its data directory does. @throws REGISTRAR_ENGINE_* */
+  /** The engine's id, which stays as long as its data directory does. @throws DOCKER_ENGINE_* */
   async id(signal?: AbortSignal): Promise<string> {
     const info = (await this.#getJson("/info", signal)) as { readonly ID?: unknown } | null;
     if (typeof info?.ID === "string" && info.ID !== "") return info.ID;
     throw unreadable("/info", "it has no ID");
   }
 
-  /** Ids of the containers that run, paused ones included. @throws REGISTRAR_ENGINE_* */
+  /** Ids of the containers that run, paused ones included. @throws DOCKER_ENGINE_* */
   async running(signal?: AbortSignal): Promise<readonly string[]> {
     const list = await this.#getJson("/containers/json", signal);
     if (!Array.isArray(list)) throw unreadable("/containers/json", "it is no list");
@@ -61,15 +62,34 @@ export class EngineClient {
     );
   }
 
-  /** What the engine knows of a container; undefined when it has none of that id. @throws REGISTRAR_ENGINE_* */
+  /** What the engine knows of a container; undefined when it has none of that id. @throws DOCKER_ENGINE_* */
   inspect(id: string, signal?: AbortSignal): Promise<unknown> {
     return this.#getJson(`/containers/${encodeURIComponent(id)}/json`, signal);
+  }
+
+  /** Networks whose driver or IPAM driver has the name. @throws DOCKER_ENGINE_* */
+  async networks(driver: string, signal?: AbortSignal): Promise<readonly EngineNetwork[]> {
+    const list = await this.#getJson("/networks", signal);
+    if (!Array.isArray(list)) throw unreadable("/networks", "it is no list");
+    const found: EngineNetwork[] = [];
+    for (const item of list) {
+      const listed = parseNetwork(item);
+      if (!listed) throw unreadable("/networks", "it has an entry that is no network");
+      if (listed.driver !== driver && listed.ipamDriver !== driver) continue;
+      const path = `/networks/${encodeURIComponent(listed.id)}`;
+      const inspection = await this.#getJson(path, signal);
+      if (inspection === undefined) continue;
+      const network = parseNetwork(inspection);
+      if (!network) throw unreadable(path, "it is no network");
+      found.push(network);
+    }
+    return found;
   }
 
   /**
    * Events from `sinceMs` (the engine's wall clock) on: those it still remembers, then each as it happens. Resolves
    * when the engine began to answer, so that whatever happens from then on is in the stream. The stream fails when
-   * the connection ends, and ends when the signal aborts. @throws REGISTRAR_ENGINE_*
+   * the connection ends, and ends when the signal aborts. @throws DOCKER_ENGINE_*
    */
   async events(sinceMs: number, signal: AbortSignal): Promise<AsyncGenerator<EngineEvent>> {
     const filters = JSON.stringify({ type: ["container", "network"], event: watchedEvents });
@@ -157,7 +177,7 @@ export class EngineClient {
   #unreachable(path: string, cause: unknown): FabricError {
     const why = cause instanceof Error ? cause.message : "it closed the connection";
     return new FabricError(
-      "REGISTRAR_ENGINE_UNREACHABLE",
+      "DOCKER_ENGINE_UNREACHABLE",
       `ask the Docker Engine at ${this.socketPath} for ${path.split("?")[0]}: ${why}; start it, or name its socket with --docker`,
       { cause },
     );
@@ -166,7 +186,7 @@ export class EngineClient {
 
 function unreadable(path: string, why: string, cause?: unknown): FabricError {
   return new FabricError(
-    "REGISTRAR_ENGINE_ANSWER",
+    "DOCKER_ENGINE_ANSWER",
     `ask the Docker Engine for ${path.split("?")[0]}: ${why}; see the engine's log`,
     { cause },
   );

@@ -3,7 +3,7 @@ import { FabricError } from "../../../errors/index.ts";
 
 const newline = 0x0a;
 
-/** @throws REGISTRAR_ENGINE_ANSWER for a line that is too long, and what the stream throws */
+/** @throws DOCKER_ENGINE_ANSWER for a line that is too long, and what the stream throws */
 export async function* lines(stream: AsyncIterable<Buffer>, bytesMax: number): AsyncGenerator<string> {
   let parts: Buffer[] = [];
   let held = 0;
@@ -26,7 +26,7 @@ export async function* lines(stream: AsyncIterable<Buffer>, bytesMax: number): A
 function assertFits(bytes: number, bytesMax: number): void {
   if (bytes <= bytesMax) return;
   throw new FabricError(
-    "REGISTRAR_ENGINE_ANSWER",
+    "DOCKER_ENGINE_ANSWER",
     `read the events of the Docker Engine: one is longer than ${bytesMax} bytes; everything is read anew`,
   );
 }

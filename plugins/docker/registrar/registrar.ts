@@ -98,7 +98,6 @@ export class Registrar {
     await this.#loop;
     await this.#inspections.idle();
     await this.#effects.idle();
-    this.#options.engine.close();
   }
 
   status(): RegistrarStatus {

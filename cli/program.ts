@@ -132,8 +132,9 @@ remote(define(network, "create", "make a network"))
 remote(define(network, "ls", "list networks")).action(async (options) =>
   (await import("./commands/network.ts")).list(options),
 );
-remote(define(network, "rm", "remove a network that holds no address"))
+remote(define(network, "rm", "remove a network that no container uses"))
   .argument("<name>")
+  .option("--force", "also while nodes hold addresses of it: you vouch that no container uses them")
   .action(async (name, options) => (await import("./commands/network.ts")).remove(name, options));
 
 const ipam = define(program, "ipam", "addresses");

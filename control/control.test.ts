@@ -546,8 +546,8 @@ describe("calls", () => {
     const server = await fabric.server({ limits: { emptyBlocksWaitMs: 10 } });
     const wanted: unknown[] = [];
     await joined(server, { onEmptyBlocksWanted: (request) => void wanted.push(request) });
-    await server.server.askForEmptyBlocks({ network: "web", pool: "10.1.0.0/24" });
-    await vi.waitFor(() => expect(wanted).toEqual([{ network: "web", pool: "10.1.0.0/24" }]));
+    await server.server.askForEmptyBlocks({ network: "web", deleting: true });
+    await vi.waitFor(() => expect(wanted).toEqual([{ network: "web", deleting: true }]));
   });
 });
 

@@ -89,10 +89,10 @@ export async function wireAgent(
     onRenewed: (term) => {
       dataplane.renewed(term).catch((error: unknown) => log.error({ error }, "renew the node's term"));
     },
-    onEmptyBlocksWanted: ({ network }) => {
-      dataplane.ipam
-        .surrenderEmptyBlocks(network)
-        .catch((error: unknown) => log.warn({ error, network }, "give empty blocks back"));
+    onEmptyBlocksWanted: (request) => {
+      dataplane
+        .surrender(request)
+        .catch((error: unknown) => log.warn({ error, ...request }, "give empty blocks back"));
     },
     registrations: registrationSource(registrations.state),
     cache: storeViewCache(journal),

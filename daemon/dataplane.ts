@@ -10,7 +10,13 @@ import { join } from "node:path";
 import type { ComponentStatus } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { JoinedTerm, ServerWelcome, ViewHandle } from "../control/index.ts";
-import { type BlockSource, NodeIpam, storeLeaseJournal, systemBootClock } from "../ipam/index.ts";
+import {
+  type BlockSource,
+  type EmptyBlocksRequest,
+  NodeIpam,
+  storeLeaseJournal,
+  systemBootClock,
+} from "../ipam/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 import {
   type FabricSelf,
@@ -28,6 +34,7 @@ import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./f
 import { ipamComponent } from "./ipam-component.ts";
 import { leftovers } from "./leftovers.ts";
 import type { Log } from "./log.ts";
+import { NodeAddress } from "./node-address.ts";
 import { cniSocket } from "./options.ts";
 import type { Teardown } from "./teardown.ts";
 import { Term } from "./term.ts";
@@ -50,6 +57,7 @@ export class Dataplane {
   readonly endpoints: EndpointService;
   readonly term: Term;
   readonly reconciler: Reconciler;
+  readonly nodeAddress: NodeAddress;
   readonly #options: DataplaneOptions;
   #view: FabricView = emptyFabricView;
   #stale = true;
@@ -74,7 +82,12 @@ export class Dataplane {
       },
     });
     teardown.add("ipam", () => ipam.stop());
-    const reconciler = new Reconciler({ kernel, journal: hostStateJournal(journal), clock });
+    const reconciler = new Reconciler({
+      kernel,
+      journal: hostStateJournal(journal),
+      clock,
+      onVxlan: (used) => dataplane.nodeAddress.want(used),
+    });
     teardown.add("reconciler", () => reconciler.stop());
     const endpoints = await EndpointService.open({
       addresses: ipam,
@@ -87,6 +100,7 @@ export class Dataplane {
     const { relinquish } = options;
     const term = await Term.open({ journal, clock, ipam, endpoints, relinquish, log });
     const dataplane = new Dataplane(options, ipam, endpoints, term, reconciler);
+    teardown.add("node address", () => dataplane.nodeAddress.stop());
     teardown.add(
       "endpoint changes",
       endpoints.onChange(() => dataplane.#apply()),
@@ -116,6 +130,13 @@ export class Dataplane {
     this.endpoints = endpoints;
     this.term = term;
     this.reconciler = reconciler;
+    this.nodeAddress = new NodeAddress({
+      ipam,
+      networks: () => this.view.networks.values(),
+      clock: options.clock,
+      log: options.log,
+      onChange: () => this.#apply(),
+    });
   }
 
   /** Asked at each change for the ports that lead to containers. */
@@ -178,6 +199,12 @@ export class Dataplane {
     if (!this.#isMember) this.#apply();
   }
 
+  /** Gives back what the servers ask for. @throws IPAM_UNAVAILABLE */
+  async surrender({ network, deleting }: EmptyBlocksRequest): Promise<void> {
+    if (deleting) await this.nodeAddress.leave(network);
+    await this.ipam.surrenderEmptyBlocks(network);
+  }
+
   components(): readonly ComponentStatus[] {
     const { problems, problemCount, passes, operations } = this.reconciler.status;
     const [problem] = problems;
@@ -205,10 +232,12 @@ export class Dataplane {
 
   #apply(): void {
     if (!this.#options.fabric.ready) return;
-    const fabric = desiredOf(this.view, this.#options.self, this.endpoints.links());
+    const self = { ...this.#options.self, fabric: this.nodeAddress.addresses };
+    const fabric = desiredOf(this.view, self, this.endpoints.links());
     const desired = { ...fabric, published: this.#published() };
     this.#isMember = this.ipam.fenceStatus().kind === "open";
     this.reconciler.setDesired(this.#isMember ? desired : { ...desired, remotes: [] });
+    this.nodeAddress.look();
   }
 
   async #forgetLeftovers(): Promise<void> {

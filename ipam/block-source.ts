@@ -7,6 +7,13 @@ import type { Cidr, Ip } from "../addr/index.ts";
 import type { BlockClaim, LeaseOwner, StaticClaim } from "./claims.ts";
 import type { NetworkRecord } from "./network.ts";
 
+/** What servers ask of all nodes when blocks are short, or a network is to be deleted. */
+export interface EmptyBlocksRequest {
+  readonly network: string;
+  /** What a node holds for itself in the network is wanted back, too. */
+  readonly deleting: boolean;
+}
+
 export interface BlockSource {
   /** From the agent's view: answers at once, also without a server. */
   network(name: string): NetworkRecord | undefined;

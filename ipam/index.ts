@@ -5,7 +5,7 @@
  */
 
 export type { ClaimBlockRequest } from "./block-claims.ts";
-export type { BlockSource } from "./block-source.ts";
+export type { BlockSource, EmptyBlocksRequest } from "./block-source.ts";
 export { systemBootClock } from "./boot-clock.ts";
 export type {
   AddressLease,
@@ -27,6 +27,7 @@ export type { JournalChange, JournalRecord, LeaseJournal } from "./lease-journal
 export { ipamLimits } from "./limits.ts";
 export {
   defineNetwork,
+  familiesOf,
   type NetworkBackend,
   type NetworkRecord,
   type NetworkSpec,

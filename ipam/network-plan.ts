@@ -116,7 +116,7 @@ function networkInUse(name: string, blocks: RangeResult, statics: RangeResult): 
   const count = (range: RangeResult) => `${range.items.length}${range.more ? " or more" : ""}`;
   return new FabricError(
     "IPAM_NETWORK_IN_USE",
-    `delete network "${name}": nodes hold ${count(blocks)} blocks and ${count(statics)} static addresses of it; stop its containers, or delete it with force if none runs`,
+    `delete network "${name}": nodes hold ${count(blocks)} blocks and ${count(statics)} static addresses of it; stop its containers and wait until their addresses have rested, or delete it with force if none runs`,
     { details: { network: name, blocks: blocks.items.length, statics: statics.items.length } },
   );
 }

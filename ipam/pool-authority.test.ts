@@ -43,6 +43,24 @@ test("servers that claim at the same time never answer the same block", async ()
   expect(new Set(claims.map(({ cidr }) => cidr)).size).toBe(4);
 });
 
+test("a network goes after its nodes gave their empty blocks back, and stays when they cannot", async () => {
+  let givesBack = false;
+  const asked: unknown[] = [];
+  const asking = new PoolAuthority(store, clock, {
+    askForEmptyBlocks: async (request) => {
+      asked.push(request);
+      if (givesBack) await asking.releaseBlock(block);
+    },
+  });
+  const { epoch } = await asking.joinNode("n1");
+  const block = await asking.claimBlock("n1", epoch, { network: "web", pool });
+  await expect(asking.deleteNetwork("web")).rejects.toEqual(code("IPAM_NETWORK_IN_USE"));
+  givesBack = true;
+  await asking.deleteNetwork("web");
+  expect(asked).toEqual(Array(2).fill({ network: "web", deleting: true }));
+  expect(await asking.networks()).toEqual([]);
+});
+
 test("a block in an IPv6 /64 or an IPv4 /8 is found at once", async () => {
   await authority.createNetwork({ name: "big", pools: [{ cidr: "fd00::/64" }, { cidr: "11.0.0.0/8" }] });
   const { epoch } = await authority.joinNode("n1");

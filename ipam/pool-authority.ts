@@ -7,7 +7,7 @@ import type { Clock } from "../clock/index.ts";
 import { isFabricError } from "../errors/index.ts";
 import type { Store } from "../store/index.ts";
 import { BlockClaims, type ClaimBlockRequest } from "./block-claims.ts";
-import type { BlockSource } from "./block-source.ts";
+import type { BlockSource, EmptyBlocksRequest } from "./block-source.ts";
 import type { BlockClaim, NodeTerm, StaticClaim } from "./claims.ts";
 import { reclaimAfterDefaultMs } from "./fence.ts";
 import type { NetworkRecord, NetworkSpec } from "./network.ts";
@@ -30,10 +30,10 @@ export interface PoolAuthorityOptions {
   /** How long a node keeps what it holds without renewing. Default 24 h. */
   readonly reclaimAfterMs?: number;
   /**
-   * Asks the other nodes to give empty blocks of the pool back, and resolves when they had the time to. Called
-   * before a pool is reported as exhausted.
+   * Asks all nodes to give empty blocks back, and resolves when they had the time to. Called before a pool is
+   * reported as exhausted, and before a network is reported as in use.
    */
-  readonly askForEmptyBlocks?: (request: ClaimBlockRequest) => Promise<void>;
+  readonly askForEmptyBlocks?: (request: EmptyBlocksRequest) => Promise<void>;
 }
 
 export class PoolAuthority {
@@ -59,8 +59,15 @@ export class PoolAuthority {
   }
 
   /** @throws IPAM_NETWORK_NOT_FOUND, IPAM_NETWORK_IN_USE unless `force` */
-  async deleteNetwork(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
-    await deleteNetwork(this.#store, name, options.force ?? false);
+  async deleteNetwork(name: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
+    const ask = this.#options.askForEmptyBlocks;
+    try {
+      await deleteNetwork(this.#store, name, force);
+    } catch (error) {
+      if (!ask || !isFabricError(error, "IPAM_NETWORK_IN_USE")) throw error;
+      await ask({ network: name, deleting: true });
+      await deleteNetwork(this.#store, name, force);
+    }
     this.#blocks.forgetNetwork(name);
   }
 
@@ -99,7 +106,7 @@ export class PoolAuthority {
     } catch (error) {
       if (!ask || !isFabricError(error, "IPAM_POOL_EXHAUSTED")) throw error;
     }
-    await ask(request);
+    await ask({ network: request.network, deleting: false });
     this.#blocks.forgetNetwork(request.network);
     return this.#blocks.claim(node, epoch, request);
   }

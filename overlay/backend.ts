@@ -28,12 +28,22 @@ export interface Backend {
 /** The route to a block of another node; with a metric of its own, as there are so many: see spreadMetric. */
 export function blockRoute(
   to: Cidr,
-  hop: { readonly via: Ip; readonly link: string; readonly onlink?: boolean },
+  hop: {
+    readonly via: Ip;
+    readonly link: string;
+    readonly onlink?: boolean;
+    readonly source?: Ip | undefined;
+  },
 ): Row {
-  const { via, link, onlink = false } = hop;
+  const { via, link, onlink = false, source } = hop;
   const metric = spreadMetric(to);
   const base = { to, type: "unicast", via, link, protocol: routeProtocol, table: mainTable } as const;
-  const route = { ...base, ...(metric === undefined ? {} : { metric }), ...(onlink ? { onlink } : {}) };
+  const route = {
+    ...base,
+    ...(metric === undefined ? {} : { metric }),
+    ...(onlink ? { onlink } : {}),
+    ...(source === undefined ? {} : { source }),
+  };
   return { kind: "route", route };
 }
 

@@ -17,7 +17,7 @@ import { isHostEnd, isOurs, mainTable, poolMetric, routeProtocol, vxlanDevice } 
 import type { Problem } from "./problem.ts";
 import { metricOf, type Row, type RowTable, rowKey, rowText } from "./row.ts";
 import { underlayLinks } from "./underlay.ts";
-import { deviceAddress, vxlan } from "./vxlan/index.ts";
+import { deviceAddresses, vxlan } from "./vxlan/index.ts";
 
 export interface Design {
   readonly rows: RowTable;
@@ -108,7 +108,7 @@ function designRemotes(
     problems.push(...refused.values());
   }
   if (usesVxlan && deviceIsForeign) problems.push(foreignDevice());
-  else if (usesVxlan) put("VXLAN device", deviceAddress);
+  else if (usesVxlan) for (const row of deviceAddresses(desired.self)) put("VXLAN device", row);
   return usesVxlan;
 }
 

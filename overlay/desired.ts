@@ -14,6 +14,12 @@ export interface FabricSelf {
   readonly vni: Vni;
   readonly vxlanPort: number;
   readonly zone: string;
+  /**
+   * The node's own addresses in the fabric, at most one a family: the source of what the host itself sends over
+   * VXLAN, so that answers come back the same way. Without one Linux takes an underlay address, and a container's
+   * answer to that leaves the tunnel, where the underlay may drop it as spoofed.
+   */
+  readonly fabric?: readonly Ip[];
 }
 
 export interface FabricNetwork {

@@ -30,6 +30,8 @@ export interface NodePlan {
   /** The nftables transaction, as libnftables-json(5) commands; absent when the table is as it should be. */
   readonly ruleset?: readonly unknown[];
   readonly problems: readonly Problem[];
+  /** Another node is reached by VXLAN. */
+  readonly usesVxlan: boolean;
 }
 
 export interface PassResult extends NodePlan {
@@ -111,7 +113,7 @@ export class NodePass {
     const operations = planPurge(state, observed);
     const commands = [...(this.#table ? deleteTable() : []), ...this.#userChain.removal];
     const ruleset = commands.length > 0 ? { ruleset: commands } : {};
-    return { operations, words: wordsOf(operations, observed), ...ruleset, problems };
+    return { operations, words: wordsOf(operations, observed), ...ruleset, problems, usesVxlan: false };
   }
 
   async #observe(desired: NodeDesired): Promise<NodeObserved> {
@@ -130,7 +132,8 @@ export class NodePass {
     const isLoaded = this.#table === undefined || this.#table === canonicalTable(wanted);
     const commands = [...(isLoaded ? [] : replaceTable(wanted)), ...this.#userChain.missing];
     const ruleset = commands.length > 0 ? { ruleset: commands } : {};
-    return { operations, words: wordsOf(operations, observed), ...ruleset, problems: design.problems };
+    const words = wordsOf(operations, observed);
+    return { operations, words, ...ruleset, problems: design.problems, usesVxlan: design.usesVxlan };
   }
 
   #youngOrphans(desired: NodeDesired, observed: NodeObserved, spared: ReadonlySet<string>): string[] {

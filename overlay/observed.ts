@@ -14,6 +14,7 @@ import {
   isOurs,
   mainTable,
   routeProtocol,
+  scopeUniverse,
   vxlanDevice,
 } from "./ownership.ts";
 import type { PathCache } from "./path-cache.ts";
@@ -76,7 +77,7 @@ function isOurRow(row: Row, ours: ReadonlySet<string>): boolean {
   switch (row.kind) {
     case "address":
       if (row.link === "lo") return row.ip === gateway4;
-      return ours.has(row.link) && isGateway(row.ip);
+      return ours.has(row.link) && (isGateway(row.ip) || isOfDevice(row));
     case "neighbour":
       return row.neighbour.permanent && ours.has(row.neighbour.link);
     case "fdb":
@@ -86,6 +87,11 @@ function isOurRow(row: Row, ours: ReadonlySet<string>): boolean {
     default:
       return row satisfies never;
   }
+}
+
+/** The VXLAN device has the node's own addresses; the link-local one of IPv6 is the kernel's. */
+function isOfDevice({ link, scope }: Extract<Row, { readonly kind: "address" }>): boolean {
+  return link === vxlanDevice && scope === scopeUniverse;
 }
 
 /** A text that changes when a path to another node may have changed for a reason that is not ours. */

@@ -190,6 +190,29 @@ describe("planNode", () => {
     expect(await ours(kernel, after)).toContain("fdb heddle0 02:00:00:00:03:00");
   });
 
+  it("gives the device the node's own addresses, from which the host itself sends", async () => {
+    const kernel = await host();
+    const plain = nodeWith({ remotes: [far] });
+    await done(kernel, await planOn(kernel, plain));
+    const withFabric = (...fabric: string[]): NodeDesired => {
+      return { ...plain, self: { ...plain.self, fabric: fabric.map(parseIp) } };
+    };
+    const operations = await planOn(kernel, withFabric("10.1.1.0", "fd00:1:1::"));
+    expect(await words(kernel, operations)).toEqual([
+      "ip address replace 10.1.1.0/32 dev heddle0",
+      "ip address replace fd00:1:1::/128 dev heddle0 nodad",
+      `ip route replace 10.1.3.0/26 via 198.51.100.3 dev heddle0 src 10.1.1.0 proto 72 metric ${metric("10.1.3.0/26")} onlink`,
+      "ip -6 route replace fd00:1:3::/122 via fe80::ff:fe00:300 dev heddle0 src fd00:1:1:: proto 72",
+    ]);
+    await done(kernel, operations);
+    expect(await planOn(kernel, withFabric("10.1.1.0", "fd00:1:1::"))).toEqual([]);
+    await done(kernel, await planOn(kernel, withFabric("10.1.1.64")));
+    expect(await planOn(kernel, withFabric("10.1.1.64"))).toEqual([]);
+    expect(await ours(kernel, plain)).not.toContain("address heddle0 10.1.1.0/32");
+    await done(kernel, await planOn(kernel, plain));
+    expect(await planOn(kernel, plain)).toEqual([]);
+  });
+
   it("changes the device's MTU in place", async () => {
     const kernel = await host();
     const desired = nodeWith({ remotes: [far] });

@@ -37,6 +37,8 @@ export interface ReconcilerOptions {
   readonly journal: HostStateJournal;
   readonly clock?: Clock;
   readonly limits?: Partial<ReconcilerLimits>;
+  /** Told when this node begins or ends to reach others by VXLAN. */
+  readonly onVxlan?: (used: boolean) => void;
 }
 
 export interface ReconcileReport {
@@ -58,7 +60,7 @@ export interface ReconcilerStatus {
 
 const nftTopics = [nftTopic, ...userChainTopics];
 const topics: readonly KernelTopic[] = ["link", "address", "route", "neighbour", "sysctl", ...nftTopics];
-const emptyResult: PassResult = { operations: [], words: [], problems: [], refused: [] };
+const emptyResult: PassResult = { operations: [], words: [], problems: [], refused: [], usesVxlan: false };
 
 export class Reconciler {
   readonly #kernel: Kernel;
@@ -67,6 +69,8 @@ export class Reconciler {
   readonly #attachments: Attachments;
   readonly #pass: NodePass;
   readonly #pace: Pace;
+  readonly #onVxlan: (used: boolean) => void;
+  #usesVxlan = false;
   #desired: NodeDesired | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #next: { readonly dueMs: number; readonly timer: Timer } | undefined;
@@ -75,11 +79,12 @@ export class Reconciler {
   #running: AbortController | undefined;
   #status: ReconcilerStatus = { passes: 0, operations: 0, lastDurationMs: 0, problems: [], problemCount: 0 };
 
-  constructor({ kernel, journal, clock = systemClock, limits = {} }: ReconcilerOptions) {
+  constructor({ kernel, journal, clock = systemClock, limits = {}, onVxlan = noop }: ReconcilerOptions) {
     this.#kernel = kernel;
     this.#clock = clock;
     this.#limits = { ...reconcilerDefaults, ...limits };
     this.#pace = new Pace(limits);
+    this.#onVxlan = onVxlan;
     this.#attachments = new Attachments(kernel, clock, limits);
     const { orphanGraceMs } = this.#limits;
     this.#pass = new NodePass({ kernel, clock, journal, attachments: this.#attachments, orphanGraceMs });
@@ -213,7 +218,10 @@ export class Reconciler {
   async #attempt(thorough: boolean): Promise<PassResult> {
     if (!this.#desired) return emptyResult;
     try {
-      return await this.#pass.run(this.#desired, thorough);
+      const result = await this.#pass.run(this.#desired, thorough);
+      if (result.usesVxlan !== this.#usesVxlan) this.#onVxlan(result.usesVxlan);
+      this.#usesVxlan = result.usesVxlan;
+      return result;
     } catch (error) {
       const problem = problemOf("reconciliation", error);
       this.#thoroughNext = true;

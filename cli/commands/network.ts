@@ -42,8 +42,12 @@ export async function list(options: RemoteOptions): Promise<void> {
   );
 }
 
-export async function remove(name: string, options: RemoteOptions): Promise<void> {
-  await connect(options).deleteNetwork(name);
+interface RemoveOptions extends RemoteOptions {
+  readonly force?: boolean;
+}
+
+export async function remove(name: string, options: RemoveOptions): Promise<void> {
+  await connect(options).deleteNetwork(name, { force: options.force ?? false });
   print(options, { removed: name }, () => `network ${name} is removed`);
 }
 

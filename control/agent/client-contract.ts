@@ -1,6 +1,7 @@
 /** What the agent's client is made of and what it tells. */
 import type { Clock } from "../../clock/index.ts";
 import type { FabricError } from "../../errors/index.ts";
+import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
 import type { ControlClientLimits } from "../limits.ts";
 import type { RegistrationSource } from "./registration-sync.ts";
@@ -51,7 +52,7 @@ export interface ControlClientOptions {
   readonly heldTerm?: () => { readonly storeId: string; readonly epoch: number } | undefined;
   readonly onJoined?: (welcome: ServerWelcome) => Promise<void>;
   readonly onRenewed?: (term: JoinedTerm) => void;
-  readonly onEmptyBlocksWanted?: (request: { readonly network: string; readonly pool: string }) => void;
+  readonly onEmptyBlocksWanted?: (request: EmptyBlocksRequest) => void;
   readonly registrations?: RegistrationSource;
   readonly cache?: ViewCache;
   /** Views that the cache keeps. Default: `fabric`. */

@@ -266,7 +266,7 @@ export class ControlClient {
         return;
       }
       case "emptyBlocksWanted":
-        this.#options.onEmptyBlocksWanted?.({ network: kind.value.network, pool: kind.value.pool });
+        this.#options.onEmptyBlocksWanted?.({ network: kind.value.network, deleting: kind.value.deleting });
         return;
       case "welcome":
       case "heartbeat":

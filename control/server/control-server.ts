@@ -5,6 +5,7 @@
 import { Server, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
 import { controlService, type UnaryName } from "../control-service.ts";
@@ -93,9 +94,9 @@ export class ControlServer {
   }
 
   /** Asks all agents of this server to give empty blocks back, and waits as long as they have for it. */
-  async askForEmptyBlocks(request: { readonly network: string; readonly pool: string }): Promise<void> {
+  async askForEmptyBlocks(request: EmptyBlocksRequest): Promise<void> {
     if (this.#table.size === 0) return;
-    for (const session of this.#table.values()) session.wantEmptyBlocks(request.network, request.pool);
+    for (const session of this.#table.values()) session.wantEmptyBlocks(request);
     await this.#options.clock.sleep(this.#limits.emptyBlocksWaitMs);
   }
 

@@ -8,6 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
@@ -117,9 +118,9 @@ export class Session {
     else this.#stream.end();
   }
 
-  wantEmptyBlocks(network: string, pool: string): void {
+  wantEmptyBlocks({ network, deleting }: EmptyBlocksRequest): void {
     if (this.#phase.kind !== "open") return;
-    const value = create(EmptyBlocksWantedSchema, { network, pool });
+    const value = create(EmptyBlocksWantedSchema, { network, deleting });
     this.#outbox.send(`emptyBlocksWanted/${network}`, { case: "emptyBlocksWanted", value });
   }
 

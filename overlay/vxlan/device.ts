@@ -3,11 +3,13 @@
  * is VNI, port, local address and MAC: a device with another one is made anew, MTU and state are changed in
  * place. A device of that name without our alias is another's and stays: then there is no vxlan.
  */
+import { familyBits, familyOf } from "../../addr/index.ts";
 import type { KernelOperation, Link, LinkSpec } from "../../kernel/index.ts";
 import { firstOf } from "../backend.ts";
 import type { FabricSelf } from "../desired.ts";
 import { fabricMtu, outerFamily } from "../mtu.ts";
-import { gateway4, isOurs, scopeLink, vxlanAlias, vxlanDevice } from "../ownership.ts";
+import { gateway4, isOurs, scopeLink, scopeUniverse, vxlanAlias, vxlanDevice } from "../ownership.ts";
+import type { Row } from "../row.ts";
 
 export type DeviceSpec = Extract<LinkSpec, { kind: "vxlan" }> & { readonly mtu: number };
 
@@ -30,17 +32,17 @@ export function deviceSpec(self: FabricSelf, underlayMtu: number): DeviceSpec | 
 }
 
 /**
- * Without any IPv4 address on the device Linux takes a loose rp_filter for a strict one (`no_addr` in
- * fib_validate_source) and drops what a remote node itself sends. The gateway address of scope link is
- * never chosen as a source, so it serves.
+ * The node's own addresses in the fabric, and the gateway's: without any IPv4 address on the device Linux takes a
+ * loose rp_filter for a strict one (`no_addr` in fib_validate_source) and drops what a remote node sends from its
+ * underlay address. The gateway address of scope link is never chosen as a source, so it serves.
  */
-export const deviceAddress = {
-  kind: "address",
-  link: vxlanDevice,
-  ip: gateway4,
-  prefix: 32,
-  scope: scopeLink,
-} as const;
+export function deviceAddresses({ fabric = [] }: FabricSelf): readonly Row[] {
+  const on = { kind: "address", link: vxlanDevice } as const;
+  return [
+    { ...on, ip: gateway4, prefix: 32, scope: scopeLink },
+    ...fabric.map((ip): Row => ({ ...on, ip, prefix: familyBits(familyOf(ip)), scope: scopeUniverse })),
+  ];
+}
 
 export type DevicePlan =
   | { readonly kind: "foreign" }

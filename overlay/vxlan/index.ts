@@ -1,3 +1,3 @@
 /** The backend for nodes anywhere, and its device. */
-export { type DeviceSpec, deviceAddress, deviceSpec, planDevice } from "./device.ts";
+export { type DeviceSpec, deviceAddresses, deviceSpec, planDevice } from "./device.ts";
 export { vxlan } from "./vxlan.ts";

@@ -22,13 +22,14 @@ function carry(remote: RemoteNode, prefix: Cidr, { self }: BackendContext): Carr
   const link = vxlanDevice;
   const { vtepMac: mac } = remote;
   const via = nextHop(remote, prefix);
-  const onlink = cidrFamily(prefix) === 4;
+  const family = cidrFamily(prefix);
+  const source = firstOf(family, self.fabric ?? []);
   return {
     kind: "rows",
     rows: [
       { kind: "neighbour", neighbour: { link, ip: via, mac, permanent: true } },
       { kind: "fdb", entry: { link, mac, destination, permanent: true } },
-      blockRoute(prefix, { via, link, onlink }),
+      blockRoute(prefix, { via, link, onlink: family === 4, source }),
     ],
   };
 }

@@ -86,6 +86,39 @@ describe("the world outside", () => {
   });
 });
 
+describe("the host itself", () => {
+  /** Of the node, from the fabric's oldest network. */
+  const ownAddresses = () => h1.run(["ip", "-o", "addr", "show", "dev", "heddle0", "scope", "global"]);
+
+  it.each([
+    ["IPv4", () => remote.ipv4],
+    ["IPv6", () => ipv6Of(remote)],
+  ])("reaches containers behind the tunnel over %s, and their answers come back in it", async (_, ip) => {
+    const source = await waitFor("the host to have an address in the fabric", () => {
+      const [, src = "none"] = / src (\S+)/.exec(way(h1, ip())) ?? [];
+      return ownAddresses().includes(` ${src}/`) ? src : undefined;
+    });
+    const sniffer = await Sniffer.start(stage.lab.path("core"), "s1", "icmp or icmp6 or udp port 4789");
+    await waitFor("an answer", async () => {
+      const { status } = await h1.runAsync(["ping", "-c1", "-W1", ip()]);
+      return status === 0 || undefined;
+    });
+    expect(await sniffer.seen("echo reply")).toContain(`${ip()} > ${source}`);
+    const vxlan = sniffer.lines.filter((line) => line.includes("VXLAN")).length;
+    const echoes = sniffer.lines.filter((line) => line.includes("echo re")).length;
+    expect(vxlan).toBeGreaterThanOrEqual(echoes);
+    await sniffer.stop();
+  });
+
+  it("keeps its addresses over a restart of the agent", async () => {
+    const before = ownAddresses();
+    expect(before).toMatch(/inet .*inet6 /s);
+    await stage.fabric.agent(h1).killHard();
+    await stage.startAgent(h1);
+    expect(ownAddresses()).toBe(before);
+  });
+});
+
 describe("a container that lies about its address", () => {
   it.each([
     ["of another container", () => near.ipv4],

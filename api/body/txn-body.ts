@@ -20,10 +20,14 @@ export function readTxn(body: Uint8Array, registry: RegistryReads): TxnOperation
   return BodyFields.parseList(body).map((operation) => readOperation(operation, registry));
 }
 
-/** JSON text: flags are unsigned 64-bit and do not survive JSON.stringify. */
+/**
+ * JSON text: flags are unsigned 64-bit and do not survive JSON.stringify. One of the two is `null`, as Consul
+ * prints it: clients ask `if (Errors)`.
+ */
 export function txnJson({ outcomes, errors }: TxnAnswer): string {
   const shown = errors.map(({ at, what }) => ({ OpIndex: at, What: what }));
-  return `{"Results":[${outcomes.map(outcomeJson).join(",")}],"Errors":${JSON.stringify(shown)}}`;
+  if (shown.length > 0) return `{"Results":null,"Errors":${JSON.stringify(shown)}}`;
+  return `{"Results":[${outcomes.map(outcomeJson).join(",")}],"Errors":null}`;
 }
 
 function readOperation(operation: BodyFields, registry: RegistryReads): TxnOperation {

@@ -29,6 +29,11 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "procps",
     "openssl",
     "qemu-user-static",
+    "nginx-light",
+    "prometheus",
+    "gcc",
+    "libc6-dev",
+    "musl-tools",
   ],
   /** What the benchmarks measure beside. */
   bench: [
@@ -42,6 +47,7 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "unbound",
     "dnsmasq-base",
     "dnsperf",
+    "etcd-server",
     "iptables",
   ],
 };

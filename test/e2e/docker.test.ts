@@ -202,7 +202,7 @@ describe("a published port", () => {
 
 describe("several networks of one container", () => {
   test("each answer by their own interface, also when they come and go", () => {
-    lab.createNetwork("back", "-o", "heddle.network=back");
+    lab.createNetwork("back", "--subnet", "10.94.0.0/16", "-o", "heddle.network=back");
     const one = lab.run(h1, "demo", "c1");
     const two = lab.run(h2, "demo", "c2");
     for (const { host, name } of [one, two]) lab.docker(host, "network", "connect", "back", name);
@@ -256,6 +256,16 @@ describe("docker network create", () => {
       "with a range that means something else",
       ["--ipam-driver", "heddle", "--subnet", "169.254.0.0/16"],
       "IPAM_NETWORK_INVALID",
+    ],
+    [
+      "without the subnets of a network that exists",
+      ["--ipam-driver", "heddle", "-o", "heddle.network=demo"],
+      "--ipv6 --subnet 10.90.0.0/16 --subnet fd90::/64 -o heddle.network=demo",
+    ],
+    [
+      "without them, by --ipam-opt",
+      ["--ipam-driver", "heddle", "--ipam-opt", "heddle.network=demo"],
+      "--ipv6 --subnet 10.90.0.0/16 --subnet fd90::/64 -o heddle.network=demo",
     ],
     [
       "with an option that is unknown",

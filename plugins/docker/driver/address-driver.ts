@@ -32,6 +32,7 @@ import { networkOption } from "./network-options.ts";
 import { drawnOwner, isDockerOwner, namedOwner } from "./owners.ts";
 import { candidateCount, drawPool } from "./pool-draw.ts";
 import type { DockerEndpoint, DockerPool } from "./records.ts";
+import { subnetProblem } from "./subnets.ts";
 
 /** Docker checks the overlap of pools in its local space only; it has no other for us. */
 export const addressSpace = "heddle";
@@ -61,7 +62,7 @@ export class AddressDriver {
 
   /** @throws DOCKER_POOL_INVALID, DOCKER_LIMIT */
   async requestPool(message: AddressMessage<"RequestPool">): Promise<object> {
-    const { journal, clock, random } = this.#options;
+    const { journal, plan, clock, random } = this.#options;
     if (message.AddressSpace !== addressSpace)
       throw poolInvalid(
         message.Pool,
@@ -69,7 +70,11 @@ export class AddressDriver {
       );
     const family: Family = message.V6 ? 6 : 4;
     const wanted = message.Options[networkOption];
-    const cidr = message.Pool === "" ? this.#draw(family) : blockIn(message.Pool);
+    const asked = message.Pool === "" ? undefined : blockIn(message.Pool);
+    const named = wanted === undefined ? undefined : plan.network(wanted);
+    const problem = named && subnetProblem(named, asked);
+    if (problem !== undefined) throw poolInvalid(message.Pool, problem);
+    const cidr = asked ?? this.#draw(family);
     if (cidrFamily(cidr) !== family) throw poolInvalid(message.Pool, `it is not IPv${family}`);
     const range = message.SubPool === "" ? undefined : blockIn(message.SubPool);
     if (range && !cidrContainsCidr(cidr, range))
@@ -81,7 +86,6 @@ export class AddressDriver {
     await journal.pools.put({
       id,
       cidr,
-      isDrawn: message.Pool === "",
       ...(range && range !== cidr && { range }),
       ...(wanted !== undefined && { wanted }),
       ...(network !== undefined && { network }),

@@ -156,11 +156,33 @@ describe("pools", () => {
     expect(rig.ipam.leases().map(({ network }) => network)).toEqual(["demo"]);
   });
 
-  test("a network named by option needs no subnet", async () => {
-    const rig = await dockerRig(await dockerNode(demo));
-    const pool = await createNetwork(rig, "n1", {}, { "heddle.network": "demo" });
-    expect(await requestAddress(rig, pool)).toMatch(/^10\.1\.0\.\d+\/32$/);
-  });
+  test.each([
+    ["--ipam-opt", { Options: { "heddle.network": "new" } }, {}],
+    ["-o", {}, { "heddle.network": "new" }],
+  ])(
+    "a network that %s names and that is not there is made, with what Docker shows",
+    async (_, message, options) => {
+      const rig = await dockerRig(await dockerNode(demo));
+      const pool = await createNetwork(rig, "n1", message, options);
+      expect(rig.node.networks.get("new")?.pools.map(({ cidr }) => cidr)).toEqual([pool.Pool]);
+    },
+  );
+
+  const right = "--ipv6 --subnet 10.1.0.0/24 --subnet fd01::/64 -o heddle.network=demo";
+
+  test.each(["", "10.2.0.0/24"])(
+    "of a network that is there Docker cannot be given another block (%j), and is told the right one",
+    async (Pool) => {
+      const rig = await dockerRig(await dockerNode(demo));
+      const Options = { "heddle.network": "demo" };
+      const asked = await rig.call("IpamDriver.RequestPool", { AddressSpace: "heddle", Pool, Options });
+      expect(asked["Error"]).toContain(right);
+      const pool = await requestPool(rig, { Pool });
+      const created = await rig.call("NetworkDriver.CreateNetwork", networkMessage("n1", pool, Options));
+      expect(created["Err"]).toContain(right);
+      expect(rig.driver.journal.networks.list()).toEqual([]);
+    },
+  );
 
   test("the gateway is link-local and releasing it does nothing", async () => {
     const rig = await dockerRig(await dockerNode(demo));

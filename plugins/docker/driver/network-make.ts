@@ -3,14 +3,7 @@
  * (`-o` or `--ipam-opt`), else the one whose pools Docker's subnets are, else a new one called after the Docker
  * network's id. Where there is none of that name it is made, with Docker's subnets as its pools.
  */
-import {
-  type Cidr,
-  cidrFamily,
-  cidrFromIp,
-  hostCidr,
-  type Ip,
-  parseIpWithPrefix,
-} from "../../../addr/index.ts";
+import { type Cidr, cidrFromIp, hostCidr, type Ip, parseIpWithPrefix } from "../../../addr/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import { addressSpace } from "./address-driver.ts";
@@ -19,6 +12,7 @@ import type { DockerJournal } from "./journal.ts";
 import type { IpamData, NetworkMessage } from "./messages.ts";
 import { type NetworkOptions, networkOptions } from "./network-options.ts";
 import type { DockerPool } from "./records.ts";
+import { subnetProblem } from "./subnets.ts";
 
 interface Parts {
   readonly journal: DockerJournal;
@@ -90,17 +84,9 @@ function nameOf(id: string, options: NetworkOptions, pools: readonly DockerPool[
   return name;
 }
 
-/** Docker need not be told the subnet of a network that exists; what it was told must be right. */
-function requireSuits(id: string, { name, pools }: PlannedNetwork, pool: DockerPool): void {
-  const family = cidrFamily(pool.cidr);
-  const list = pools.map(({ cidr }) => cidr).join(", ");
-  if (!pools.some(({ cidr }) => cidrFamily(cidr) === family))
-    throw invalid(id, `network "${name}" has no IPv${family} pool (${list})`);
-  if (!pool.isDrawn && !pools.some(({ cidr }) => cidr === pool.cidr))
-    throw invalid(
-      id,
-      `${pool.cidr} is no pool of network "${name}" (${list}); use one of those, or leave --subnet out`,
-    );
+function requireSuits(id: string, network: PlannedNetwork, pool: DockerPool): void {
+  const problem = subnetProblem(network, pool.cidr);
+  if (problem !== undefined) throw invalid(id, problem);
 }
 
 function specOf(name: string, options: NetworkOptions, pools: readonly DockerPool[]) {

@@ -14,8 +14,6 @@ export interface DockerPool {
   readonly id: string;
   /** What Docker believes the subnet is. */
   readonly cidr: Cidr;
-  /** Drawn by us: Docker asked for any. */
-  readonly isDrawn: boolean;
   /** `--ip-range`: where this engine's addresses come from. */
   readonly range?: Cidr;
   /** `--ipam-opt heddle.network`. */

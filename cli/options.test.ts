@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { serverAddress } from "./options.ts";
+import { serverAddress, share } from "./options.ts";
 
 describe("serverAddress()", () => {
   it.each([
@@ -19,4 +19,12 @@ describe("serverAddress()", () => {
       expect(() => serverAddress(text)).toThrow(expect.objectContaining({ code: "CLI_USAGE" }));
     },
   );
+});
+
+describe("share()", () => {
+  it("reads a number from 0 to 1 and refuses everything else", () => {
+    expect(["0", "1", "0.25", ".5"].map((text) => share("--x", text))).toEqual([0, 1, 0.25, 0.5]);
+    for (const text of ["", "-0.1", "1.1", "a", "0x1", "1e-1", "."])
+      expect(() => share("--x", text)).toThrow(expect.objectContaining({ code: "CLI_USAGE" }));
+  });
 });

@@ -33,6 +33,9 @@ export interface AgentFlags extends ListeningFlags {
   readonly zone: string;
   readonly dns: string;
   readonly upstream?: readonly string[];
+  readonly panicThreshold: string;
+  readonly subset: string;
+  readonly flapDamping?: boolean;
   readonly vxlanPort: string;
   readonly enableScripts?: boolean;
   /** False: none. */
@@ -49,6 +52,13 @@ export function wholeNumber(option: string, text: string, min: number, max: numb
     "CLI_USAGE",
     `read ${option} ${JSON.stringify(text)}: expected a whole number from ${min} to ${max}`,
   );
+}
+
+/** A part of a whole. @throws CLI_USAGE */
+export function share(option: string, text: string): number {
+  const value = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && value <= 1) return value;
+  throw new FabricError("CLI_USAGE", `read ${option} ${JSON.stringify(text)}: expected a number from 0 to 1`);
 }
 
 export function addresses(texts: readonly string[] | undefined): readonly Ip[] | undefined {

@@ -73,6 +73,17 @@ function agentOptions(command: Command): Command {
     .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
     .option("--dns <host:port>", "where to answer DNS", "127.0.0.1:8600")
     .option("--upstream <ip...>", "resolvers for other names (default: those of /etc/resolv.conf)")
+    .option(
+      "--panic-threshold <share>",
+      "below this healthy part of a service DNS names all of it; 0: never",
+      "0",
+    )
+    .option(
+      "--subset <count>",
+      "name so many instances of a service, always the same to one client; 0: all",
+      "0",
+    )
+    .option("--flap-damping", "let instances that come and go rest for a while")
     .option("--vxlan-port <port>", "UDP port of the overlay", "4789")
     .option("--enable-scripts", "allow script checks")
     .option("--docker <socket>", "follow the containers of the Docker Engine there", "/run/docker.sock")

@@ -12,6 +12,7 @@ import {
   relinquishTerm,
   storeViewCache,
 } from "../control/index.ts";
+import { DampedCatalog, dampingDefaults, dnsLimitDefaults } from "../dns/index.ts";
 import { openKernel } from "../kernel/index.ts";
 import { EngineClient } from "../plugins/index.ts";
 import { openAgentJournal } from "./agent-journal.ts";
@@ -155,16 +156,31 @@ export async function wireAgent(
   });
   teardown.add("control", () => client.close());
 
-  const catalog = new ViewCatalog(client, clock, datacenter);
-  teardown.add("names", () => catalog.close());
+  const { dns: listen, upstream, answers } = options;
+  const held = new ViewCatalog(client, clock, datacenter);
+  teardown.add("names", () => held.close());
+  const damping = { ...dampingDefaults, enabled: answers.flapDamping };
+  const catalog = new DampedCatalog(held, clock, damping, dnsLimitDefaults.dampedServicesMax);
+  teardown.add("flap damping", () => catalog.close());
   const networksOf = (client: Ip) => {
     const lease = dataplane.ipam.leaseAt(client);
     return lease ? [lease.network] : [];
   };
-  const { dns: listen, upstream } = options;
   const pools = () => dataplane.view.pools;
   const names = await Names.start(
-    { catalog, clock, datacenter, listen, pools, networksOf, log, ...(upstream && { upstream }) },
+    {
+      catalog,
+      heldNames: () => held.size,
+      clock,
+      datacenter,
+      node: identity.name,
+      answers,
+      listen,
+      pools,
+      networksOf,
+      log,
+      ...(upstream && { upstream }),
+    },
     teardown,
   );
 

@@ -6,15 +6,19 @@
 import { type Cidr, cidrContains, type Ip, isLoopback } from "../addr/index.ts";
 import type { ComponentStatus } from "../api/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
-import { type DnsServer, dnsServer } from "../dns/index.ts";
+import { type CatalogReader, type DnsServer, dnsServer } from "../dns/index.ts";
 import { gateway4 } from "../overlay/index.ts";
 import { type HostPort, printHostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
+import type { AnswerOptions } from "./options.ts";
 import type { Teardown } from "./teardown.ts";
-import type { ViewCatalog } from "./view-catalog.ts";
 
 export interface NamesOptions {
-  readonly catalog: ViewCatalog;
+  readonly catalog: CatalogReader;
+  /** How many names the node holds. */
+  readonly heldNames: () => number;
+  readonly node: string;
+  readonly answers: AnswerOptions;
   readonly clock: Clock;
   readonly datacenter: string;
   readonly listen: HostPort;
@@ -51,20 +55,20 @@ export class Names {
   }
 
   components(): readonly ComponentStatus[] {
-    const { listen, catalog } = this.#options;
+    const { listen, heldNames } = this.#options;
     const gateway = this.#gateway ? `, ${printHostPort(gatewayListen)} for containers` : "";
     return [
       {
         name: "dns",
         state: this.#gateway ? "ok" : "degraded",
         summary: `${printHostPort(listen)}${gateway}${this.#gateway ? "" : `; not for containers: ${this.#gatewayProblem}`}`,
-        details: { names: catalog.size, host: this.#host.stats(), containers: this.#gateway?.stats() },
+        details: { names: heldNames(), host: this.#host.stats(), containers: this.#gateway?.stats() },
       },
     ];
   }
 
   #server(listen: HostPort): DnsServer {
-    const { catalog, clock, datacenter, upstream, pools, networksOf, log } = this.#options;
+    const { catalog, clock, datacenter, node, answers, upstream, pools, networksOf, log } = this.#options;
     return dnsServer({
       listen: [{ address: listen.ip, port: listen.port }],
       catalog,
@@ -72,6 +76,8 @@ export class Names {
       clock,
       reversePools: pools,
       networksOf,
+      health: { panicThreshold: answers.panicThreshold },
+      subset: { instancesMax: answers.subsetMax, node },
       forward: {
         allowed: (client) => isLoopback(client) || pools().some((pool) => cidrContains(pool, client)),
         ...(upstream && { servers: upstream.map((address) => ({ address, port: 53 })) }),

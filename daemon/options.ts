@@ -22,6 +22,15 @@ export interface ServerOptions extends ProcessOptions {
   readonly grpc?: HostPort;
 }
 
+/** Which instances and names DNS answers with, beyond Consul's. */
+export interface AnswerOptions {
+  /** 0 to 1; 0 = never. */
+  readonly panicThreshold: number;
+  /** Instances in one answer; 0 = all. */
+  readonly subsetMax: number;
+  readonly flapDamping: boolean;
+}
+
 export interface AgentOptions extends ProcessOptions {
   /** `HOST:PORT` or `unix:PATH`, in order of preference. */
   readonly servers: readonly string[];
@@ -31,6 +40,7 @@ export interface AgentOptions extends ProcessOptions {
   readonly dns: HostPort;
   /** Resolvers for other names; absent: those of /etc/resolv.conf. */
   readonly upstream?: readonly Ip[];
+  readonly answers: AnswerOptions;
   readonly vxlanPort: number;
   readonly enableScripts: boolean;
   /** Socket of the Docker Engine whose containers are followed; absent: none is. */

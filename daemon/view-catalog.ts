@@ -16,7 +16,13 @@ import type {
   ServiceInstance,
 } from "../dns/index.ts";
 import { FabricError } from "../errors/index.ts";
-import { containerNameKind, containerServiceName, livenessCheckId, worstStatus } from "../registry/index.ts";
+import {
+  containerNameKind,
+  containerServiceName,
+  isMaintenanceCheck,
+  livenessCheckId,
+  worstStatus,
+} from "../registry/index.ts";
 
 /** What is needed of the control client. */
 export interface ViewOpener {
@@ -63,10 +69,9 @@ export class ViewCatalog implements CatalogReader {
   }
 
   service(name: string): MaybePromise<readonly ServiceInstance[] | undefined> {
-    return this.#read(`service/${name}`, { kind: "service", name }, (items) => {
-      const instances = [...items.values()].map((item) => instanceOf(item as ServiceViewItem));
-      return instances.length === 0 ? undefined : instances;
-    });
+    return this.#read(`service/${name}`, { kind: "service", name }, (items) =>
+      items.size === 0 ? undefined : instancesOf(items),
+    );
   }
 
   node(name: string): MaybePromise<NodeAnswer | undefined> {
@@ -146,14 +151,16 @@ export class ViewCatalog implements CatalogReader {
     return open.handle;
   }
 
-  #open(view: string, change: CatalogChange): OpenView {
+  #open(view: string, content: CatalogChange): OpenView {
     if (this.#views.size >= this.#limits.viewsMax) {
       const [oldest] = this.#views.keys();
       if (oldest !== undefined) this.#letGo(oldest);
     }
     const handle = this.#opener.subscribe(view);
+    const change =
+      content.kind === "service" ? { ...content, instances: () => instancesOf(handle.items) } : content;
     handle.onChange(() => this.#announce(change));
-    return { handle, change, askedAtMs: 0 };
+    return { handle, change: content, askedAtMs: 0 };
   }
 
   async #firstContent(handle: ViewHandle): Promise<void> {
@@ -197,9 +204,17 @@ export class ViewCatalog implements CatalogReader {
   }
 }
 
+function instancesOf(items: ReadonlyMap<string, unknown>): readonly ServiceInstance[] {
+  return [...items.values()].map((item) => instanceOf(item as ServiceViewItem));
+}
+
 function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance {
+  const failing = checks.flatMap(({ id, name, status }) =>
+    status === "passing" ? [] : [{ id, name, status }],
+  );
   return {
     node: node.name,
+    id: service.id,
     nodeUp: isUp({ checks }),
     nodeAddresses: addressesOf(node),
     ...(service.address !== "" && { address: service.address }),
@@ -207,6 +222,9 @@ function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance
     tags: service.tags,
     status: worstStatus(checks),
     weights: service.weights,
+    meta: service.meta,
+    maintenance: checks.some(isMaintenanceCheck),
+    failing,
   };
 }
 

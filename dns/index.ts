@@ -10,14 +10,17 @@ export type { DnsServerOptions, ForwardOptions, LogLevel } from "./options.ts";
 export type {
   CatalogChange,
   CatalogReader,
+  DampingPolicy,
+  FailingCheck,
   HealthPolicy,
   InstanceStatus,
   MaybePromise,
   NodeAnswer,
   ReverseTarget,
   ServiceInstance,
+  SubsetPolicy,
   TtlPolicy,
 } from "./resolver/index.ts";
-export { MemoryCatalog } from "./resolver/index.ts";
+export { DampedCatalog, dampingDefaults, MemoryCatalog } from "./resolver/index.ts";
 export { type DnsServer, dnsServer } from "./server.ts";
 export { type DnsRecord, type Message, type Rdata, rcodeName, typeName, typeNumber } from "./wire/index.ts";

@@ -28,6 +28,8 @@ export interface DnsLimits {
   /** Ready answers; when either bound is reached, all are made anew as they are asked for. */
   readonly readyEntriesMax: number;
   readonly readyBytesMax: number;
+  /** Services whose instances are watched for flapping; the longest unchanged is forgotten. */
+  readonly dampedServicesMax: number;
 }
 
 export const dnsLimitDefaults: DnsLimits = {
@@ -51,4 +53,5 @@ export const dnsLimitDefaults: DnsLimits = {
   resolvConfRefreshMs: 10_000,
   readyEntriesMax: 131_072,
   readyBytesMax: 32 << 20,
+  dampedServicesMax: 4096,
 };

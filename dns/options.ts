@@ -6,7 +6,7 @@ import { FabricError } from "../errors/index.ts";
 import type { NameServer } from "./client/index.ts";
 import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 import type { Endpoint } from "./listen/index.ts";
-import type { CatalogReader, HealthPolicy, TtlPolicy } from "./resolver/index.ts";
+import type { CatalogReader, HealthPolicy, SubsetPolicy, TtlPolicy } from "./resolver/index.ts";
 
 export interface ForwardOptions {
   /** Whom to ask, best first. Default: the name servers in `resolvConf`, without ourselves. */
@@ -36,6 +36,8 @@ export interface DnsServerOptions {
   readonly networksOf?: (client: Ip) => readonly string[];
   readonly ttl?: Partial<TtlPolicy>;
   readonly health?: Partial<HealthPolicy>;
+  /** Default: every answer names all. */
+  readonly subset?: Partial<SubsetPolicy>;
   readonly limits?: Partial<DnsLimits>;
   /** `worker` answers hot names over UDP in a thread of its own; `main` has no threads. Default: `worker`. */
   readonly udp?: "worker" | "main";
@@ -55,6 +57,7 @@ export interface SettledOptions {
   readonly networksOf: (client: Ip) => readonly string[];
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
+  readonly subset: SubsetPolicy;
   readonly limits: DnsLimits;
   readonly udp: "worker" | "main";
   readonly clock: Clock;
@@ -69,6 +72,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
   );
   const limits = { ...dnsLimitDefaults, ...options.limits };
   const health = { onlyPassing: false, panicThreshold: 0, ...options.health };
+  const subset = { instancesMax: 0, node: "", ...options.subset };
   const ttl = { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0, ...options.ttl };
   if (!first) throw invalid("domains", "name at least one domain, and not the root");
   if (options.listen.length === 0) throw invalid("listen", "name at least one address");
@@ -79,6 +83,8 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     throw invalid("limits.udpBytesMax", "512 to 65000");
   if (!(health.panicThreshold >= 0 && health.panicThreshold <= 1))
     throw invalid("health.panicThreshold", "0 to 1");
+  if (!Number.isInteger(subset.instancesMax) || subset.instancesMax < 0)
+    throw invalid("subset.instancesMax", "a whole number from 0 on");
   for (const seconds of [ttl.nodeSeconds, ttl.negativeSeconds, ...Object.values(ttl.serviceSeconds)]) {
     if (!Number.isInteger(seconds) || seconds < 0 || seconds > 0x7fffffff)
       throw invalid("ttl", "whole seconds from 0 on");
@@ -98,6 +104,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     networksOf: options.networksOf ?? (() => []),
     ttl,
     health,
+    subset,
     limits,
     udp: options.udp ?? "worker",
     clock: options.clock ?? systemClock,

@@ -180,6 +180,14 @@ export function containerServiceName(name: string, network: string): string {
 /** The check that a fabric node's liveness makes; its name is what clients of Consul look for. */
 export const livenessCheckId = "serfHealth";
 
+/** Checks by which an operator takes a node or a service out; the second is followed by the service's id. */
+export const nodeMaintenanceCheck = "_node_maintenance";
+export const serviceMaintenancePrefix = "_service_maintenance:";
+
+export function isMaintenanceCheck({ id }: { readonly id: string }): boolean {
+  return id === nodeMaintenanceCheck || id.startsWith(serviceMaintenancePrefix);
+}
+
 /** The worst of the statuses; `passing` when there is none. */
 export function worstStatus(checks: Iterable<{ readonly status: CheckStatus }>): CheckStatus {
   let worst: CheckStatus = "passing";

@@ -2,13 +2,17 @@
  * `/v1/agent/health/service/…`: the state of local services as a status code, for load balancers that look at
  * nothing else: 200 passing, 429 warning, 503 critical or in maintenance, 404 not here.
  */
-import { type CheckRecord, type ServiceRecord, worstStatus } from "../../registry/index.ts";
+import {
+  type CheckRecord,
+  isMaintenanceCheck,
+  type ServiceRecord,
+  worstStatus,
+} from "../../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "../agent/agent-backend.ts";
 import { agentCheckJson, agentServiceJson } from "../json/consul-json.ts";
 import { refuseUnsupported } from "../read-mode.ts";
 import { plainText } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
-import { nodeMaintenanceCheck, serviceMaintenancePrefix } from "./maintenance.ts";
 
 type Aggregated = "passing" | "warning" | "critical" | "maintenance";
 
@@ -62,10 +66,7 @@ export function agentHealthRoutes(agent: AgentBackend, self: SelfInfo): readonly
 }
 
 function aggregated(checks: readonly CheckRecord[]): Aggregated {
-  const inMaintenance = checks.some(
-    ({ id }) => id === nodeMaintenanceCheck || id.startsWith(serviceMaintenancePrefix),
-  );
-  return inMaintenance ? "maintenance" : worstStatus(checks);
+  return checks.some(isMaintenanceCheck) ? "maintenance" : worstStatus(checks);
 }
 
 function isText({ query, request }: Call): boolean {

@@ -3,14 +3,12 @@
  * registration like any other: it survives a restart of the agent and is shown among the checks.
  */
 import { isFabricError } from "../../errors/index.ts";
+import { nodeMaintenanceCheck, serviceMaintenancePrefix } from "../../registry/index.ts";
 import type { AgentBackend } from "../agent/agent-backend.ts";
 import { badRequest } from "../query.ts";
 import { refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, plainText } from "../request.ts";
 import { argument, type Call, type Route } from "../route.ts";
-
-export const nodeMaintenanceCheck = "_node_maintenance";
-export const serviceMaintenancePrefix = "_service_maintenance:";
 
 export function maintenanceRoutes(agent: AgentBackend): readonly Route[] {
   const set = async (call: Call, kind: "node" | "service", serviceId: string): Promise<ApiResponse> => {

@@ -18,6 +18,7 @@ import {
   type ProcessFlags,
   type ServerFlags,
   serverAddress,
+  share,
   wholeNumber,
 } from "../options.ts";
 import { table } from "../table.ts";
@@ -111,6 +112,11 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     dockerGraceMs: wholeNumber("--docker-grace", flags.dockerGrace, 1, 3600) * 1000,
     http: parseHostPort("--http", flags.http),
     dns: parseHostPort("--dns", flags.dns),
+    answers: {
+      panicThreshold: share("--panic-threshold", flags.panicThreshold),
+      subsetMax: wholeNumber("--subset", flags.subset, 0, 65_535),
+      flapDamping: flags.flapDamping ?? false,
+    },
     vxlanPort: wholeNumber("--vxlan-port", flags.vxlanPort, 1, 65_535),
     log: openLog(flags.logLevel, role),
   };

@@ -17,8 +17,17 @@ export type MaybePromise<T> = T | Promise<T>;
 
 export type InstanceStatus = "passing" | "warning" | "critical";
 
+/** A check that does not pass, of the instance or of its node. */
+export interface FailingCheck {
+  readonly id: string;
+  readonly name: string;
+  readonly status: Exclude<InstanceStatus, "passing">;
+}
+
 export interface ServiceInstance {
   readonly node: string;
+  /** Of the instance on its node; absent where the node has one of the service. */
+  readonly id?: string;
   /** False: the node's lease is lost, or no path leads to it. */
   readonly nodeUp: boolean;
   /** At least one; at most one of each family is usual. */
@@ -32,6 +41,18 @@ export interface ServiceInstance {
   readonly status: InstanceStatus;
   /** SRV weights while passing and while warning, 1 each if absent. */
   readonly weights?: { readonly passing: number; readonly warning: number };
+  readonly meta?: Readonly<Record<string, string>>;
+  /** Taken out by an operator, it or its node: nothing names it, not even in a panic. */
+  readonly maintenance?: boolean;
+  /** It came and went too often, and rests (flap-damping.ts). */
+  readonly damped?: boolean;
+  /** Why `status` is not passing. */
+  readonly failing?: readonly FailingCheck[];
+}
+
+/** One text for an instance among those of its service. */
+export function instanceKey({ node, id, port }: ServiceInstance): string {
+  return `${node}/${id ?? port}`;
 }
 
 export interface NodeAnswer {
@@ -48,7 +69,12 @@ export type ReverseTarget =
   | { readonly kind: "container"; readonly name: string; readonly datacenter: string };
 
 export type CatalogChange =
-  | { readonly kind: "service"; readonly name: string }
+  | {
+      readonly kind: "service";
+      readonly name: string;
+      /** The instances after the change; absent when the reader does not hold them any longer. */
+      readonly instances?: () => readonly ServiceInstance[];
+    }
   | { readonly kind: "node"; readonly name: string }
   | { readonly kind: "container"; readonly name: string; readonly network: string }
   | { readonly kind: "reverse"; readonly ip: Ip }

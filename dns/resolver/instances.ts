@@ -1,15 +1,61 @@
 /**
- * Which instances an answer may name. The rule: never one whose check is critical or whose node is down.
- * Instances that only warn are named, unless `onlyPassing`. When too few are left, a panic threshold can
- * decide to name all instances on living nodes again; it is off by default, as in Consul.
+ * Which instances an answer may name. The rule: never one whose check is critical, whose node is down, that is in
+ * maintenance, or that rests because it flapped. Instances that only warn are named, unless `onlyPassing`.
+ *
+ * When less than the panic threshold of all asked instances is left, health is taken for wrong, as when a
+ * network between agents and servers breaks, and every instance that no operator took out is named: all of them
+ * share the load then, instead of the few survivors. It is off by default, as in Consul.
  */
 import { type Ip, isIp, parseIp } from "../../addr/index.ts";
 import type { ServiceInstance } from "./catalog-reader.ts";
+import { serviceSetting } from "./service-settings.ts";
 
 export interface HealthPolicy {
   readonly onlyPassing: boolean;
-  /** 0 to 1: below this healthy part of all instances, health is ignored. 0 = never. */
+  /** 0 to 1: below this healthy part of all instances, health is ignored. 0 = never. A service's meta may say another. */
   readonly panicThreshold: number;
+}
+
+/** Why an instance is in an answer, or is not. */
+export type Verdict =
+  | "named"
+  /** Unhealthy, and named because of the panic threshold. */
+  | "panic"
+  | "other-tag"
+  | "maintenance"
+  | "node-down"
+  | "critical"
+  | "warning"
+  | "damped";
+
+export interface Judgement {
+  readonly verdicts: ReadonlyMap<ServiceInstance, Verdict>;
+  readonly panicThreshold: number;
+  readonly panic: boolean;
+}
+
+export function judgeInstances(
+  instances: readonly ServiceInstance[],
+  tag: string | undefined,
+  policy: HealthPolicy,
+): Judgement {
+  const verdicts = new Map<ServiceInstance, Verdict>();
+  let asked = 0;
+  let healthy = 0;
+  for (const instance of instances) {
+    const verdict = tag !== undefined && !hasTag(instance, tag) ? "other-tag" : healthOf(instance, policy);
+    verdicts.set(instance, verdict);
+    if (verdict !== "other-tag") asked++;
+    if (verdict === "named") healthy++;
+  }
+  const panicThreshold = serviceSetting(instances, "panicThreshold") ?? policy.panicThreshold;
+  const panic = healthy < panicThreshold * asked;
+  if (panic) {
+    for (const [instance, verdict] of verdicts)
+      if (verdict !== "other-tag" && verdict !== "maintenance" && verdict !== "named")
+        verdicts.set(instance, "panic");
+  }
+  return { verdicts, panicThreshold, panic };
 }
 
 export function usableInstances(
@@ -17,12 +63,25 @@ export function usableInstances(
   tag: string | undefined,
   policy: HealthPolicy,
 ): readonly ServiceInstance[] {
-  const asked = tag === undefined ? instances : instances.filter((instance) => hasTag(instance, tag));
-  const alive = asked.filter((instance) => instance.nodeUp);
-  const healthy = alive.filter(
-    ({ status }) => status === "passing" || (status === "warning" && !policy.onlyPassing),
-  );
-  return healthy.length < policy.panicThreshold * asked.length ? alive : healthy;
+  const { verdicts } = judgeInstances(instances, tag, policy);
+  return instances.filter((instance) => isNamed(verdicts.get(instance)));
+}
+
+export function isNamed(verdict: Verdict | undefined): boolean {
+  return verdict === "named" || verdict === "panic";
+}
+
+/** Would it be in an answer, flapping apart? */
+export function isHealthy({ nodeUp, status, maintenance }: ServiceInstance): boolean {
+  return nodeUp && status !== "critical" && !maintenance;
+}
+
+function healthOf(instance: ServiceInstance, policy: HealthPolicy): Verdict {
+  if (instance.maintenance) return "maintenance";
+  if (!instance.nodeUp) return "node-down";
+  if (instance.status === "critical") return "critical";
+  if (instance.status === "warning" && policy.onlyPassing) return "warning";
+  return instance.damped ? "damped" : "named";
 }
 
 function hasTag(instance: ServiceInstance, tag: string): boolean {

@@ -48,7 +48,7 @@ export class MemoryCatalog implements CatalogReader {
   /** Undefined removes it. */
   setService(name: string, instances: readonly ServiceInstance[] | undefined): void {
     setOrDelete(this.#services, name.toLowerCase(), instances);
-    this.#announce({ kind: "service", name });
+    this.#announce({ kind: "service", name, instances: () => instances ?? [] });
   }
 
   setNode(name: string, node: NodeAnswer | undefined): void {

@@ -34,6 +34,7 @@ function world(more: Partial<ResolverOptions> = {}) {
     networksOf: () => [],
     ttl: { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0 },
     health: { onlyPassing: false, panicThreshold: 0 },
+    subset: { instancesMax: 0, node: "n0" },
     clock: new ManualClock(),
     random: Math.random,
     ...more,
@@ -100,7 +101,7 @@ describe("health", () => {
     expect(await ask("n1.node.consul", "A")).toMatchObject({ rcode: rcodes.NXDOMAIN, answers: [] });
   });
 
-  test("below the panic threshold all instances on living nodes are named", async () => {
+  test("below the panic threshold all instances are named that no operator took out", async () => {
     const { catalog, ask } = world({ health: { onlyPassing: false, panicThreshold: 0.5 } });
     const critical = { status: "critical" as const };
     catalog.setService("web", [
@@ -108,12 +109,88 @@ describe("health", () => {
       instance(2, critical),
       instance(3),
       instance(4, { ...critical, nodeUp: false }),
+      instance(5, { ...critical, maintenance: true }),
     ]);
     expect(said((await ask("web.service.consul", "A")).answers)).toEqual([
       address(1),
       address(2),
       address(3),
+      address(4),
     ]);
+  });
+});
+
+describe("panic", () => {
+  const states = fc.array(
+    fc.record({
+      status: fc.constantFrom("passing" as const, "critical" as const),
+      nodeUp: fc.boolean(),
+      maintenance: fc.boolean(),
+      damped: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 12 },
+  );
+
+  test("either the healthy are named, or, when they are too few, all but those in maintenance", async () => {
+    await fc.assert(
+      fc.asyncProperty(states, fc.constantFrom(0, 0.25, 0.5, 1), async (all, panicThreshold) => {
+        const { catalog, ask } = world({ health: { onlyPassing: false, panicThreshold } });
+        catalog.setService(
+          "web",
+          all.map((state, i) => instance(i, state)),
+        );
+        const where = (keep: (state: (typeof all)[number]) => boolean) =>
+          all.flatMap((state, i) => (keep(state) ? [address(i)] : []));
+        const healthy = where(
+          (each) => each.nodeUp && !each.maintenance && !each.damped && each.status === "passing",
+        );
+        const expected =
+          healthy.length < panicThreshold * all.length ? where((each) => !each.maintenance) : healthy;
+        expect(said((await ask("web.service.consul", "A")).answers)).toEqual(expected);
+      }),
+    );
+  });
+
+  test("a service says its own threshold; what cannot be read says nothing", async () => {
+    const { catalog, ask } = world();
+    const named = async (text: string) => {
+      const meta = { "heddle-panic-threshold": text };
+      catalog.setService("web", [instance(1, { meta }), instance(2, { meta, status: "critical" })]);
+      return (await ask("web.service.consul", "A")).answers.length;
+    };
+    expect(await named("0.6")).toBe(2);
+    for (const text of ["0.5", "0", "-1", "2", "a", ""]) expect([text, await named(text)]).toEqual([text, 1]);
+  });
+});
+
+describe("a stable part", () => {
+  const many = (count: number, more: Partial<ServiceInstance> = {}) =>
+    Array.from({ length: count }, (_, i) => instance(i, more));
+
+  test("a client gets the same instances for every type, another one others, and neither is kept", async () => {
+    const { catalog, resolver } = world({ subset: { instancesMax: 4, node: "n0" } });
+    catalog.setService("web", many(40));
+    const of = async (client: string, type: string) => {
+      const question = { name: "web.service.consul", type: typeNumber(type) ?? 0, class: 1 };
+      const found = await resolver.resolve(question, parseIp(client));
+      expect(found?.dependsOn).toEqual([]);
+      return said((type === "SRV" ? found?.additionals : found?.answers) ?? []);
+    };
+    const first = await of("10.9.0.1", "A");
+    expect(first).toHaveLength(4);
+    expect(await of("10.9.0.1", "A")).toEqual(first);
+    expect(await of("10.9.0.1", "SRV")).toEqual(first);
+    expect(await of("10.9.0.2", "A")).not.toEqual(first);
+  });
+
+  test("what fits is given whole and kept; a service says its own size", async () => {
+    const { catalog, ask } = world({ subset: { instancesMax: 4, node: "n0" } });
+    catalog.setService("web", many(4));
+    expect(await ask("web.service.consul", "A")).toMatchObject({ dependsOn: ["service/web"] });
+    catalog.setService("web", many(9, { meta: { "heddle-subset": "7" } }));
+    expect((await ask("web.service.consul", "A")).answers).toHaveLength(7);
+    catalog.setService("web", many(9, { meta: { "heddle-subset": "0" } }));
+    expect((await ask("web.service.consul", "A")).answers).toHaveLength(9);
   });
 });
 

@@ -3,7 +3,7 @@
  * random numbers give the same answer. It answers for our domains and for reverse names of what the fabric
  * knows; for anything else it answers undefined, and the forwarder decides.
  */
-import { type Cidr, cidrContains, familyOf, type Ip } from "../../addr/index.ts";
+import { type Cidr, cidrContains, familyOf, type Ip, isLoopback } from "../../addr/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import { type ConsulName, domainOf, parseConsulName, parseReverseName, reverseZone } from "../names/index.ts";
 import {
@@ -17,11 +17,19 @@ import {
   typeNumbers,
 } from "../wire/index.ts";
 import { addressAnswers, addressRecord } from "./addresses.ts";
-import { type CatalogReader, changeKey, type ReverseTarget } from "./catalog-reader.ts";
+import {
+  type CatalogReader,
+  changeKey,
+  instanceKey,
+  type ReverseTarget,
+  type ServiceInstance,
+} from "./catalog-reader.ts";
 import { type HealthPolicy, usableInstances } from "./instances.ts";
 import { metaRecords } from "./meta.ts";
 import { answer, found, negative, type Resolution, record } from "./resolution.ts";
 import { serviceRecords } from "./service.ts";
+import { serviceSetting } from "./service-settings.ts";
+import { stableSubset } from "./stable-subset.ts";
 import { serviceTtl, type TtlPolicy } from "./ttl.ts";
 import { nsRecord, soaRecord } from "./zone.ts";
 
@@ -38,8 +46,16 @@ export interface ResolverOptions {
   readonly networksOf: (client: Ip) => readonly string[];
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
+  readonly subset: SubsetPolicy;
   readonly clock: Clock;
   readonly random: () => number;
+}
+
+export interface SubsetPolicy {
+  /** Most instances of a service in one answer, the same ones for the same client; 0 = all. A service's meta may say another. */
+  readonly instancesMax: number;
+  /** Stands for clients on loopback, which have one address on every node. */
+  readonly node: string;
 }
 
 /** CNAMEs inside of our own domains that are followed for one answer. */
@@ -50,6 +66,7 @@ interface Asked {
   readonly domain: string;
   /** Names end in the domain as it was asked, case included, so that all of them compress against the question. */
   readonly soa: DnsRecord;
+  readonly client: Ip | undefined;
   readonly depth: number;
 }
 
@@ -77,7 +94,7 @@ export class Resolver {
     }
     const left = labels.slice(0, labels.length - domain.split(".").length);
     const zone = nameFromLabels(nameLabels(question.name).slice(left.length));
-    const asked = { question, domain, soa: this.#soa(zone, zone), depth };
+    const asked = { question, domain, soa: this.#soa(zone, zone), client, depth };
     return this.#resolveName(asked, parseConsulName(left));
   }
 
@@ -120,15 +137,29 @@ export class Resolver {
     const instances = (await catalog.service(name.name, datacenter)) ?? [];
     const usable = usableInstances(instances, name.tag, health);
     if (usable.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    const part = this.#subset(instances, usable, asked.client);
     const ttlSeconds = serviceTtl(ttl, name.name);
     const records = serviceRecords(
       { owner: question.name, type: question.type, domain, datacenter, ttlSeconds, random },
-      usable,
+      part,
     );
+    // A part depends on who asks, so it is never kept.
+    const source = part.length < usable.length ? [] : dependsOn;
     if (records.alias !== undefined && question.type !== typeNumbers.CNAME) {
-      return this.#chase(asked, records.alias, records.answers, dependsOn);
+      return this.#chase(asked, records.alias, records.answers, source);
     }
-    return answer(records.answers, soa, dependsOn, records.additionals);
+    return answer(records.answers, soa, source, records.additionals);
+  }
+
+  #subset(
+    instances: readonly ServiceInstance[],
+    usable: readonly ServiceInstance[],
+    client: Ip | undefined,
+  ): readonly ServiceInstance[] {
+    const { instancesMax, node } = this.#options.subset;
+    const count = serviceSetting(instances, "subset") ?? instancesMax;
+    const who = client === undefined || isLoopback(client) ? node : client;
+    return stableSubset(usable, Math.floor(count), who, instanceKey);
   }
 
   async #resolveNode(asked: Asked, name: Extract<ConsulName, { kind: "node" }>): Promise<Resolution> {
@@ -222,7 +253,7 @@ export class Resolver {
     const first = { ...found(answers, dependsOn), anyOrder: false };
     if (!ours) return { ...first, chase: alias };
     if (asked.depth >= chaseDepthMax) return first;
-    const next = await this.resolve({ ...asked.question, name: alias }, undefined, asked.depth + 1);
+    const next = await this.resolve({ ...asked.question, name: alias }, asked.client, asked.depth + 1);
     if (!next) return first;
     return {
       ...next,

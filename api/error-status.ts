@@ -12,6 +12,7 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   API_BAD_REQUEST: 400,
   API_UNSUPPORTED: 400,
   API_CLOSING: 503,
+  API_HOST_REFUSED: 403,
   API_NO_AGENT: 501,
   API_NOT_IMPLEMENTED: 501,
   HEALTH_LIMIT: 429,

@@ -14,6 +14,7 @@ export type {
 } from "./fabric-backend.ts";
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
 export { regexStepsMax } from "./filter/linear-regex.ts";
+export { guardHost } from "./host-guard.ts";
 export {
   defaultHttpLimits,
   type HttpAddress,

@@ -19,6 +19,7 @@ export interface ProcessFlags {
 
 export interface ListeningFlags extends ProcessFlags {
   readonly http: string;
+  readonly httpHost?: readonly string[];
   readonly insecure?: boolean;
 }
 

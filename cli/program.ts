@@ -56,10 +56,12 @@ function running(command: Command): Command {
 
 /** Options of every process that listens. */
 function listening(command: Command): Command {
-  return running(command).option(
-    "--insecure",
-    "allow HTTP and gRPC to listen beyond loopback although they are plain text",
-  );
+  return running(command)
+    .option("--insecure", "allow HTTP and gRPC to listen beyond loopback although they are plain text")
+    .option(
+      "--http-host <name...>",
+      "names that HTTP goes by, beside addresses, localhost and the node's name; any: all (default: any beyond loopback)",
+    );
 }
 
 function agentOptions(command: Command): Command {

@@ -219,7 +219,7 @@ export async function wireAgent(
     },
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
   });
-  await listenHttp(api, options, apiSockets.agent, teardown);
+  await listenHttp(api, options, identity.name, apiSockets.agent, teardown);
 
   // Every port is taken: from here on the servers and the kernel hear of this node.
   client.start();

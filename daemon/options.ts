@@ -10,6 +10,8 @@ export interface ProcessOptions {
   readonly dataDir: string;
   readonly datacenter: string;
   readonly http: HostPort;
+  /** Names that HTTP goes by, beside addresses, localhost, the host's and the node's; `any`: whatever it is called. */
+  readonly httpHosts?: readonly string[];
   /** HTTP and gRPC may listen beyond loopback, in plain text. */
   readonly insecure: boolean;
   readonly log: Log;

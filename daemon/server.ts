@@ -4,11 +4,13 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { isLoopback } from "../addr/index.ts";
 import {
   type ApiHandler,
   type ComponentStatus,
   createApi,
   type FabricBackend,
+  guardHost,
   HttpServer,
 } from "../api/index.ts";
 import { type Clock, systemClock, type Timer } from "../clock/index.ts";
@@ -121,7 +123,7 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
       },
       onError: (error, { method, target }) => options.log.error({ error, method, target }, "request failed"),
     });
-    await listenHttp(api, options, apiSockets.server, teardown);
+    await listenHttp(api, options, self.node, apiSockets.server, teardown);
     return {
       core,
       stop: async () => {
@@ -131,17 +133,26 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
   });
 }
 
-/** The API on TCP for everybody on this host, and on a socket for its commands. */
+/**
+ * The API on TCP for everybody on this host, and on a socket for its commands. Where it is reached from other hosts
+ * it goes by names that nobody can know here, and who reaches it is trusted anyway.
+ */
 export async function listenHttp(
   handle: ApiHandler,
-  { http, runDir, insecure }: Pick<ServerOptions, "http" | "runDir" | "insecure">,
+  options: Pick<ServerOptions, "http" | "httpHosts" | "runDir" | "insecure">,
+  node: string,
   socket: string,
   teardown: Teardown,
 ): Promise<void> {
+  const { http, httpHosts, runDir, insecure } = options;
   requireLoopback("--http", http, insecure);
   const local = await HttpServer.listen({ handle, listen: { kind: "unix", path: join(runDir, socket) } });
   teardown.add("HTTP socket", () => local.close());
-  const tcp = await HttpServer.listen({ handle, listen: { kind: "tcp", host: http.ip, port: http.port } });
+  const isOpen = httpHosts === undefined ? !isLoopback(http.ip) : httpHosts.includes("any");
+  const tcp = await HttpServer.listen({
+    handle: isOpen ? handle : guardHost(handle, [node, hostname(), ...(httpHosts ?? [])]),
+    listen: { kind: "tcp", host: http.ip, port: http.port },
+  });
   teardown.add("HTTP", () => tcp.close());
 }
 

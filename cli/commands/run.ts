@@ -63,6 +63,7 @@ export async function server(flags: ServerFlags): Promise<void> {
     insecure,
     store,
     http: parseHostPort("--http", flags.http),
+    ...(flags.httpHost && { httpHosts: flags.httpHost }),
     grpc: parseHostPort("--grpc", flags.grpc),
     log: openLog(flags.logLevel, "server"),
   };
@@ -111,6 +112,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     ...(dockerPluginDir !== undefined && { dockerPluginDir }),
     dockerGraceMs: wholeNumber("--docker-grace", flags.dockerGrace, 1, 3600) * 1000,
     http: parseHostPort("--http", flags.http),
+    ...(flags.httpHost && { httpHosts: flags.httpHost }),
     dns: parseHostPort("--dns", flags.dns),
     answers: {
       panicThreshold: share("--panic-threshold", flags.panicThreshold),

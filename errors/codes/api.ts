@@ -7,6 +7,7 @@ export const apiCodes = {
   API_NO_AGENT: "A request to the node's agent reached a process that runs none.",
   API_NO_DATACENTER: "A request names a datacenter that cannot be reached from here.",
   API_NO_SERVER: "A request needs a server, and none can be reached.",
+  API_HOST_REFUSED: "A browser called the API for a web page of others, or by a foreign name.",
   API_LISTEN: "The HTTP listener cannot be opened.",
   API_UNREACHABLE: "The client cannot reach the API.",
   API_TIMEOUT: "The API did not answer in time.",

@@ -8,7 +8,7 @@
 import type { Ip } from "../addr/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
-import type { Store, StoreItem, WatchBatch } from "../store/index.ts";
+import { RevisionWaiters, type Store, type StoreItem, type WatchBatch } from "../store/index.ts";
 import * as catalog from "./catalog/catalog-reads.ts";
 import { fold } from "./catalog/catalog-state.ts";
 import { livePrefix } from "./keys.ts";
@@ -27,7 +27,6 @@ import type {
 import type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
 import { RegistryState } from "./registry-state.ts";
 import { follow, loadFrom } from "./wait/feed.ts";
-import { RevisionWaiters } from "./wait/revision-waiters.ts";
 import { type Topic, topicKey } from "./wait/topic.ts";
 import { TopicIndexes } from "./wait/topic-indexes.ts";
 import { Waiters, waitersMax } from "./wait/waiters.ts";

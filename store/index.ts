@@ -1,6 +1,7 @@
 /** The store: its contract, its engines and how a specification opens one. */
 export { defaultStoreLimits, type StoreLimits } from "./core/limits.ts";
 export type { StoreOptions } from "./core/options.ts";
+export { RevisionWaiters } from "./core/revision-waiters.ts";
 export { MemoryStore } from "./memory/memory-store.ts";
 export { openStore } from "./open-store.ts";
 export { SqliteStore } from "./sqlite/sqlite-store.ts";

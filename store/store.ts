@@ -5,19 +5,20 @@
  * Keys are ordered by UTF-16 code unit, which is byte order for everything below U+10000. Values are copied on
  * the way in; what comes out is shared and must not be written to.
  *
- * Always holds: revisions rise by one a committed write transaction; a transaction is seen whole or not at
- * all; what `txn` answered survives `kill -9`; a watch sees every change from its revision on, once, in
- * order, or ends with STORE_COMPACTED.
+ * Always holds: each committed write transaction has a revision of its own, greater than those before it (by one
+ * where the engine serves this store alone); a transaction is seen whole or not at all; what `txn` answered survives
+ * `kill -9`; a watch sees every change from its revision on, once, in order, or ends with an error. A write of which
+ * nobody can say whether it happened ends with STORE_AMBIGUOUS and is never tried again by the store.
  */
 
 export interface StoreItem {
   readonly key: string;
   readonly value: Uint8Array;
-  /** Revision at which the key was made; a key deleted and made again starts anew. */
+  /** Revision at which the key was made; a key deleted and made again later starts anew. */
   readonly createRevision: number;
   /** Revision of the last change. */
   readonly modRevision: number;
-  /** Changes since it was made, from 1. */
+  /** Transactions that put it since it was made, from 1. */
   readonly version: number;
   /** Lease that takes the key with it when it ends. */
   readonly lease?: string;
@@ -55,8 +56,8 @@ export type Write =
   | { readonly op: "deletePrefix"; readonly prefix: string };
 
 /**
- * Reads inside of a transaction see the state after the writes before them. A key may be written twice; watches
- * see one event a key, the net of the transaction.
+ * Reads inside of a transaction see the state after the writes before them. A key may be written twice; what counts
+ * is the net of the transaction: one event a key, one version, and a key deleted and put by it was not deleted.
  */
 export type Operation =
   | Write
@@ -86,12 +87,8 @@ export interface TxnResult {
 
 export type StoreEvent =
   | { readonly kind: "put"; readonly item: StoreItem; readonly created: boolean }
-  | {
-      readonly kind: "delete";
-      readonly key: string;
-      readonly modRevision: number /** Its lease ended, nobody deleted it. */;
-      readonly expired: boolean;
-    };
+  /** Deleted, or its lease ended: engines do not tell one from the other. */
+  | { readonly kind: "delete"; readonly key: string; readonly modRevision: number };
 
 /** All events of one revision, one a key, that fall under the watched prefix. */
 export interface WatchBatch {
@@ -101,6 +98,7 @@ export interface WatchBatch {
 
 export interface Lease {
   readonly id: string;
+  /** As granted: engines that know coarser times round up. */
   readonly ttlMs: number;
 }
 
@@ -109,12 +107,12 @@ export interface Store {
   readonly id: string;
   /** @throws STORE_UNAVAILABLE, STORE_CLOSED */
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
-  /** @throws STORE_UNAVAILABLE, STORE_CLOSED, STORE_LIMIT (too many operations or too large), STORE_LEASE_NOT_FOUND */
+  /** @throws STORE_UNAVAILABLE (nothing happened), STORE_AMBIGUOUS, STORE_CLOSED, STORE_LIMIT (too many operations or too large), STORE_LEASE_NOT_FOUND */
   txn(txn: Txn): Promise<TxnResult>;
   /**
    * Every change with revision ≥ `fromRevision` under `prefix`; ends when the signal aborts.
    * A reader slower than the bounded history ends with STORE_COMPACTED, too.
-   * @throws STORE_CLOSED; STORE_COMPACTED when history before `fromRevision` is gone: range again, then watch from its revision + 1
+   * @throws STORE_CLOSED; STORE_UNAVAILABLE when the engine is out of reach: watch again from the last revision + 1; STORE_COMPACTED when history before `fromRevision` is gone: range again, then watch from its revision + 1
    */
   watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncIterable<WatchBatch>;
   /** @throws STORE_LIMIT */

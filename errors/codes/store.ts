@@ -1,5 +1,6 @@
 /** Codes of `store`. */
 export const storeCodes = {
+  STORE_AMBIGUOUS: "Nobody can say whether a write happened.",
   STORE_CLOSED: "The store was closed before or during the call.",
   STORE_COMPACTED: "The history that a watch asked for is gone.",
   STORE_CORRUPT: "The store's file is damaged or is not a Heddle store.",

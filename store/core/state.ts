@@ -49,7 +49,7 @@ export function applyTxn(state: StoreState, txn: Txn, limits: StoreLimits): Step
   const succeeded = (txn.compare ?? []).every((compare) => holds(state, compare));
   const draft = new Draft(state);
   const results = (succeeded ? txn.success : (txn.failure ?? [])).map((operation) => draft.run(operation));
-  const { state: next, events } = draft.finish(false);
+  const { state: next, events } = draft.finish();
   if (next.bytes > limits.totalBytesMax && next.bytes > state.bytes) {
     throw new FabricError(
       "STORE_LIMIT",
@@ -71,11 +71,11 @@ export function applyGrant(state: StoreState, lease: Lease, limits: StoreLimits)
 }
 
 /** Ends a lease and deletes its keys in one revision; `result` is whether it was there. */
-export function applyLeaseEnd(state: StoreState, lease: string, expired: boolean): Step<boolean> {
+export function applyLeaseEnd(state: StoreState, lease: string): Step<boolean> {
   if (!state.leases.get(lease)) return { state, result: false, events: [] };
   const draft = new Draft(state);
   for (const key of state.leaseKeys.prefix(`${lease} `)) draft.run({ op: "delete", key });
-  const { state: next, events } = draft.finish(expired);
+  const { state: next, events } = draft.finish();
   return { state: { ...next, leases: next.leases.without(lease) }, result: true, events };
 }
 
@@ -152,13 +152,13 @@ class Draft {
     }
   }
 
-  finish(expired: boolean): { state: StoreState; events: readonly StoreEvent[] } {
+  finish(): { state: StoreState; events: readonly StoreEvent[] } {
     const events: StoreEvent[] = [];
     for (const key of this.#touched) {
       const item = this.#items.get(key);
       if (item) events.push({ kind: "put", item, created: item.createRevision === this.#revision });
       else if (this.#before.items.get(key)) {
-        events.push({ kind: "delete", key, modRevision: this.#revision, expired });
+        events.push({ kind: "delete", key, modRevision: this.#revision });
       }
     }
     if (events.length === 0) return { state: this.#before, events };
@@ -182,12 +182,13 @@ class Draft {
     }
     const previous = this.#items.get(key);
     if (previous) this.#forget(previous);
+    const before = this.#before.items.get(key);
     const item: StoreItem = {
       key,
       value: new Uint8Array(value),
-      createRevision: previous?.createRevision ?? this.#revision,
+      createRevision: before?.createRevision ?? this.#revision,
       modRevision: this.#revision,
-      version: (previous?.version ?? 0) + 1,
+      version: (before?.version ?? 0) + 1,
       ...(lease === undefined ? {} : { lease }),
     };
     this.#touched.add(key);

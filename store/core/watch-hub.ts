@@ -2,13 +2,13 @@
  * Recent history and the watches that read it. A watch is a cursor into one shared, bounded history, not a queue of
  * its own: a slow reader costs nothing, and one that falls off the end is told so.
  *
- * Always holds: history has every batch from `floor` to the last published revision; a watch either gets each
- * matching batch once, in order, or ends with STORE_COMPACTED.
+ * Always holds: history has every batch from `floor` to `reached`; a watch either gets each matching batch once, in
+ * order, or ends with an error. Revisions rise, with gaps where an engine also serves others.
  */
 import { FabricError } from "../../errors/index.ts";
 import type { StoreEvent, WatchBatch } from "../store.ts";
 import { itemBytes, type StoreLimits } from "./limits.ts";
-import { emptyState } from "./state.ts";
+import { RevisionWaiters } from "./revision-waiters.ts";
 
 interface Sleeper {
   readonly prefix: string;
@@ -18,26 +18,35 @@ interface Sleeper {
 export class WatchHub {
   readonly #limits: StoreLimits;
   readonly #sleepers = new Set<Sleeper>();
+  readonly #waiters = new RevisionWaiters();
   /** Batches by rising revision; the first `#head` are dropped already. */
   #history: WatchBatch[] = [];
   #head = 0;
   #events = 0;
   #bytes = 0;
   #floor: number;
-  #revision: number;
+  #last: number;
+  #reached: number;
   #watchers = 0;
-  #closed = false;
+  #ended: FabricError | undefined;
+  #lost: FabricError | undefined;
 
-  /** `revision` is the last that happened; nothing ever happened to an empty store, so there a watch may begin anywhere. */
-  constructor(limits: StoreLimits, revision: number) {
+  /** `revision` is the last that happened; to a store to which nothing ever happened a watch may begin anywhere. */
+  constructor(limits: StoreLimits, revision: number, untouched: boolean) {
     this.#limits = limits;
-    this.#revision = revision;
-    this.#floor = revision === emptyState.revision ? 0 : revision + 1;
+    this.#last = revision;
+    this.#reached = revision;
+    this.#floor = untouched ? 0 : revision + 1;
+  }
+
+  /** Everything up to here is in the history. */
+  get reached(): number {
+    return this.#reached;
   }
 
   publish(batch: WatchBatch): void {
     this.#history.push(batch);
-    this.#revision = batch.revision;
+    this.#last = batch.revision;
     this.#events += batch.events.length;
     this.#bytes += batchBytes(batch);
     this.#trim();
@@ -45,12 +54,55 @@ export class WatchHub {
       if (batch.events.some((event) => eventKey(event).startsWith(sleeper.prefix)))
         sleeper.wake(batch.revision);
     }
+    this.advance(batch.revision);
+  }
+
+  /** The engine counted on, but nothing of it was ours. */
+  advance(revision: number): void {
+    this.#reached = Math.max(this.#reached, revision);
+    this.#waiters.reached(this.#reached);
+  }
+
+  /** Resolves once everything up to the revision is in the history; rejects when the hub is lost or closed. */
+  async until(revision: number, signal?: AbortSignal): Promise<void> {
+    if (revision <= this.#reached) return;
+    if (this.#ended ?? this.#lost) throw this.#ended ?? this.#lost;
+    await this.#waiters.add(revision, signal);
+  }
+
+  /** The last change of ours that happened up to the revision, which has been reached. */
+  lastChange(revision: number): number {
+    if (this.#last <= revision) return this.#last;
+    const index = this.#indexOf(revision + 1);
+    return index > this.#head ? (this.#history[index - 1] as WatchBatch).revision : this.#floor - 1;
+  }
+
+  /** History has a hole up to `revision`: watches from before it end with STORE_COMPACTED. */
+  reset(revision: number): void {
+    this.#history = [];
+    this.#head = this.#events = this.#bytes = 0;
+    this.#last = Math.max(this.#last, revision);
+    this.#floor = this.#last + 1;
+    this.#wakeAll();
+    this.advance(this.#last);
+  }
+
+  /** Nothing comes any more for now: watches end with the error until `resume`. */
+  interrupt(error: FabricError): void {
+    this.#lost = error;
+    this.#waiters.rejectAll(error);
+    this.#wakeAll();
+  }
+
+  resume(): void {
+    this.#lost = undefined;
   }
 
   /** Watches end with STORE_CLOSED. */
   close(): void {
-    this.#closed = true;
-    for (const sleeper of this.#sleepers) sleeper.wake();
+    this.#ended = new FabricError("STORE_CLOSED", "watch: the store was closed; open it again and range");
+    this.#waiters.rejectAll(this.#ended);
+    this.#wakeAll();
   }
 
   async *watch(
@@ -62,9 +114,7 @@ export class WatchHub {
       throw new FabricError(
         "STORE_LIMIT",
         `watch "${prefix}": ${this.#watchers} watches are open; close some`,
-        {
-          details: { limit: "watchersMax", max: this.#limits.watchersMax },
-        },
+        { details: { limit: "watchersMax", max: this.#limits.watchersMax } },
       );
     }
     this.#watchers++;
@@ -77,7 +127,7 @@ export class WatchHub {
           yield batch;
         } else {
           // Nothing up to now concerns it, and what wakes it is the first batch that does: sleeping is no lag.
-          next = Math.max(next, await this.#sleep(prefix, this.#revision + 1, signal));
+          next = Math.max(next, await this.#sleep(prefix, this.#last + 1, signal));
         }
       }
     } finally {
@@ -87,12 +137,7 @@ export class WatchHub {
 
   /** The first batch from `revision` on, cut down to the prefix. */
   #first(prefix: string, revision: number): WatchBatch | undefined {
-    if (this.#closed) {
-      throw new FabricError(
-        "STORE_CLOSED",
-        `watch "${prefix}": the store was closed; open it again and range`,
-      );
-    }
+    if (this.#ended) throw this.#ended;
     if (revision < this.#floor) {
       throw new FabricError(
         "STORE_COMPACTED",
@@ -105,13 +150,20 @@ export class WatchHub {
       const events = batch.events.filter((event) => eventKey(event).startsWith(prefix));
       if (events.length > 0) return events.length === batch.events.length ? batch : { ...batch, events };
     }
+    if (this.#lost) throw this.#lost;
     return undefined;
   }
 
-  /** Revisions are consecutive, so a batch's place follows from its number. */
+  /** Place of the first batch at or after the revision. */
   #indexOf(revision: number): number {
-    const first = this.#history[this.#head]?.revision ?? revision;
-    return this.#head + Math.max(0, revision - first);
+    let low = this.#head;
+    let high = this.#history.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#history[middle] as WatchBatch).revision < revision) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** Answers the revision to read next: that of the batch that woke it, or `quiet` when told to end. */
@@ -129,6 +181,10 @@ export class WatchHub {
       this.#sleepers.add(sleeper);
       signal.addEventListener("abort", onAbort, { once: true });
     });
+  }
+
+  #wakeAll(): void {
+    for (const sleeper of this.#sleepers) sleeper.wake();
   }
 
   #trim(): void {

@@ -91,7 +91,7 @@ describe("GroupCommit", () => {
 
   it("writes the net: a key made and deleted in one group is a delete", async () => {
     submit("a", 2);
-    submit("a", 3, [{ kind: "delete", key: "a", modRevision: 3, expired: false }]);
+    submit("a", 3, [{ kind: "delete", key: "a", modRevision: 3 }]);
     await turn();
     expect(disk.commits[0]).toMatchObject({ puts: [], deletes: ["a"], revision: 3 });
   });

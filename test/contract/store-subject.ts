@@ -6,6 +6,8 @@ export interface StoreUnderTest {
   readonly store: Store;
   /** Lets lease time pass. */
   readonly elapse: (ms: number) => Promise<void>;
+  /** Makes the engine forget history before the revision, where `historyEventsMax` alone does not. */
+  readonly compact?: (revision: number) => Promise<void>;
   /** Frees what the test made; the store may be closed already. */
   readonly dispose: () => Promise<void>;
 }
@@ -55,11 +57,11 @@ export async function keys(store: Store, prefix = ""): Promise<string[]> {
   return (await store.range(prefix)).items.map((item) => item.key);
 }
 
-/** "put a=1", "delete a", "expire a": one event in words. */
+/** "put a=1", "delete a": one event in words. */
 export function words(event: StoreEvent): string {
   if (event.kind === "put")
     return `${event.created ? "create" : "put"} ${event.item.key}=${text(event.item)}`;
-  return `${event.expired ? "expire" : "delete"} ${event.key}`;
+  return `delete ${event.key}`;
 }
 
 /** Batches until `count` have come. */

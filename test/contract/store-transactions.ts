@@ -93,13 +93,18 @@ export function transactionContract(name: string, make: MakeStore): void {
       expect((await store.range("k")).items[0]).toMatchObject({ createRevision: again, version: 1 });
     });
 
-    it("makes a key anew that it deletes first", async () => {
+    it("counts the net: a key that it deletes and puts was put", async () => {
       const { store } = await open();
-      await write(store, put("k/1", "1"), put("k/2", "1"));
-      const { revision } = await write(store, { op: "deletePrefix", prefix: "k/" }, put("k/1", "2"));
-      expect((await store.range("k/")).items).toMatchObject([
-        { key: "k/1", createRevision: revision, version: 1 },
-      ]);
+      const first = (await write(store, put("k/1", "1"), put("k/2", "1"))).revision;
+      const { revision } = await write(
+        store,
+        { op: "deletePrefix", prefix: "k/" },
+        put("k/1", "2"),
+        put("k/1", "3"),
+      );
+      const items = (await store.range("k/")).items;
+      expect(items).toMatchObject([{ key: "k/1", createRevision: first, modRevision: revision, version: 2 }]);
+      expect(items.map(text)).toEqual(["3"]);
     });
 
     it("answers each operation of the branch that ran", async () => {

@@ -38,7 +38,7 @@ export function watchContract(name: string, make: MakeStore): void {
         { op: "delete", key: "flash" },
       );
       const [batch] = await take(store.watch("", revision + 1, signal()), 1);
-      expect(batch?.events.map(words).toSorted()).toEqual(["create gone=2", "put old=3"]);
+      expect(batch?.events.map(words).toSorted()).toEqual(["put gone=2", "put old=3"]);
     });
 
     it("resumes from any revision without gap while writes go on", async () => {
@@ -120,7 +120,7 @@ export function watchContract(name: string, make: MakeStore): void {
   });
 
   describe(`${name} lease`, () => {
-    it("takes its keys along when its time is over, in one revision marked as expired", async () => {
+    it("takes its keys along when its time is over, in one revision", async () => {
       const { store, elapse } = await open();
       const { id, ttlMs } = await store.grantLease(5000);
       expect(ttlMs).toBe(5000);
@@ -131,7 +131,7 @@ export function watchContract(name: string, make: MakeStore): void {
       expect(await keys(store)).toEqual(["a", "b", "free"]);
       await elapse(1);
       expect((await ended).map((batch) => batch.events.map(words).toSorted())).toEqual([
-        ["expire a", "expire b"],
+        ["delete a", "delete b"],
       ]);
       expect(await keys(store)).toEqual(["free"]);
       await expect(store.keepAlive(id)).rejects.toMatchObject({ code: "STORE_LEASE_NOT_FOUND" });

@@ -1,4 +1,4 @@
-/** Writers that wait until their own revision has been applied. Bounded by the writes in flight. */
+/** Who waits until a revision has arrived. Bounded by the calls in flight. */
 export class RevisionWaiters {
   readonly #waiting = new Set<{
     readonly revision: number;

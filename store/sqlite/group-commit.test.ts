@@ -121,8 +121,9 @@ describe("GroupCommit", () => {
   it("writes nothing more after an unknown outcome", async () => {
     submit("a", 2);
     await turn();
+    submit("b", 3);
     await disk.answer("unknown");
-    expect(log).toEqual(["reset", "fail a: STORE_UNAVAILABLE"]);
+    expect(log).toEqual(["reset", "fail a: STORE_AMBIGUOUS", "fail b: STORE_UNAVAILABLE"]);
     expect(() => group.assertRoom()).toThrow(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
   });
 

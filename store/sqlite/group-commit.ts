@@ -86,23 +86,26 @@ export class GroupCommit {
       const changes = netChanges(group);
       const outcome = changes ? await this.#disk.commit(changes) : ({ kind: "committed" } as const);
       if (outcome.kind === "committed") for (const job of group) job.done();
-      else this.#fail([...group, ...this.#queue], outcome);
+      else this.#fail(group, outcome);
     }
     this.#running = undefined;
   }
 
-  #fail(jobs: readonly Job[], outcome: Exclude<CommitOutcome, { kind: "committed" }>): void {
+  #fail(group: readonly Job[], outcome: Exclude<CommitOutcome, { kind: "committed" }>): void {
+    const queued = this.#queue;
     this.#queue = [];
     this.#queueBytes = 0;
+    let error = outcome.error;
     if (outcome.kind === "unknown") {
-      this.#broken = new FabricError(
-        "STORE_UNAVAILABLE",
-        `write to store: a write failed and its outcome is unknown (${outcome.error.message}); check the disk and restart`,
-        { cause: outcome.error },
-      );
+      const why = `a write failed and its outcome is unknown (${error.message}); check the disk and restart`;
+      error = new FabricError("STORE_AMBIGUOUS", `write to store: ${why}`, { cause: outcome.error });
+      this.#broken = new FabricError("STORE_UNAVAILABLE", `write to store: earlier ${why}`, {
+        cause: outcome.error,
+      });
     }
     this.#onFailure();
-    for (const job of jobs) job.fail(this.#broken ?? outcome.error);
+    for (const job of group) job.fail(error);
+    for (const job of queued) job.fail(this.#broken ?? error);
   }
 }
 

@@ -13,7 +13,7 @@ export interface SourceFile {
 
 /** TypeScript sources, generated code left out. */
 export function sourceFiles(): readonly SourceFile[] {
-  return listFiles().filter(({ path }) => path.endsWith(".ts") && !path.startsWith("control/proto/gen/"));
+  return listFiles().filter(({ path }) => path.endsWith(".ts") && !path.includes("/proto/gen/"));
 }
 
 /** Sources that ship: no tests, nothing below test/, no tool configuration. */

@@ -1,7 +1,6 @@
 /** Programs run by tests: to the end (`run`), or in the background until told (`start`). Output is kept, bounded. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-
-const outputMax = 1024 * 1024;
+import { OutputFile } from "./output-file.ts";
 
 export interface Finished {
   readonly status: number;
@@ -50,9 +49,9 @@ export async function runAsync(command: readonly string[], options: RunOptions =
 /** A program in the background. */
 export class Background {
   readonly #child: ChildProcess;
+  readonly #stdout = new OutputFile();
+  readonly #stderr = new OutputFile();
   readonly command: string;
-  stdout = "";
-  stderr = "";
   /** Exit status, 128 when a signal ended it. */
   readonly ended: Promise<number>;
   #running = true;
@@ -62,25 +61,28 @@ export class Background {
     this.command = command.join(" ");
     this.#child = spawn(program, args, {
       env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.#child.stdout?.on("data", (data: Buffer) => {
-      this.stdout = (this.stdout + data.toString()).slice(-outputMax);
-    });
-    this.#child.stderr?.on("data", (data: Buffer) => {
-      this.stderr = (this.stderr + data.toString()).slice(-outputMax);
+      stdio: ["ignore", this.#stdout.fd, this.#stderr.fd],
     });
     this.ended = new Promise((resolve) => {
       const end = (status: number) => {
         this.#running = false;
+        for (const output of [this.#stdout, this.#stderr]) output.close();
         resolve(status);
       };
       this.#child.once("close", (status) => end(status ?? 128));
       this.#child.once("error", (error) => {
-        this.stderr += error.message;
+        this.#stderr.add(error.message);
         end(127);
       });
     });
+  }
+
+  get stdout(): string {
+    return this.#stdout.text;
+  }
+
+  get stderr(): string {
+    return this.#stderr.text;
   }
 
   get pid(): number {

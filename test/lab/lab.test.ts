@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { tryRun } from "./command.ts";
 import { Lab } from "./lab.ts";
@@ -33,5 +34,12 @@ describe("lab", () => {
     expect(container.run(["ip", "-br", "link"])).toContain("lo");
     await container.dispose();
     expect(tryRun(["ip", "netns"]).stdout).not.toContain(container.id);
+  });
+
+  it("does not hold up a program in the background while it waits for another", () => {
+    const done = join(lab.directory, "done");
+    const wordy = h1.start(["sh", "-c", `seq 10000; touch ${done}; exec sleep 100`]);
+    expect(tryRun(["sh", "-c", `until [ -e ${done} ]; do sleep 0.01; done`]).status).toBe(0);
+    expect(wordy.stdout).toMatch(/\n10000\n$/);
   });
 });

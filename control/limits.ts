@@ -64,6 +64,10 @@ export const controlServerLimits: ControlServerLimits = {
 export interface ControlClientLimits {
   readonly messageMaxBytes: number;
   readonly viewsMax: number;
+  /** How long a change of a view other than `fabric` may wait before the cache has it. */
+  readonly viewSaveDelayMs: number;
+  /** How often the cache learns that all views are current. */
+  readonly viewStampMs: number;
   /** Unary calls under way. */
   readonly callsMax: number;
   /** Time to reach a server before the next one is tried. */
@@ -91,6 +95,8 @@ export interface ControlClientLimits {
 export const controlClientLimits: ControlClientLimits = {
   messageMaxBytes: 8 * 1024 * 1024,
   viewsMax: 10_000,
+  viewSaveDelayMs: 1000,
+  viewStampMs: 30_000,
   callsMax: 1024,
   connectTimeoutMs: 1000,
   welcomeTimeoutMs: 10_000,

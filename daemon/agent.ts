@@ -81,6 +81,7 @@ export async function wireAgent(
   });
   teardown.add("registrations", () => registrations.close());
 
+  const cache = storeViewCache(journal);
   const client: ControlClient = new ControlClient({
     servers: options.servers,
     node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
@@ -96,7 +97,7 @@ export async function wireAgent(
         .catch((error: unknown) => log.warn({ error, ...request }, "give empty blocks back"));
     },
     registrations: registrationSource(registrations.state),
-    cache: storeViewCache(journal),
+    cache,
     log: (event) => logControl(log, event),
   });
   const fabric = client.subscribe(fabricView);
@@ -227,6 +228,7 @@ export async function wireAgent(
   await dataplane.serve(teardown);
   await docker.serve(teardown);
   await names.serveContainers();
+  catalog.warm(await cache.list());
   return {
     node: identity.name,
     connected: client.state.connected,

@@ -18,9 +18,12 @@ const fabric: ViewHandle = {
   ]),
   revision: 1,
   ageMs: () => 0,
+  told: true,
   whenReady: async () => undefined,
+  whenTold: async () => undefined,
   onChange: () => () => undefined,
   close: () => undefined,
+  forget: () => undefined,
 };
 
 test("a node whose term ran out leaves the fabric, and is back as soon as a server renews it", async () => {

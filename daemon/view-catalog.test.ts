@@ -11,25 +11,36 @@ class Views {
   readonly open = new Set<string>();
   refuses = false;
   subscriptions = 0;
+  readonly state = { connected: true };
+  /** Only what an earlier run left. */
+  isOld = false;
+  readonly forgotten: string[] = [];
 
   subscribe(view: string): ViewHandle {
     this.subscriptions++;
     this.open.add(view);
     const items = this.contents.get(view);
+    const whenToldOrAborted = (signal?: AbortSignal) =>
+      this.refuses
+        ? Promise.reject(new FabricError("CONTROL_LIMIT", "subscribe: the server has too many views"))
+        : new Promise<void>((_resolve, reject) =>
+            signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
+          );
     return {
       view,
       ready: items !== undefined,
       items: items ?? new Map(),
       revision: 1,
       ageMs: () => 0,
-      whenReady: (signal) =>
-        this.refuses
-          ? Promise.reject(new FabricError("CONTROL_LIMIT", "subscribe: the server has too many views"))
-          : new Promise((_resolve, reject) =>
-              signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
-            ),
+      told: items !== undefined && !this.isOld,
+      whenReady: whenToldOrAborted,
+      whenTold: whenToldOrAborted,
       onChange: () => () => undefined,
       close: () => void this.open.delete(view),
+      forget: () => {
+        this.open.delete(view);
+        this.forgotten.push(view);
+      },
     };
   }
 }
@@ -72,5 +83,34 @@ test("names are let go when nobody asks or too many are held, the longest unused
   expect(announced).toEqual([{ kind: "service", name: "b" }]);
   await clock.advance(2000);
   expect([views.open.size, announced.length]).toEqual([0, 4]);
+  expect(views.forgotten).toHaveLength(4);
+});
+
+test("what an earlier run left answers at once without a server, and with one only when that is silent", async () => {
+  views.contents.set("service/web", new Map());
+  views.isOld = true;
+  views.state.connected = false;
+  expect(await catalog.service("web")).toBeUndefined();
+  views.state.connected = true;
+  let answered = false;
+  const answer = Promise.resolve(catalog.service("web")).then(() => (answered = true));
+  await clock.advance(99);
+  expect(answered).toBe(false);
+  await clock.advance(1);
+  await answer;
+});
+
+test("what was held is opened anew, up to the limit, and kept for the next run when the catalog is closed", () => {
+  const held = [
+    "fabric",
+    "reverse/x",
+    "service/c1.shop.docker",
+    "node/n1",
+    "reverse/10.0.0.1",
+    "service/web",
+  ];
+  catalog.warm(held);
+  expect([...views.open]).toEqual(["service/c1.shop.docker", "node/n1", "reverse/10.0.0.1"]);
   catalog.close();
+  expect([[...views.open], views.forgotten]).toEqual([[], []]);
 });

@@ -3,6 +3,8 @@
  * the server from then on, so that every later answer is made from memory. A name that nobody asked for in a
  * while is let go, the longest unused first when there are too many; letting go is announced like a change, as
  * a ready answer must not outlive the view it came from.
+ *
+ * What an earlier run left on disk answers only while there is no server: with one, its word is waited for.
  */
 import { type Ip, isIp, parseIp } from "../addr/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
@@ -21,12 +23,14 @@ import {
   containerServiceName,
   isMaintenanceCheck,
   livenessCheckId,
+  parseContainerService,
   worstStatus,
 } from "../registry/index.ts";
 
 /** What is needed of the control client. */
 export interface ViewOpener {
   subscribe(view: string): ViewHandle;
+  readonly state: { readonly connected: boolean };
 }
 
 export interface ViewCatalogLimits {
@@ -109,6 +113,14 @@ export class ViewCatalog implements CatalogReader {
     );
   }
 
+  /** Opens what an earlier run held, as if it had been asked for now. */
+  warm(views: readonly string[]): void {
+    for (const view of views) {
+      const change = changeOf(view);
+      if (change && this.#views.size < this.#limits.viewsMax) this.#use(view, change);
+    }
+  }
+
   datacenters(): readonly string[] {
     return [this.#datacenter];
   }
@@ -131,7 +143,7 @@ export class ViewCatalog implements CatalogReader {
     read: (items: ReadonlyMap<string, unknown>) => T,
   ): MaybePromise<T> {
     const handle = this.#use(view, change);
-    if (handle.ready) return read(handle.items);
+    if (handle.ready && (handle.told || !this.#opener.state.connected)) return read(handle.items);
     return this.#firstContent(handle).then(
       () => read(handle.items),
       (error: unknown) => {
@@ -174,7 +186,9 @@ export class ViewCatalog implements CatalogReader {
       ),
     );
     try {
-      await handle.whenReady(giveUp.signal);
+      await (this.#opener.state.connected ? handle.whenTold : handle.whenReady)(giveUp.signal);
+    } catch (error) {
+      if (!handle.ready) throw error;
     } finally {
       timer.cancel();
     }
@@ -184,7 +198,7 @@ export class ViewCatalog implements CatalogReader {
     const open = this.#views.get(view);
     if (!open) return;
     this.#views.delete(view);
-    open.handle.close();
+    open.handle.forget();
     this.#announce(open.change);
   }
 
@@ -206,6 +220,17 @@ export class ViewCatalog implements CatalogReader {
 
 function instancesOf(items: ReadonlyMap<string, unknown>): readonly ServiceInstance[] {
   return [...items.values()].map((item) => instanceOf(item as ServiceViewItem));
+}
+
+/** Of a view that `warm` may open. */
+function changeOf(view: string): CatalogChange | undefined {
+  const slash = view.indexOf("/");
+  const [kind, name] = [view.slice(0, slash), view.slice(slash + 1)];
+  if (kind === "node") return { kind, name };
+  if (kind === "reverse" && isIp(name)) return { kind, ip: parseIp(name) };
+  if (kind !== "service") return undefined;
+  const container = parseContainerService(name);
+  return container ? { kind: "container", ...container } : { kind, name };
 }
 
 function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance {

@@ -49,6 +49,7 @@ export {
   type NodeEntry,
   type NodeRecord,
   nodeMaintenanceCheck,
+  parseContainerService,
   primaryNameTag,
   type QueryEntry,
   type QueryRecord,

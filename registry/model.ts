@@ -177,6 +177,16 @@ export function containerServiceName(name: string, network: string): string {
   return `${name}.${network.replaceAll(".", "%2e")}.docker`.toLowerCase();
 }
 
+/** What `containerServiceName` was made of, in lower case; undefined for the name of a service. */
+export function parseContainerService(
+  service: string,
+): { readonly name: string; readonly network: string } | undefined {
+  const labels = service.split(".");
+  if (labels.length < 3 || labels.pop() !== "docker") return undefined;
+  const network = labels.pop()?.replaceAll("%2e", ".") ?? "";
+  return { name: labels.join("."), network };
+}
+
 /** The check that a fabric node's liveness makes; its name is what clients of Consul look for. */
 export const livenessCheckId = "serfHealth";
 

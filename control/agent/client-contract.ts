@@ -55,8 +55,6 @@ export interface ControlClientOptions {
   readonly onEmptyBlocksWanted?: (request: EmptyBlocksRequest) => void;
   readonly registrations?: RegistrationSource;
   readonly cache?: ViewCache;
-  /** Views that the cache keeps. Default: `fabric`. */
-  readonly cachedViews?: readonly string[];
   readonly limits?: Partial<ControlClientLimits>;
   readonly log?: (event: ControlEvent) => void;
 }

@@ -48,7 +48,7 @@ export class ControlClient {
   #calls = 0;
 
   constructor(options: ControlClientOptions) {
-    const { clock, random = Math.random, cache, cachedViews = ["fabric"], registrations } = options;
+    const { clock, random = Math.random, cache, registrations } = options;
     const limits = { ...controlClientLimits, ...options.limits };
     this.node = options.node;
     this.#options = options;
@@ -58,7 +58,7 @@ export class ControlClient {
     this.#sinceMs = clock.monotonicMs();
     this.#address = options.servers[0] ?? "";
     const onFailure = (action: string, error: unknown) => this.#log({ kind: "failed", action, error });
-    this.#views = new ViewTable({ clock, limits, cache, cached: cachedViews, onFailure });
+    this.#views = new ViewTable({ clock, limits, cache, onFailure });
     this.#sync =
       registrations &&
       new RegistrationSync({

@@ -21,28 +21,40 @@ export interface ViewHandle {
   readonly view: string;
   /** There is content, of the server or of the cache. */
   readonly ready: boolean;
+  /** A server told this process of the content: it is not only what an earlier run left in the cache. */
+  readonly told: boolean;
   readonly items: ReadonlyMap<string, unknown>;
   /** Of the store when the content last changed; 0 before there is any. */
   readonly revision: number;
   ageMs(): number;
   /** Resolves when there is content. @throws CONTROL_VIEW_UNKNOWN, CONTROL_LIMIT, CONTROL_CLOSED, the signal's reason */
   whenReady(signal?: AbortSignal): Promise<void>;
+  /** Resolves when a server has told of the content. @throws as whenReady */
+  whenTold(signal?: AbortSignal): Promise<void>;
   /** Calls back after each change. Answers how to stop. */
   onChange(listener: (change: ViewChange) => void): () => void;
-  /** Lets go of the view; nothing is called back afterwards. */
+  /** Lets go of the view; nothing is called back afterwards. The cache keeps it for the next run. */
   close(): void;
+  /** As close; if no other handle is open the cache forgets the view, too. */
+  forget(): void;
 }
 
 export interface MirroredViewOptions {
   readonly cache: ViewCache | undefined;
+  /** How long a change may wait before the cache has it. */
+  readonly saveDelayMs: number;
   readonly onFailure: (action: string, error: unknown) => void;
-  readonly onUnused: (view: MirroredView) => void;
+  /** No handle is open any more; `forgotten` resolves when the cache has done so. */
+  readonly onUnused: (view: MirroredView, forgotten: Promise<void> | undefined) => void;
+  /** An earlier view of the name is being taken from the cache. */
+  readonly restoreAfter: Promise<void> | undefined;
   readonly onRestored: (view: MirroredView) => void;
   /** When the server was last heard. */
   readonly heardAtMs: () => number;
 }
 
 interface Waiter {
+  readonly isReached: () => boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -57,6 +69,7 @@ export class MirroredView {
   readonly #saver: ViewSaver | undefined;
   readonly #listeners = new Set<(change: ViewChange) => void>();
   readonly #waiters = new Set<Waiter>();
+  #isTold = false;
   #handles = 0;
   #ready = false;
   #inStep = false;
@@ -69,8 +82,9 @@ export class MirroredView {
     this.name = name;
     this.#clock = clock;
     this.#options = options;
-    const { cache, onFailure } = options;
-    this.#saver = cache && new ViewSaver(name, cache, (error) => onFailure(`save view "${name}"`, error));
+    const { cache, saveDelayMs: delayMs, onFailure } = options;
+    const onUnsaved = (error: unknown) => onFailure(`save view "${name}"`, error);
+    this.#saver = cache && new ViewSaver(name, { cache, clock, delayMs, onFailure: onUnsaved });
     this.restored = cache ? this.#restore(cache) : Promise.resolve();
     if (!cache) this.#isRestored = true;
   }
@@ -84,7 +98,16 @@ export class MirroredView {
     const mirror = this.#mirror;
     const own = new Set<(change: ViewChange) => void>();
     const isReady = () => this.#ready;
+    const isTold = () => this.#isTold;
     let open = true;
+    const letGo = (keepsCache: boolean) => {
+      if (!open) return;
+      open = false;
+      for (const listener of own) this.#listeners.delete(listener);
+      this.#handles -= 1;
+      if (this.#handles > 0) return;
+      this.#options.onUnused(this, keepsCache ? undefined : this.#saver?.forget());
+    };
     return {
       view: this.name,
       items: mirror.items,
@@ -94,21 +117,20 @@ export class MirroredView {
       get revision() {
         return mirror.revision;
       },
+      get told() {
+        return isTold();
+      },
       ageMs: () => this.#ageMs(),
-      whenReady: (signal) => this.#whenReady(signal),
+      whenReady: (signal) => this.#when(isReady, signal),
+      whenTold: (signal) => this.#when(isTold, signal),
       onChange: (listener) => {
         const wrapped = (change: ViewChange) => listener(change);
         own.add(wrapped);
         this.#listeners.add(wrapped);
         return () => void this.#listeners.delete(wrapped);
       },
-      close: () => {
-        if (!open) return;
-        open = false;
-        for (const listener of own) this.#listeners.delete(listener);
-        this.#handles -= 1;
-        if (this.#handles === 0) this.#options.onUnused(this);
-      },
+      close: () => letGo(true),
+      forget: () => letGo(false),
     };
   }
 
@@ -135,6 +157,7 @@ export class MirroredView {
       return "diverged";
     }
     this.#inStep = true;
+    this.#isTold = true;
     const { puts, deletes } = step.delta;
     const savedWallMs = this.#clock.wallMs();
     this.#saver?.save(step.delta, {
@@ -169,10 +192,12 @@ export class MirroredView {
 
   async #restore(cache: ViewCache): Promise<void> {
     try {
+      await this.#options.restoreAfter;
       const cached = await cache.load(this.name);
       if (!cached) return;
       this.#mirror.restore(cached.revision, cached.items);
       this.#storeId = cached.storeId;
+      this.#saver?.restored();
       const agoMs = Math.max(0, this.#clock.wallMs() - cached.savedWallMs);
       this.#currentAtMs = this.#clock.monotonicMs() - agoMs;
       this.#becomeReady();
@@ -190,8 +215,8 @@ export class MirroredView {
     return Math.max(0, this.#clock.monotonicMs() - currentAtMs);
   }
 
-  #whenReady(signal?: AbortSignal): Promise<void> {
-    if (this.#ready) return Promise.resolve();
+  #when(isReached: () => boolean, signal?: AbortSignal): Promise<void> {
+    if (isReached()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const done = () => {
@@ -200,6 +225,7 @@ export class MirroredView {
       };
       const onAbort = () => waiter.reject(signal?.reason);
       const waiter: Waiter = {
+        isReached,
         resolve: () => {
           done();
           resolve();
@@ -216,7 +242,7 @@ export class MirroredView {
 
   #becomeReady(): void {
     this.#ready = true;
-    for (const waiter of this.#waiters) waiter.resolve();
+    for (const waiter of this.#waiters) if (waiter.isReached()) waiter.resolve();
   }
 
   #notify(keys: readonly string[], deletes: readonly string[]): void {

@@ -6,6 +6,7 @@ import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { ControlClientLimits } from "../limits.ts";
 import type { Subscribe, Unsubscribe, ViewUpdate } from "../proto/gen/fabric_pb.ts";
+import { fabricView } from "../view-items.ts";
 import { decodeError } from "../wire-error.ts";
 import type { ViewCache } from "./view-cache.ts";
 import { MirroredView, type ViewHandle } from "./view-handle.ts";
@@ -19,18 +20,19 @@ export type ViewRequest =
 export interface ViewTableOptions {
   readonly clock: Clock;
   readonly limits: ControlClientLimits;
+  /** Keeps every view that has content. */
   readonly cache: ViewCache | undefined;
-  /** Views that the cache keeps. */
-  readonly cached: readonly string[];
   readonly onFailure: (action: string, error: unknown) => void;
 }
 
 export class ViewTable {
   readonly #options: ViewTableOptions;
   readonly #views = new Map<string, MirroredView>();
+  readonly #forgetting = new Map<string, Promise<void>>();
   #send: ((request: ViewRequest) => void) | undefined;
   #storeId: string | undefined;
   #heardAtMs = 0;
+  #stampedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ViewTableOptions) {
     this.#options = options;
@@ -42,14 +44,16 @@ export class ViewTable {
 
   /** @throws CONTROL_LIMIT */
   open(name: string): ViewHandle {
-    const { limits, clock, cache, cached, onFailure } = this.#options;
+    const { limits, clock, cache, onFailure } = this.#options;
     let view = this.#views.get(name);
     if (!view) {
       if (this.#views.size >= limits.viewsMax) throw limitReached(name, limits.viewsMax);
       view = new MirroredView(name, clock, {
-        cache: cached.includes(name) ? cache : undefined,
+        cache,
+        saveDelayMs: name === fabricView ? 0 : limits.viewSaveDelayMs,
         onFailure,
-        onUnused: (unused) => this.#drop(unused),
+        restoreAfter: this.#forgetting.get(name),
+        onUnused: (unused, forgotten) => this.#drop(unused, forgotten),
         onRestored: (restored) => {
           if (this.#storeId !== undefined) restored.enterStore(this.#storeId);
         },
@@ -78,7 +82,11 @@ export class ViewTable {
 
   /** The server was heard: every view that is in step is current as of now. */
   heard(): void {
-    this.#heardAtMs = this.#options.clock.monotonicMs();
+    const { clock, cache, limits, onFailure } = this.#options;
+    this.#heardAtMs = clock.monotonicMs();
+    if (!cache || this.#heardAtMs - this.#stampedAtMs < limits.viewStampMs) return;
+    this.#stampedAtMs = this.#heardAtMs;
+    cache.heard(clock.wallMs()).catch((error: unknown) => onFailure("save when a server was heard", error));
   }
 
   receive(update: ViewUpdate): void {
@@ -96,7 +104,10 @@ export class ViewTable {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#views.values()].map((view) => view.close()));
+    await Promise.all([
+      ...[...this.#views.values()].map((view) => view.close()),
+      ...this.#forgetting.values(),
+    ]);
     this.#views.clear();
   }
 
@@ -106,10 +117,18 @@ export class ViewTable {
     this.#send?.({ case: "subscribe", value: { view: view.name, revision: BigInt(revision), digest } });
   }
 
-  #drop(view: MirroredView): void {
+  #drop(view: MirroredView, forgotten: Promise<void> | undefined): void {
     if (this.#views.get(view.name) !== view) return;
     this.#views.delete(view.name);
+    if (forgotten) this.#forget(view.name, forgotten);
     this.#send?.({ case: "unsubscribe", value: { view: view.name } });
+  }
+
+  #forget(name: string, forgotten: Promise<void>): void {
+    const done = forgotten.finally(() => {
+      if (this.#forgetting.get(name) === done) this.#forgetting.delete(name);
+    });
+    this.#forgetting.set(name, done);
   }
 }
 

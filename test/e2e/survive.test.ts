@@ -1,4 +1,6 @@
 /** Processes end by `kill -9` at the worst of times; containers notice nothing, and nothing is lost or doubled. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitFor } from "../lab/command.ts";
 import type { Host } from "../lab/host.ts";
@@ -118,7 +120,13 @@ describe("a server that is killed", () => {
     ).toEqual(["web-1", "web-2"]);
   });
 
-  it("is not needed for an agent to start: journal and last views serve ADD, CHECK and the node's services", async () => {
+  it("is not needed for an agent to start: journal and last views serve ADD, CHECK, names and the node's services", async () => {
+    const answers = stage.dig(h2, "web.service.consul");
+    expect(answers).toHaveLength(2);
+    await waitFor("the last change of the name to be on disk", () => {
+      const log = readFileSync(join(h2.dataDir, "agent.sqlite-wal"), "latin1");
+      return log.includes(`${encodeURIComponent("service/web")}/items/h2/web-2`) || undefined;
+    });
     const lost = await lostDuring(async () => {
       await stage.fabric.server.killHard();
       await stage.fabric.agent(h2).killHard();
@@ -128,6 +136,7 @@ describe("a server that is killed", () => {
       expect(tookMs).toBeLessThan(addAfterStartMs);
       await agent;
       await expectUntouched();
+      expect(stage.dig(h2, "web.service.consul")).toEqual(answers);
       expect(Object.keys(JSON.parse((await stage.http(h2, "GET", "/v1/agent/services")).body))).toEqual([
         "web-2",
       ]);

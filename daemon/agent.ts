@@ -228,7 +228,7 @@ export async function wireAgent(
   await dataplane.serve(teardown);
   await docker.serve(teardown);
   await names.serveContainers();
-  catalog.warm(await cache.list());
+  held.warm(await cache.list());
   return {
     node: identity.name,
     connected: client.state.connected,

@@ -21,6 +21,8 @@ export interface ReadContext {
   readonly registry: RegistryReads;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Of the agent that is asked, unless another one forwards. */
+  readonly node: string;
 }
 
 export async function blockingRead(

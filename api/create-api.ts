@@ -19,6 +19,7 @@ import { agentHealthRoutes } from "./routes/agent-health.ts";
 import { agentProcessRoutes } from "./routes/agent-process.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { catalogWriteRoutes } from "./routes/catalog-write.ts";
+import { coordinateRoutes } from "./routes/coordinate.ts";
 import { eventRoutes } from "./routes/event.ts";
 import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -89,11 +90,11 @@ function routesOf(options: ApiOptions): readonly Route[] {
   }
   if (local) routes.push(...localRoutes(local));
   if (server) {
-    const context = { registry: server.registry, clock, random };
+    const context = { registry: server.registry, clock, random, node: self.node };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
-    routes.push(...queryRoutes(context, server.writer));
+    routes.push(...queryRoutes(context, server.writer), ...coordinateRoutes(context, server.writer));
     routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
     if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }

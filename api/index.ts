@@ -13,7 +13,6 @@ export type {
   ProcessStatus,
 } from "./fabric-backend.ts";
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
-export { regexStepsMax } from "./filter/linear-regex.ts";
 export { guardHost } from "./host-guard.ts";
 export {
   defaultHttpLimits,
@@ -22,5 +21,6 @@ export {
   HttpServer,
   type HttpServerOptions,
 } from "./http-server.ts";
+export { clientAddressHeader } from "./near.ts";
 export type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
 export { txnBytesMax } from "./routes/txn.ts";

@@ -87,6 +87,156 @@ describe("execute", () => {
   });
 });
 
+const template = { Type: "name_prefix_match" };
+
+describe("templates", () => {
+  async function resolved(api: Api, name: string) {
+    const { text, status } = await call(api, `GET /v1/query/${name}/explain`);
+    return status === 200 ? JSON.parse(text).Query : status;
+  }
+
+  test("stand for the name, its parts and what the expression finds in it", async () => {
+    const api = await startApi();
+    await create(
+      api,
+      {
+        Service: "mysql-${match(1)}",
+        Tags: ["${match(2)}", "${match(9)}", "$${plain}", "${ name.suffix }"],
+        NodeMeta: { full: "${name.full}", prefix: "${name.prefix}", segment: "[${agent.segment}]" },
+        Failover: { Datacenters: ["${match(2)}"] },
+      },
+      {
+        Name: "geo-db-",
+        Template: { ...template, Regexp: "^geo-db-(.*?)-([^\\-]+?)$", RemoveEmptyTags: true },
+      },
+    );
+    expect(await resolved(api, "Geo-DB-x")).toMatchObject({
+      Service: { Service: "mysql-", Tags: ["${plain}", "x"] },
+    });
+    expect(await resolved(api, "geo-db-customer-master")).toMatchObject({
+      Service: {
+        Service: "mysql-customer",
+        Tags: ["master", "${plain}", "customer-master"],
+        NodeMeta: { full: "geo-db-customer-master", prefix: "geo-db-", segment: "[]" },
+        Failover: { Datacenters: ["master"] },
+      },
+      Template: { Type: "name_prefix_match", RemoveEmptyTags: true },
+    });
+  });
+
+  test("the longest prefix wins, an exact name wins over it, the empty prefix fits all", async () => {
+    const api = await startApi();
+    const byName = async (name: string, Template: object | undefined) =>
+      create(api, { Service: `for-${name || "all"}` }, { Name: name, ...(Template && { Template }) });
+    await byName("geo", template);
+    await byName("geo-db", template);
+    await byName("geo-db-x", undefined);
+    const service = async (name: string) => (await resolved(api, name)).Service?.Service;
+    expect(await resolved(api, "other")).toBe(404);
+    const all = await byName("", template);
+    expect(await service("other")).toBe("for-all");
+    expect(await service("geo-")).toBe("for-geo");
+    expect(await service("geo-db-y")).toBe("for-geo-db");
+    expect(await service("GEO-DB-X")).toBe("for-geo-db-x");
+    expect(await service("geo-db")).toBe("for-geo-db");
+    expect(
+      await call(api, "POST /v1/query", { Template: template, Service: { Service: "x" } }),
+    ).toMatchObject({
+      status: 400,
+      text: "name '' aliases an existing query name",
+    });
+    expect(await call(api, `GET /v1/query/${all}/execute`)).toMatchObject({
+      status: 400,
+      text: "prepared query templates can only be resolved up by name, not by ID",
+    });
+    await call(api, `DELETE /v1/query/${all}`);
+    expect(await resolved(api, "other")).toBe(404);
+    expect(await resolved(api, "x".repeat(600))).toBe(404);
+  });
+
+  test("are executed as what they stand for", async () => {
+    const api = await withServices();
+    await create(api, { Service: "${name.suffix}" }, { Name: "of-", Template: template });
+    expect(await execute(api, "of-web")).toEqual(["p", "w"]);
+    expect(await execute(api, "of-none")).toEqual([]);
+  });
+});
+
+describe("sessions", () => {
+  test("take their queries along, and their names", async () => {
+    const api = await startApi();
+    const { ID: session } = JSON.parse((await call(api, "PUT /v1/session/create", {})).text);
+    const id = await create(api, {}, { Name: "mine", Session: session });
+    expect(JSON.parse((await call(api, `GET /v1/query/${id}`)).text)).toMatchObject([{ Session: session }]);
+    await create(api, {}, { Name: "stays" });
+    await call(api, `PUT /v1/session/destroy/${session}`);
+    expect(api.registry.queries().map(({ name }) => name)).toEqual(["stays"]);
+    await create(api, {}, { Name: "mine" });
+    const refused = await call(api, "POST /v1/query", { Session: session, Service: { Service: "web" } });
+    expect(refused).toMatchObject({ status: 500, text: `invalid session "${session}"` });
+  });
+});
+
+describe("failover", () => {
+  test.each([
+    [{ NearestN: 3, Datacenters: ["dc2", "dc3"] }, 0],
+    [{ Targets: [{ Datacenter: "dc2" }, { Peer: "a" }, { Peer: "b" }] }, 2],
+  ])("%j: unknown datacenters are passed over, peers are tried in vain", async (Failover, failovers) => {
+    const api = await withServices();
+    const id = await create(api, { Service: "none", Failover });
+    const { text } = await call(api, `GET /v1/query/${id}/execute`);
+    expect(JSON.parse(text)).toMatchObject({ Nodes: [], Datacenter: "dc1", Failovers: failovers });
+    const found = await create(api, { Failover });
+    const answer = await call(api, `GET /v1/query/${found}/execute`);
+    expect(JSON.parse(answer.text)).toMatchObject({ Failovers: 0 });
+  });
+});
+
+describe("a mesh of one's own", () => {
+  test("kind, proxy and native are kept, shown, filtered by, and found by the service that they speak for", async () => {
+    const api = await withServices();
+    const proxy = {
+      destination_service_name: "web",
+      LocalServicePort: 80,
+      Upstreams: [{ DestinationName: "db", LocalBindPort: 1 }],
+    };
+    const sidecar = { Name: "web-proxy", Kind: "connect-proxy", Port: 20_000, Proxy: proxy };
+    expect((await call(api, "PUT /v1/agent/service/register", sidecar)).status).toBe(200);
+    await call(api, "PUT /v1/agent/service/register", { Name: "api", Connect: { Native: true } });
+    const shown = {
+      Kind: "connect-proxy",
+      Proxy: { DestinationServiceName: "web", LocalServicePort: 80, Upstreams: proxy.Upstreams },
+    };
+    const read = async (path: string) => JSON.parse((await call(api, `GET ${path}`)).text);
+    expect(await read("/v1/agent/service/web-proxy")).toMatchObject(shown);
+    expect(await read("/v1/health/connect/WEB")).toMatchObject([{ Service: { ID: "web-proxy", ...shown } }]);
+    expect(await read("/v1/catalog/connect/api")).toMatchObject([
+      { ServiceName: "api", ServiceKind: "", ServiceConnect: { Native: true } },
+    ]);
+    expect(await read("/v1/catalog/service/web-proxy?filter=ServiceKind==`connect-proxy`")).toHaveLength(1);
+    expect(
+      await read("/v1/catalog/service/web-proxy?filter=ServiceProxy.DestinationServiceName==db"),
+    ).toHaveLength(0);
+    expect(await execute(api, await create(api, { Connect: true }))).toEqual(["web-proxy"]);
+    expect(await execute(api, await create(api, {}), "?connect=true")).toEqual(["web-proxy"]);
+    await call(api, "PUT /v1/agent/service/deregister/web-proxy");
+    expect(await read("/v1/health/connect/web")).toEqual([]);
+  });
+
+  test.each([
+    [{ Kind: "container" }, /Invalid service kind/],
+    [{ Kind: "connect-proxy", Port: 1 }, /DestinationServiceName must be non-empty/],
+    [{ Kind: "connect-proxy", Proxy: { DestinationServiceName: "web" } }, /Port must be set/],
+    [{ Connect: { SidecarService: {} } }, /SidecarService/],
+    [{ Proxy: { DestinationServiceName: "w", Config: { x: "y".repeat(20_000) } } }, /Proxy is longer/],
+  ])("%j is 400", async (body, text) => {
+    const api = await startApi();
+    const answer = await call(api, "PUT /v1/agent/service/register", { Name: "x", ...body });
+    expect(answer.status).toBe(400);
+    expect(answer.text).toMatch(text);
+  });
+});
+
 describe("definitions", () => {
   test("are read, changed and deleted; readers wake", async () => {
     const api = await startApi();
@@ -123,10 +273,21 @@ describe("definitions", () => {
 
   test.each([
     [{}, /^Must provide a Service name/],
-    [{ Service: { Service: "x", Connect: true } }, /mesh/],
-    [{ Service: { Service: "x" }, Session: "s" }, /session/],
-    [{ Service: { Service: "x" }, Template: { Type: "name_prefix_match" } }, /templates/],
-    [{ Service: { Service: "x", Failover: { Targets: [{ Peer: "p" }] } } }, /failover targets/],
+    [{ Service: { Service: "x" }, Template: { Type: "regexp" } }, /unsupported Template.Type 'regexp'/],
+    [
+      { Service: { Service: "${name.middle}" }, Template: { Type: "name_prefix_match" } },
+      /^Bad template: .*name\.middle/,
+    ],
+    [
+      { Service: { Service: "x" }, Template: { Type: "name_prefix_match", Regexp: "(" } },
+      /^Bad template: error parsing regexp/,
+    ],
+    [{ Service: { Service: "x", Failover: { NearestN: -1 } } }, /^Bad NearestN '-1', must be >= 0/],
+    [
+      { Service: { Service: "x", Failover: { NearestN: 1, Targets: [{ Peer: "p" }] } } },
+      /^Targets cannot be populated with NearestN or Datacenters/,
+    ],
+    [{ Service: { Service: "x" }, DNS: { TTL: "-1s" } }, /^DNS TTL '-1s', must be >=0/],
     [{ Service: { Service: "x", Tags: ["x".repeat(9000)] } }, /larger than/],
   ])("%j is 400", async (body, text) => {
     const answer = await call(await startApi(), "POST /v1/query", body);

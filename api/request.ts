@@ -13,8 +13,10 @@ export interface ApiRequest {
   readonly body: Uint8Array;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
-  /** Where it came from, for logs. */
+  /** Address that it came from. */
   readonly remote?: string;
+  /** Name of the node whose agent was asked. */
+  readonly node?: string;
 }
 
 export interface ApiResponse {

@@ -217,8 +217,6 @@ describe("refusals", () => {
     ],
     [{ Name: "web", Check: { GRPC: "x", Interval: "1s" } }, /^Heddle does not support grpc in a check/],
     [{ Name: "web", Check: { Status: "fine", TTL: "1s" } }, /^Invalid check status: 'fine'/],
-    [{ Name: "web", Connect: { Native: true } }, /^Heddle does not support connect/],
-    [{ Name: "web", Kind: "connect-proxy" }, /kind "connect-proxy"/],
     [{ Name: "web", Port: 70_000 }, /port 70000/],
     [{ Name: "web", Meta: { "a b": "" } }, /meta key/],
   ])("registering %j is refused", async (body, text) => {

@@ -33,6 +33,7 @@ export const requestHeaders: readonly string[] = [
   "cache-control",
   "content-type",
   "if-none-match",
+  "x-forwarded-for",
   "x-consul-",
   "x-heddle-",
 ];

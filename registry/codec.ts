@@ -5,8 +5,10 @@
  */
 import { z } from "zod";
 import { type Ip, isIp, type Mac } from "../addr/index.ts";
+import { coordinateDimensions } from "./coordinate/coordinate.ts";
 import type {
   CheckRecord,
+  CoordinateRecord,
   EventRecord,
   NodeRecord,
   QueryRecord,
@@ -47,6 +49,8 @@ const serviceSchema = z.object({
   weights: z.object({ passing: z.int(), warning: z.int() }).default({ passing: 1, warning: 1 }),
   enableTagOverride: z.boolean().default(false),
   taggedAddresses: z.record(z.string(), z.object({ address: z.string(), port: port.default(0) })).default({}),
+  proxy: z.record(z.string(), z.unknown()).exactOptional(),
+  connectNative: z.literal(true).exactOptional(),
 });
 
 const checkSchema = z.object({
@@ -89,7 +93,12 @@ const eventSchema = z.object({
 const querySchema = z.object({
   id: z.string().min(1),
   name: text,
+  session: text,
+  template: z
+    .object({ kind: z.literal("name_prefix_match"), regexp: text, removeEmptyTags: z.boolean() })
+    .exactOptional(),
   service: z.string().min(1),
+  connect: z.boolean().default(false),
   onlyPassing: z.boolean().default(false),
   tags: texts,
   nodeMeta: textMap,
@@ -98,7 +107,19 @@ const querySchema = z.object({
   near: text,
   failoverNearestN: z.number().default(0),
   failoverDatacenters: texts,
+  failoverTargets: z.array(z.object({ peer: text, datacenter: text })).default([]),
   dnsTtlMs: z.number().min(0).default(0),
+});
+
+const coordinateSchema = z.object({
+  node: z.string().min(1),
+  segment: text,
+  coordinate: z.object({
+    vector: z.array(z.number()).length(coordinateDimensions),
+    error: z.number(),
+    adjustment: z.number(),
+    height: z.number(),
+  }),
 });
 
 const encoder = new TextEncoder();
@@ -138,6 +159,8 @@ export function encodeService(service: ServiceRecord): Uint8Array {
     weights: { passing: service.weights.passing, warning: service.weights.warning },
     enableTagOverride: service.enableTagOverride,
     taggedAddresses: sorted(service.taggedAddresses),
+    ...(service.proxy && { proxy: service.proxy }),
+    ...(service.connectNative && { connectNative: true }),
   });
 }
 
@@ -181,6 +204,15 @@ export function encodeQuery(query: QueryRecord): Uint8Array {
 
 export function decodeQuery(bytes: Uint8Array): QueryRecord | undefined {
   return decode(querySchema, bytes);
+}
+
+export function encodeCoordinate({ node, segment, coordinate }: CoordinateRecord): Uint8Array {
+  const { vector, error, adjustment, height } = coordinate;
+  return encode({ node, segment, coordinate: { vector, error, adjustment, height } });
+}
+
+export function decodeCoordinate(bytes: Uint8Array): CoordinateRecord | undefined {
+  return decode(coordinateSchema, bytes);
 }
 
 export function decodeNode(bytes: Uint8Array): NodeRecord | undefined {

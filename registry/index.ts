@@ -15,6 +15,8 @@ export {
 export { type NodeSpec, planNode } from "./catalog/plan-node.ts";
 export type { RegisteredCheck } from "./catalog/plan-registration.ts";
 export { planCheck, planService } from "./catalog/plan-registration.ts";
+export { type Coordinate, coordinateDimensions, distanceSeconds } from "./coordinate/coordinate.ts";
+export { nearestFirst, type QuerySource, sourceNode } from "./coordinate/nearness.ts";
 export { formatGoDuration, parseGoDuration } from "./go-duration.ts";
 export {
   catalogPrefix,
@@ -36,6 +38,8 @@ export {
   type CheckEntry,
   type CheckRecord,
   type CheckStatus,
+  type CoordinateEntry,
+  type CoordinateRecord,
   containerNameKind,
   containerServiceName,
   type EventEntry,
@@ -53,6 +57,7 @@ export {
   primaryNameTag,
   type QueryEntry,
   type QueryRecord,
+  type QueryTemplate,
   type ServiceEntry,
   type ServiceInstance,
   type ServiceRecord,
@@ -64,7 +69,9 @@ export {
   type Weights,
   worstStatus,
 } from "./model.ts";
+export { queryTopic, runQuery, selectInstances } from "./query/run-query.ts";
 export type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from "./reads.ts";
+export { LinearRegex } from "./regex/linear-regex.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
 export type { SessionSpec } from "./session/plan-session.ts";

@@ -7,6 +7,7 @@ export const catalogPrefix = "catalog/";
 export const nodesPrefix = "catalog/nodes/";
 export const servicesPrefix = "catalog/services/";
 export const checksPrefix = "catalog/checks/";
+export const coordinatesPrefix = "catalog/coordinates/";
 export const livePrefix = "live/";
 export const kvPrefix = "kv/";
 export const sessionsPrefix = "sessions/";
@@ -30,6 +31,16 @@ export function nodeServicesPrefix(node: string): string {
 /** Prefix of all checks of a node. */
 export function nodeChecksPrefix(node: string): string {
   return `${checksPrefix}${encodeSegment(node)}/`;
+}
+
+/** Prefix of a node's coordinates. */
+export function nodeCoordinatesPrefix(node: string): string {
+  return `${coordinatesPrefix}${encodeSegment(node)}/`;
+}
+
+/** The segment's name may be empty, what follows a slash may not. */
+export function coordinateKey(node: string, segment: string): string {
+  return `${nodeCoordinatesPrefix(node)}_${encodeSegment(segment)}`;
 }
 
 export function serviceKey(node: string, id: string): string {
@@ -69,6 +80,7 @@ export function queryNameKey(name: string): string {
 export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
+  | { readonly kind: "coordinate"; readonly node: string; readonly segment: string }
   | { readonly kind: "session" | "sessionTtl" | "event" | "query"; readonly id: string }
   | { readonly kind: "kv"; readonly key: string };
 
@@ -79,6 +91,7 @@ export function parseKey(storeKey: string): KeyParts | undefined {
   if (storeKey.startsWith(nodesPrefix)) return node("node", storeKey.slice(nodesPrefix.length));
   if (storeKey.startsWith(servicesPrefix)) return pair("service", storeKey.slice(servicesPrefix.length));
   if (storeKey.startsWith(checksPrefix)) return pair("check", storeKey.slice(checksPrefix.length));
+  if (storeKey.startsWith(coordinatesPrefix)) return coordinate(storeKey.slice(coordinatesPrefix.length));
   if (storeKey.startsWith(sessionsPrefix)) return withId("session", storeKey.slice(sessionsPrefix.length));
   if (storeKey.startsWith(sessionTtlPrefix))
     return withId("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
@@ -108,6 +121,13 @@ function node(kind: "node" | "live", segment: string): KeyParts | undefined {
 function withId(kind: "session" | "sessionTtl" | "event" | "query", segment: string): KeyParts | undefined {
   const id = decodeSegment(segment);
   return id ? { kind, id } : undefined;
+}
+
+function coordinate(rest: string): KeyParts | undefined {
+  const slash = rest.indexOf("/_");
+  const name = decodeSegment(rest.slice(0, Math.max(slash, 0)));
+  const segment = decodeSegment(rest.slice(slash + 2));
+  return name && segment !== undefined ? { kind: "coordinate", node: name, segment } : undefined;
 }
 
 function pair(kind: "service" | "check", rest: string): KeyParts | undefined {

@@ -1,12 +1,15 @@
 /** Bounds and times of a server's registry, each where it is used, gathered for who shows or documents them. */
 import { writesPerTxnMax } from "./catalog/catalog-writer.ts";
+import { segmentBytesMax, segmentsPerNodeMax } from "./coordinate/coordinate-writer.ts";
 import { eventPayloadBytesMax, eventsMax, eventTextBytesMax } from "./event/event-writer.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
 import { prefixIndexesMax } from "./kv/kv-index.ts";
 import { kvKeyBytesMax, kvValueBytesMax } from "./kv/kv-writer.ts";
 import { lockDelayMaxMs, lockDelaysMax } from "./kv/lock-delays.ts";
 import { tombstonesMax } from "./kv/tombstones.ts";
+import { queryNameBytesMax } from "./query/query-index.ts";
 import { queriesMax, queryBytesMax } from "./query/query-writer.ts";
+import { regexStepsMax } from "./regex/pattern.ts";
 import { ownWriteWaitMaxMs } from "./registry-writer.ts";
 import {
   sessionChecksMax,
@@ -31,6 +34,10 @@ export const registryLimits = {
   txnOperationsMax,
   queriesMax,
   queryBytesMax,
+  queryNameBytesMax,
+  regexStepsMax,
+  segmentsPerNodeMax,
+  segmentBytesMax,
   eventsMax,
   eventPayloadBytesMax,
   eventTextBytesMax,

@@ -6,6 +6,7 @@
  * CreateIndex and ModifyIndex.
  */
 import type { Ip, Mac } from "../addr/index.ts";
+import type { Coordinate } from "./coordinate/coordinate.ts";
 
 export type CheckStatus = "passing" | "warning" | "critical";
 
@@ -57,6 +58,10 @@ export interface ServiceRecord {
   readonly weights: Weights;
   readonly enableTagOverride: boolean;
   readonly taggedAddresses: Readonly<Record<string, TaggedAddress>>;
+  /** Consul's `Proxy`, kept and shown as it was given: its `DestinationServiceName` alone means something here. */
+  readonly proxy?: Readonly<Record<string, unknown>>;
+  /** The service speaks the mesh's protocol itself (Consul's `Connect.Native`). Absent: it does not. */
+  readonly connectNative?: true;
 }
 
 /** Under `catalog/checks/<node>/<id>`. */
@@ -121,23 +126,51 @@ export interface EventRecord {
   readonly tagFilter: string;
 }
 
+/** A prepared query that answers for every name that begins with its own. */
+export interface QueryTemplate {
+  readonly kind: "name_prefix_match";
+  /** Matched against the name asked for; its groups are `${match(N)}`. "": none. */
+  readonly regexp: string;
+  readonly removeEmptyTags: boolean;
+}
+
+/** Where a query looks when it finds nothing here: a datacenter, or a peer. */
+export interface QueryTarget {
+  readonly peer: string;
+  readonly datacenter: string;
+}
+
 /** A prepared query, under `queries/<id>`. */
 export interface QueryRecord {
   readonly id: string;
-  /** "": it is asked for by its id. */
+  /** "": it is asked for by its id; of a template, that every name fits. */
   readonly name: string;
+  /** It goes with this session; "" for a query that stays. */
+  readonly session: string;
+  readonly template?: QueryTemplate;
   readonly service: string;
+  /** Asks for instances that speak for the service in a mesh. */
+  readonly connect: boolean;
   readonly onlyPassing: boolean;
   /** All are needed; one with `!` in front must not be there. */
   readonly tags: readonly string[];
   readonly nodeMeta: Readonly<Record<string, string>>;
   readonly serviceMeta: Readonly<Record<string, string>>;
   readonly ignoreCheckIds: readonly string[];
-  /** Kept and shown; nothing is nearer than another. */
+  /** A node, `_agent` or `_ip`: the nearest to it come first. "": in random order. */
   readonly near: string;
   readonly failoverNearestN: number;
   readonly failoverDatacenters: readonly string[];
+  readonly failoverTargets: readonly QueryTarget[];
   readonly dnsTtlMs: number;
+}
+
+/** Where a node stands in a segment, under `catalog/coordinates/<node>/_<segment>`. */
+export interface CoordinateRecord {
+  readonly node: string;
+  /** "" unless the network is divided. */
+  readonly segment: string;
+  readonly coordinate: Coordinate;
 }
 
 export interface Indexes {
@@ -151,6 +184,7 @@ export type CheckEntry = CheckRecord & Indexes;
 export type KvEntry = KvRecord & Indexes;
 export type EventEntry = EventRecord & Indexes;
 export type QueryEntry = QueryRecord & Indexes;
+export type CoordinateEntry = CoordinateRecord & Indexes;
 export type SessionEntry = SessionRecord & Indexes;
 
 /** One instance of a service with what decides whether it may be answered. */

@@ -6,6 +6,7 @@ import type { Ip } from "../addr/index.ts";
 import type {
   CheckEntry,
   CheckStatus,
+  CoordinateEntry,
   EventEntry,
   KvEntry,
   NodeEntry,
@@ -73,6 +74,8 @@ export interface RegistryReads {
   serviceNames(): ReadonlyMap<string, readonly string[]>;
   /** In order of node and id. Instances whose node is unknown are left out. */
   service(name: string): readonly ServiceInstance[];
+  /** Instances that speak for the service in a mesh: proxies of it, and its own that are native. */
+  connect(name: string): readonly ServiceInstance[];
   servicesOfNode(node: string): readonly ServiceEntry[];
   /** With the synthesised `serfHealth` of a fabric node. */
   checksOfNode(node: string): readonly CheckEntry[];
@@ -100,6 +103,15 @@ export interface RegistryReads {
   events(): readonly EventEntry[];
   /** Prepared queries, oldest first. */
   queries(): readonly QueryEntry[];
-  /** By id, else by name. */
-  query(nameOrId: string): QueryEntry | undefined;
+  query(id: string): QueryEntry | undefined;
+  /** The query, or template, that has exactly this name. */
+  queryNamed(name: string): QueryEntry | undefined;
+  /**
+   * The query to execute for an id or a name, rendered if it is a template.
+   * @throws REGISTRY_INVALID for the id of a template
+   */
+  resolveQuery(nameOrId: string): QueryEntry | undefined;
+  /** Of nodes in the catalog, in order of node and segment. */
+  coordinates(): readonly CoordinateEntry[];
+  coordinatesOfNode(node: string): readonly CoordinateEntry[];
 }

@@ -7,9 +7,19 @@
 import type { StoreEvent, StoreItem } from "../store/index.ts";
 import { CatalogState, type CatalogTopic, fold } from "./catalog/catalog-state.ts";
 import { EntryList } from "./catalog/entry-list.ts";
-import { decodeCheck, decodeEvent, decodeNode, decodeQuery, decodeService, decodeSession } from "./codec.ts";
+import {
+  decodeCheck,
+  decodeCoordinate,
+  decodeEvent,
+  decodeNode,
+  decodeQuery,
+  decodeService,
+  decodeSession,
+} from "./codec.ts";
+import { CoordinateState, type CoordinateTopic } from "./coordinate/coordinate-state.ts";
 import {
   checkKey,
+  coordinateKey,
   eventKey,
   type KeyParts,
   kvKey,
@@ -23,12 +33,17 @@ import {
 } from "./keys.ts";
 import { decodeKv } from "./kv/kv-codec.ts";
 import { KvIndex } from "./kv/kv-index.ts";
-import type { EventEntry, QueryEntry } from "./model.ts";
+import type { EventEntry } from "./model.ts";
+import { QueryIndex } from "./query/query-index.ts";
 import { isSessionTopic, SessionState, type SessionTopic } from "./session/session-state.ts";
 import { type Topic, topicKey } from "./wait/topic.ts";
 
 /** What changes mark; keys are told apart. */
-export type MarkedTopic = CatalogTopic | SessionTopic | Extract<Topic, { kind: "events" | "queries" }>;
+export type MarkedTopic =
+  | CatalogTopic
+  | SessionTopic
+  | CoordinateTopic
+  | Extract<Topic, { kind: "events" | "queries" }>;
 
 /** What one batch moved. */
 export interface Moved {
@@ -43,7 +58,8 @@ export class RegistryState {
   readonly catalog: CatalogState;
   readonly sessions: SessionState;
   readonly events: EntryList<EventEntry>;
-  readonly queries: EntryList<QueryEntry>;
+  readonly queries: QueryIndex;
+  readonly coordinates: CoordinateState;
   #topics = new Map<string, MarkedTopic>();
   #kvKeys: string[] = [];
   #delayed: { key: string; lockDelayMs: number }[] = [];
@@ -54,7 +70,8 @@ export class RegistryState {
     this.catalog = new CatalogState(mark);
     this.sessions = new SessionState(mark);
     this.events = new EntryList(() => mark({ kind: "events" }));
-    this.queries = new EntryList(() => mark({ kind: "queries" }));
+    this.queries = new QueryIndex(() => mark({ kind: "queries" }));
+    this.coordinates = new CoordinateState(mark);
   }
 
   get damaged(): number {
@@ -108,10 +125,13 @@ export class RegistryState {
     for (const id of this.sessions.timedIds()) yield sessionTtlKey(id);
     for (const { id } of this.events.list()) yield eventKey(id);
     for (const { id } of this.queries.list()) yield queryKey(id);
+    for (const { node, segment } of this.coordinates.list()) yield coordinateKey(node, segment);
   }
 
   exists(topic: MarkedTopic): boolean {
     if (topic.kind === "events" || topic.kind === "queries") return true;
+    if (topic.kind === "coordinates" || topic.kind === "nodeCoordinates")
+      return this.coordinates.exists(topic);
     return isSessionTopic(topic) ? this.sessions.exists(topic) : this.catalog.exists(topic);
   }
 
@@ -162,6 +182,12 @@ export class RegistryState {
         if (query) this.queries.put({ ...query, id: parts.id, ...indexes });
         return query !== undefined;
       }
+      case "coordinate": {
+        const held = decodeCoordinate(item.value);
+        const { node, segment } = parts;
+        if (held) this.coordinates.put({ ...held, node, segment, ...indexes });
+        return held !== undefined;
+      }
       default:
         return parts satisfies never;
     }
@@ -197,6 +223,9 @@ export class RegistryState {
       case "query":
         this.queries.delete(parts.id);
         break;
+      case "coordinate":
+        this.coordinates.delete(parts.node, parts.segment);
+        break;
       default:
         parts satisfies never;
     }
@@ -231,6 +260,8 @@ export class RegistryState {
         return this.events.get(parts.id)?.modifyIndex ?? 0;
       case "query":
         return this.queries.get(parts.id)?.modifyIndex ?? 0;
+      case "coordinate":
+        return this.coordinates.get(parts.node, parts.segment)?.modifyIndex ?? 0;
       default:
         return parts satisfies never;
     }

@@ -8,6 +8,7 @@ import { FabricError } from "../errors/index.ts";
 import type { Store, Write } from "../store/index.ts";
 import { CatalogWriter } from "./catalog/catalog-writer.ts";
 import { encodeCheck, encodeService } from "./codec.ts";
+import { writeCoordinate } from "./coordinate/coordinate-writer.ts";
 import { EventWriter } from "./event/event-writer.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { checkKey, liveKey, nodeChecksPrefix, nodeServicesPrefix, serviceKey } from "./keys.ts";
@@ -15,6 +16,7 @@ import { KvWriter } from "./kv/kv-writer.ts";
 import type {
   CheckRecord,
   CheckStatus,
+  CoordinateRecord,
   EventEntry,
   EventRecord,
   NodeRecord,
@@ -165,6 +167,10 @@ export class RegistryWriter implements RegistryWrites {
 
   async deleteQuery(id: string): Promise<void> {
     await this.#seen({ revision: await this.#queries.delete(id) });
+  }
+
+  async putCoordinate(coordinate: CoordinateRecord): Promise<WriteResult> {
+    return this.#seen(await writeCoordinate(this.#catalog, this.#registry, coordinate));
   }
 
   async #put(node: string, sync: NodeSync): Promise<WriteResult> {

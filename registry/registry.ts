@@ -16,6 +16,7 @@ import { LockDelays } from "./kv/lock-delays.ts";
 import type {
   CheckEntry,
   CheckStatus,
+  CoordinateEntry,
   EventEntry,
   KvEntry,
   NodeEntry,
@@ -173,6 +174,10 @@ export class Registry implements RegistryReads {
     return catalog.instancesOf(this.#state.catalog, name);
   }
 
+  connect(name: string): readonly ServiceInstance[] {
+    return catalog.connectInstancesOf(this.#state.catalog, name);
+  }
+
   servicesOfNode(node: string): readonly ServiceEntry[] {
     return catalog.servicesOn(this.#state.catalog, node);
   }
@@ -237,10 +242,24 @@ export class Registry implements RegistryReads {
     return this.#state.queries.list();
   }
 
-  query(nameOrId: string): QueryEntry | undefined {
-    const name = fold(nameOrId);
-    const isNamed = (query: QueryEntry) => query.name !== "" && fold(query.name) === name;
-    return this.#state.queries.get(nameOrId) ?? this.#state.queries.list().find(isNamed);
+  query(id: string): QueryEntry | undefined {
+    return this.#state.queries.get(id);
+  }
+
+  queryNamed(name: string): QueryEntry | undefined {
+    return this.#state.queries.named(name);
+  }
+
+  resolveQuery(nameOrId: string): QueryEntry | undefined {
+    return this.#state.queries.resolve(nameOrId);
+  }
+
+  coordinates(): readonly CoordinateEntry[] {
+    return this.nodes().flatMap(({ name }) => this.#state.coordinates.ofNode(name));
+  }
+
+  coordinatesOfNode(node: string): readonly CoordinateEntry[] {
+    return this.#state.coordinates.ofNode(node);
   }
 
   /** What is held but not in the load went away unseen, at the latest by its revision. */

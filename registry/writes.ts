@@ -5,6 +5,7 @@
 import type {
   CheckRecord,
   CheckStatus,
+  CoordinateRecord,
   EventEntry,
   EventRecord,
   NodeRecord,
@@ -90,6 +91,8 @@ export interface RegistryWrites {
   createQuery(query: Omit<QueryRecord, "id">): Promise<string>;
   /** @throws REGISTRY_QUERY_NOT_FOUND, REGISTRY_INVALID */
   updateQuery(id: string, query: Omit<QueryRecord, "id">): Promise<void>;
+  /** @throws REGISTRY_INVALID, REGISTRY_LIMIT, REGISTRY_NODE_NOT_FOUND */
+  putCoordinate(coordinate: CoordinateRecord): Promise<WriteResult>;
   /** Nothing happens when it is gone already. */
   deleteQuery(id: string): Promise<void>;
   /** @throws REGISTRY_VALUE_TOO_LARGE, REGISTRY_INVALID */

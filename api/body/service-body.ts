@@ -1,6 +1,6 @@
 /**
- * Consul's register bodies → definitions of the registry. What Heddle does not have (mesh, gateways, check
- * types) is refused by name: a check that never runs would look like a healthy or a dead service.
+ * Consul's register bodies → definitions of the registry. What Heddle does not have is refused by name: a check
+ * that never runs would look like a healthy or a dead service.
  */
 import { FabricError } from "../../errors/index.ts";
 import type {
@@ -12,13 +12,13 @@ import type {
 } from "../../registry/index.ts";
 import { badRequest } from "../query.ts";
 import type { BodyFields } from "./body-fields.ts";
+import { readMesh } from "./mesh-body.ts";
 
 /** @throws API_BAD_REQUEST, API_UNSUPPORTED */
 export function readService(body: BodyFields, name = body.text("name") ?? ""): ServiceDefinition {
   if (name === "") throw badRequest("Missing service name");
-  refuse(body, ["proxy", "connect", "socketpath", "locality"], "service");
-  const kind = body.text("kind") ?? "";
-  if (kind !== "") throw unsupported(`services of kind ${JSON.stringify(kind)}`);
+  refuse(body, ["socketpath", "locality"], "service");
+  const mesh = readMesh(body, name);
   const id = body.text("id");
   const check = body.object("check");
   const checks = [...(check ? [check] : []), ...body.list("checks")].map(readCheck);
@@ -26,6 +26,7 @@ export function readService(body: BodyFields, name = body.text("name") ?? ""): S
   return {
     ...(id !== undefined && id !== "" && { id }),
     name,
+    ...mesh,
     tags: body.texts("tags") ?? [],
     address: body.text("address") ?? "",
     port: body.number("port") ?? 0,

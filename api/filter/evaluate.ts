@@ -3,8 +3,8 @@
  * that such an item cannot have is an error; a key that a map does not have is empty, and unequal to everything.
  * Below a list of objects a comparison holds when it holds for one of them.
  */
+import { LinearRegex } from "../../registry/index.ts";
 import { type Expression, invalidFilter } from "./expression.ts";
-import { LinearRegex } from "./linear-regex.ts";
 import { parseFilter } from "./parser.ts";
 
 export type Filter = (item: object) => boolean;
@@ -84,7 +84,7 @@ function positiveLeaf(comparison: Extract<Expression, { kind: "match" }>["compar
     case "empty":
       return isEmpty;
     case "matches": {
-      const regex = new LinearRegex(value);
+      const regex = compileRegex(value);
       return (held) => {
         if (typeof held !== "string") throw invalidFilter(`"matches" needs a text, not ${typeOf(held)}`);
         return regex.test(held);
@@ -92,6 +92,14 @@ function positiveLeaf(comparison: Extract<Expression, { kind: "match" }>["compar
     }
     default:
       return comparison satisfies never;
+  }
+}
+
+function compileRegex(pattern: string): LinearRegex {
+  try {
+    return new LinearRegex(pattern);
+  } catch (error) {
+    throw invalidFilter(error instanceof Error ? error.message : "invalid regular expression");
   }
 }
 

@@ -24,14 +24,19 @@ export function nodeJson(node: NodeEntry) {
 
 /** Of the agent; it has no indexes. */
 export function agentServiceJson(service: ServiceRecord, datacenter: string) {
-  return { ...serviceFields(service), Datacenter: datacenter };
+  return {
+    ...serviceFields(service),
+    ...(service.proxy && { Proxy: proxyJson(service) }),
+    ...(service.connectNative && { Connect: connectJson(service) }),
+    Datacenter: datacenter,
+  };
 }
 
 export function serviceJson(service: ServiceEntry) {
   return {
     ...serviceFields(service),
-    Proxy: { Mode: "", MeshGateway: {}, Expose: {} },
-    Connect: {},
+    Proxy: proxyJson(service),
+    Connect: connectJson(service),
     CreateIndex: service.createIndex,
     ModifyIndex: service.modifyIndex,
   };
@@ -69,8 +74,8 @@ export function catalogServiceJson({ node, service }: ServiceInstance) {
     ServiceMeta: service.meta,
     ServicePort: service.port,
     ServiceEnableTagOverride: service.enableTagOverride,
-    ServiceProxy: { Mode: "", MeshGateway: {}, Expose: {} },
-    ServiceConnect: {},
+    ServiceProxy: proxyJson(service),
+    ServiceConnect: connectJson(service),
     CreateIndex: service.createIndex,
     ModifyIndex: service.modifyIndex,
   };
@@ -89,6 +94,14 @@ function serviceFields(service: ServiceRecord) {
     Weights: { Passing: service.weights.passing, Warning: service.weights.warning },
     EnableTagOverride: service.enableTagOverride,
   };
+}
+
+function proxyJson({ proxy }: ServiceRecord) {
+  return { Mode: "", MeshGateway: {}, Expose: {}, ...proxy };
+}
+
+function connectJson({ connectNative }: ServiceRecord) {
+  return connectNative ? { Native: true } : {};
 }
 
 function checkFields(check: CheckRecord) {

@@ -1,6 +1,10 @@
-/** Prepared queries in the shapes of Consul's bodies. What of them Heddle does not have is refused by name. */
-import { FabricError } from "../../errors/index.ts";
-import { formatGoDuration, type QueryEntry, type QueryRecord } from "../../registry/index.ts";
+/** Prepared queries in the shapes of Consul's bodies. */
+import {
+  formatGoDuration,
+  type QueryEntry,
+  type QueryRecord,
+  type QueryTemplate,
+} from "../../registry/index.ts";
 import type { BodyFields } from "../body/body-fields.ts";
 import { badRequest } from "../query.ts";
 
@@ -8,19 +12,32 @@ export function queryJson(query: QueryEntry) {
   return {
     ID: query.id,
     Name: query.name,
-    Session: "",
+    Session: query.session,
     Token: "",
-    Template: { Type: "", Regexp: "", RemoveEmptyTags: false },
+    Template: {
+      Type: query.template?.kind ?? "",
+      Regexp: query.template?.regexp ?? "",
+      RemoveEmptyTags: query.template?.removeEmptyTags ?? false,
+    },
     Service: {
       Service: query.service,
-      Failover: { NearestN: query.failoverNearestN, Datacenters: query.failoverDatacenters, Targets: [] },
+      Failover: {
+        NearestN: query.failoverNearestN,
+        Datacenters: query.failoverDatacenters,
+        Targets: query.failoverTargets.map(({ peer, datacenter }) => ({
+          Peer: peer,
+          Datacenter: datacenter,
+          Partition: "",
+          Namespace: "",
+        })),
+      },
       OnlyPassing: query.onlyPassing,
       IgnoreCheckIDs: query.ignoreCheckIds,
       Near: query.near,
       Tags: query.tags,
       NodeMeta: query.nodeMeta,
       ServiceMeta: query.serviceMeta,
-      Connect: false,
+      Connect: query.connect,
     },
     DNS: { TTL: query.dnsTtlMs === 0 ? "" : formatGoDuration(query.dnsTtlMs) },
     CreateIndex: query.createIndex,
@@ -28,33 +45,60 @@ export function queryJson(query: QueryEntry) {
   };
 }
 
-/** @throws API_BAD_REQUEST, API_UNSUPPORTED */
+/** @throws API_BAD_REQUEST */
 export function readQuery(body: BodyFields): Omit<QueryRecord, "id"> {
   const service = body.object("service");
-  if (body.text("session")) throw unsupported("prepared queries that end with a session");
-  if (body.object("template")?.text("type")) throw unsupported("templates of prepared queries");
-  if (service?.boolean("connect")) throw unsupported("prepared queries for the service mesh");
-  const failover = service?.object("failover");
-  if (failover?.list("targets").length) throw unsupported("failover targets of prepared queries");
   const name = service?.text("service") ?? "";
   if (!service || name === "") throw badRequest("Must provide a Service name to query");
-  const dnsTtlMs = body.object("dns")?.durationMs("ttl") ?? 0;
-  if (dnsTtlMs < 0) throw badRequest("DNS TTL must not be negative");
+  const template = readTemplate(body.object("template"));
   return {
     name: body.text("name") ?? "",
+    session: body.text("session") ?? "",
+    ...(template && { template }),
     service: name,
+    connect: service.boolean("connect") ?? false,
     onlyPassing: service.boolean("onlypassing") ?? false,
     tags: service.texts("tags") ?? [],
     nodeMeta: service.textMap("nodemeta") ?? {},
     serviceMeta: service.textMap("servicemeta") ?? {},
     ignoreCheckIds: service.texts("ignorecheckids") ?? [],
     near: service.text("near") ?? "",
-    failoverNearestN: failover?.number("nearestn") ?? 0,
-    failoverDatacenters: failover?.texts("datacenters") ?? [],
-    dnsTtlMs,
+    ...readFailover(service.object("failover")),
+    dnsTtlMs: readTtl(body.object("dns")),
   };
 }
 
-function unsupported(what: string): FabricError {
-  return new FabricError("API_UNSUPPORTED", `Heddle does not support ${what}`);
+function readTemplate(body: BodyFields | undefined): QueryTemplate | undefined {
+  const kind = body?.text("type") ?? "";
+  if (!body || kind === "") return undefined;
+  if (kind !== "name_prefix_match") throw badRequest(`Bad template: unsupported Template.Type '${kind}'`);
+  return {
+    kind,
+    regexp: body.text("regexp") ?? "",
+    removeEmptyTags: body.boolean("removeemptytags") ?? false,
+  };
+}
+
+function readFailover(
+  body: BodyFields | undefined,
+): Pick<QueryRecord, "failoverNearestN" | "failoverDatacenters" | "failoverTargets"> {
+  const failoverNearestN = body?.number("nearestn") ?? 0;
+  const failoverDatacenters = body?.texts("datacenters") ?? [];
+  const failoverTargets = (body?.list("targets") ?? []).map((target) => ({
+    peer: target.text("peer") ?? "",
+    datacenter: target.text("datacenter") ?? "",
+  }));
+  if (!Number.isInteger(failoverNearestN) || failoverNearestN < 0)
+    throw badRequest(`Bad NearestN '${failoverNearestN}', must be >= 0`);
+  if (failoverTargets.length > 0 && (failoverNearestN > 0 || failoverDatacenters.length > 0))
+    throw badRequest("Targets cannot be populated with NearestN or Datacenters");
+  if (failoverTargets.some(({ peer, datacenter }) => peer !== "" && datacenter !== ""))
+    throw badRequest("Failover targets cannot have both Peer and Datacenter");
+  return { failoverNearestN, failoverDatacenters, failoverTargets };
+}
+
+function readTtl(body: BodyFields | undefined): number {
+  const ttlMs = body?.durationMs("ttl") ?? 0;
+  if (ttlMs < 0) throw badRequest(`DNS TTL '${body?.text("ttl")}', must be >=0`);
+  return ttlMs;
 }

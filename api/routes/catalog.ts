@@ -3,6 +3,7 @@ import { containerNameKind, type NodeEntry, type ServiceInstance } from "../../r
 import { blockingList, blockingRead, filterOf, type ReadContext } from "../blocking.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
 import { catalogServiceJson, nodeJson, serviceJson } from "../json/consul-json.ts";
+import { sortedNear } from "../near.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
 type Services = readonly ReturnType<typeof serviceJson>[];
@@ -19,26 +20,24 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
       return json(call, Object.fromEntries(shown), headers);
     });
 
-  const service = (call: Call) => {
+  const instances = (kind: "service" | "connect") => (call: Call) => {
     const name = argument(call, "Missing service name");
     const meta = nodeMetaOf(call.query);
     const tags = call.query.all("tag");
-    return blockingList(context, call, { kind: "service", name }, () =>
-      registry
-        .service(name)
-        .filter((instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta))
-        .map(catalogServiceJson),
-    );
+    return blockingList(context, call, { kind, name }, () => {
+      const found = registry[kind](name).filter(
+        (instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta),
+      );
+      return sortedNear(context, call, found, ({ node }) => node.name).map(catalogServiceJson);
+    });
   };
 
   const nodes = (call: Call) => {
     const meta = nodeMetaOf(call.query);
-    return blockingList(context, call, { kind: "nodes" }, () =>
-      registry
-        .nodes()
-        .filter((node) => matchesMeta(node, meta))
-        .map(nodeJson),
-    );
+    return blockingList(context, call, { kind: "nodes" }, () => {
+      const found = registry.nodes().filter((node) => matchesMeta(node, meta));
+      return sortedNear(context, call, found, ({ name }) => name).map(nodeJson);
+    });
   };
 
   /** With the node's services, filtered: `filter` chooses among those. */
@@ -74,7 +73,8 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
       methods: { GET: (call) => json(call, [registry.datacenter]) },
     },
     { path: "/v1/catalog/services", methods: { GET: services } },
-    { path: "/v1/catalog/service/*", methods: { GET: service } },
+    { path: "/v1/catalog/service/*", methods: { GET: instances("service") } },
+    { path: "/v1/catalog/connect/*", methods: { GET: instances("connect") } },
     { path: "/v1/catalog/nodes", methods: { GET: nodes } },
     { path: "/v1/catalog/node/*", methods: { GET: node } },
     { path: "/v1/catalog/node-services/*", methods: { GET: nodeServices } },

@@ -3,29 +3,29 @@ import type { CheckEntry, CheckStatus, RegistryReads } from "../../registry/inde
 import { blockingList, type ReadContext } from "../blocking.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
 import { checkJson, instanceJson } from "../json/consul-json.ts";
+import { sortedNear } from "../near.ts";
 import { argument, type Call, type Route } from "../route.ts";
 
 export function healthRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
 
-  const service = (call: Call) => {
+  const instances = (kind: "service" | "connect") => (call: Call) => {
     const name = argument(call, "Missing service name");
     const passing = call.query.flag("passing", "Invalid value for ?passing");
     const meta = nodeMetaOf(call.query);
     const tags = call.query.all("tag");
-    return blockingList(context, call, { kind: "service", name }, () =>
-      registry
-        .service(name)
+    return blockingList(context, call, { kind, name }, () => {
+      const found = registry[kind](name)
         .filter((one) => hasTags(one.service, tags) && matchesMeta(one.node, meta))
-        .filter((one) => !passing || one.checks.every(({ status }) => status === "passing"))
-        .map(instanceJson),
-    );
+        .filter((one) => !passing || one.checks.every(({ status }) => status === "passing"));
+      return sortedNear(context, call, found, (one) => one.node.name).map(instanceJson);
+    });
   };
 
   const checks = (call: Call) => {
     const name = argument(call, "Missing service name");
     return blockingList(context, call, { kind: "serviceChecks", service: name }, () =>
-      ofNodes(registry, registry.checksOfService(name), call).map(checkJson),
+      inOrder(call, registry.checksOfService(name)).map(checkJson),
     );
   };
 
@@ -42,12 +42,16 @@ export function healthRoutes(context: ReadContext): readonly Route[] {
     const wanted = argument(call, "Missing check state");
     const known: CheckStatus | "any" | undefined = isState(wanted) ? wanted : undefined;
     return blockingList(context, call, { kind: "checks", state: known ?? "any" }, () =>
-      known ? ofNodes(registry, registry.checksInState(known), call).map(checkJson) : [],
+      known ? inOrder(call, registry.checksInState(known)).map(checkJson) : [],
     );
   };
 
+  const inOrder = (call: Call, checks: readonly CheckEntry[]) =>
+    sortedNear(context, call, ofNodes(registry, checks, call), (check) => check.node);
+
   return [
-    { path: "/v1/health/service/*", methods: { GET: service } },
+    { path: "/v1/health/service/*", methods: { GET: instances("service") } },
+    { path: "/v1/health/connect/*", methods: { GET: instances("connect") } },
     { path: "/v1/health/checks/*", methods: { GET: checks } },
     { path: "/v1/health/node/*", methods: { GET: node } },
     { path: "/v1/health/state/*", methods: { GET: state } },

@@ -1,6 +1,6 @@
 /**
- * Consul's servers, consensus and coordinates as far as Heddle has something true to say of them: one server
- * that answers, which leads whenever it follows its store, and no coordinates of anything.
+ * Consul's servers and consensus as far as Heddle has something true to say of them: one server
+ * that answers, which leads whenever it follows its store.
  */
 import type { RegistryWrites } from "../../registry/index.ts";
 import type { SelfInfo } from "../agent/agent-backend.ts";
@@ -60,13 +60,5 @@ export function operatorRoutes(
     { path: "/v1/operator/raft/configuration", methods: { GET: raft } },
     { path: "/v1/operator/autopilot/health", methods: { GET: autopilot } },
     { path: "/v1/agent/force-leave/*", methods: { PUT: forceLeave } },
-    { path: "/v1/coordinate/nodes", methods: { GET: (call) => json(call, []) } },
-    { path: "/v1/coordinate/node/*", methods: { GET: () => empty(404) } },
-    {
-      path: "/v1/coordinate/datacenters",
-      methods: {
-        GET: (call) => json(call, [{ Datacenter: registry.datacenter, AreaID: "wan", Coordinates: [] }]),
-      },
-    },
   ];
 }

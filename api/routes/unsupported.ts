@@ -4,11 +4,8 @@ import { plainText } from "../request.ts";
 import type { Route, RouteHandler } from "../route.ts";
 
 const paths: Readonly<Record<string, string>> = {
-  "/v1/coordinate/*": "network coordinates that nodes report",
   "/v1/connect/*": "the service mesh",
-  "/v1/health/connect/*": "the service mesh",
   "/v1/health/ingress/*": "the service mesh",
-  "/v1/catalog/connect/*": "the service mesh",
   "/v1/catalog/gateway-services/*": "the service mesh",
   "/v1/discovery-chain/*": "the service mesh",
   "/v1/config": "configuration entries",

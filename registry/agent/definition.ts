@@ -62,6 +62,8 @@ export interface ServiceDefinition {
   readonly weights?: Weights;
   readonly enableTagOverride?: boolean;
   readonly taggedAddresses?: Readonly<Record<string, TaggedAddress>>;
+  readonly proxy?: Readonly<Record<string, unknown>>;
+  readonly connectNative?: true;
   readonly checks?: readonly CheckDefinition[];
 }
 
@@ -79,6 +81,8 @@ export interface AgentLimits {
   readonly metaValueBytesMax: number;
   /** Of a check's notes and output; the output is cut, longer notes are refused. */
   readonly textBytesMax: number;
+  /** Of a service's `Proxy` as JSON. */
+  readonly proxyBytesMax: number;
 }
 
 export const defaultAgentLimits: AgentLimits = {
@@ -93,4 +97,5 @@ export const defaultAgentLimits: AgentLimits = {
   metaKeyBytesMax: 128,
   metaValueBytesMax: 512,
   textBytesMax: 4096,
+  proxyBytesMax: 16 * 1024,
 };

@@ -41,6 +41,11 @@ export function instancesOf(state: CatalogState, name: string): ServiceInstance[
   return instances(state, state.servicesByName.get(fold(name))?.values() ?? []);
 }
 
+/** The proxies of the service, and its own instances that need none. */
+export function connectInstancesOf(state: CatalogState, name: string): ServiceInstance[] {
+  return instances(state, state.connectByName.get(fold(name))?.values() ?? []);
+}
+
 export function servicesOn(state: CatalogState, node: string): ServiceEntry[] {
   return [...(state.services.get(fold(node))?.values() ?? [])].sort((a, b) => compare(a.id, b.id));
 }

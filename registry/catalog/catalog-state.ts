@@ -6,6 +6,7 @@
  * is refused, reads leave out what has no node yet, and the late part moves the same topics.
  */
 import { type Ip, isIp, parseIp } from "../../addr/index.ts";
+import type { CoordinateTopic } from "../coordinate/coordinate-state.ts";
 import {
   type CheckEntry,
   type CheckStatus,
@@ -13,6 +14,7 @@ import {
   type NodeEntry,
   type ServiceEntry,
 } from "../model.ts";
+import type { SessionTopic } from "../session/session-state.ts";
 import type { Topic } from "../wait/topic.ts";
 
 export interface Liveness {
@@ -24,7 +26,7 @@ export interface Liveness {
 
 export type CatalogTopic = Exclude<
   Topic,
-  { kind: "kv" | "kvPrefix" | "session" | "sessionEnd" | "sessions" | "nodeSessions" | "events" | "queries" }
+  { kind: "kv" | "kvPrefix" | SessionTopic["kind"] | CoordinateTopic["kind"] | "events" | "queries" }
 >;
 
 /** Node and service names are keys without regard to case. */
@@ -41,6 +43,8 @@ export class CatalogState {
   readonly checks = new Map<string, Map<string, CheckEntry>>();
   /** Service name → node and id → entry. */
   readonly servicesByName = new Map<string, Map<string, ServiceEntry>>();
+  /** Service name → node and id → the entry that speaks for it in a mesh. */
+  readonly connectByName = new Map<string, Map<string, ServiceEntry>>();
   readonly checksByStatus: Readonly<Record<CheckStatus, Map<string, CheckEntry>>> = {
     passing: new Map(),
     warning: new Map(),
@@ -88,6 +92,9 @@ export class CatalogState {
     if (before) this.#unlinkService(node, before);
     group(this.services, node).set(service.id, service);
     group(this.servicesByName, fold(service.name)).set(instanceKey(node, service.id), service);
+    const destination = connectName(service);
+    if (destination !== undefined)
+      group(this.connectByName, destination).set(instanceKey(node, service.id), service);
     const address = ownAddress(service);
     if (address) group(this.servicesByAddress, address).set(instanceKey(node, service.id), service);
     this.#serviceMoved(node, before, service);
@@ -127,6 +134,8 @@ export class CatalogState {
     switch (topic.kind) {
       case "service":
         return this.servicesByName.has(fold(topic.name));
+      case "connect":
+        return this.connectByName.has(fold(topic.name));
       case "serviceChecks":
         return this.servicesByName.has(fold(topic.service));
       case "node":
@@ -151,6 +160,8 @@ export class CatalogState {
 
   #unlinkService(node: string, service: ServiceEntry): void {
     ungroup(this.servicesByName, fold(service.name), instanceKey(node, service.id));
+    const destination = connectName(service);
+    if (destination !== undefined) ungroup(this.connectByName, destination, instanceKey(node, service.id));
     const address = ownAddress(service);
     if (address) ungroup(this.servicesByAddress, address, instanceKey(node, service.id));
   }
@@ -180,21 +191,21 @@ export class CatalogState {
   }
 
   #servicesOfNodeMoved(node: string): void {
-    for (const service of this.services.get(node)?.values() ?? []) {
-      this.#mark({ kind: "service", name: service.name });
-      const address = ownAddress(service);
-      if (address) this.#mark({ kind: "address", ip: address });
-    }
+    for (const service of this.services.get(node)?.values() ?? []) this.#instanceMoved(service);
+  }
+
+  /** Whatever names the instance. */
+  #instanceMoved(service: ServiceEntry): void {
+    this.#mark({ kind: "service", name: service.name });
+    const destination = connectName(service);
+    if (destination !== undefined) this.#mark({ kind: "connect", name: destination });
+    const address = ownAddress(service);
+    if (address) this.#mark({ kind: "address", ip: address });
   }
 
   #serviceMoved(node: string, before: ServiceEntry | undefined, after: ServiceEntry | undefined): void {
     this.#mark({ kind: "node", name: node });
-    for (const service of [before, after]) {
-      if (!service) continue;
-      this.#mark({ kind: "service", name: service.name });
-      const address = ownAddress(service);
-      if (address) this.#mark({ kind: "address", ip: address });
-    }
+    for (const service of [before, after]) if (service) this.#instanceMoved(service);
     if (before?.name !== after?.name) {
       for (const service of [before, after])
         if (service) this.#mark({ kind: "serviceChecks", service: service.name });
@@ -219,14 +230,20 @@ export class CatalogState {
     const name = service?.name ?? check.serviceName;
     this.#mark({ kind: "service", name });
     this.#mark({ kind: "serviceChecks", service: name });
-    const address = service && ownAddress(service);
-    if (address) this.#mark({ kind: "address", ip: address });
+    if (service) this.#instanceMoved(service);
   }
 }
 
 /** The service's address if it has one of its own; host names have no reverse entry here. */
 function ownAddress(service: ServiceEntry): Ip | undefined {
   return isIp(service.address) ? parseIp(service.address) : undefined;
+}
+
+/** The service that the instance speaks for in a mesh: its destination if it is a proxy, itself if it can. */
+function connectName({ kind, name, proxy, connectNative }: ServiceEntry): string | undefined {
+  if (connectNative) return fold(name);
+  const destination = kind === "connect-proxy" ? proxy?.["DestinationServiceName"] : undefined;
+  return typeof destination === "string" ? fold(destination) : undefined;
 }
 
 function instanceKey(node: string, id: string): string {

@@ -8,7 +8,7 @@
 import { FabricError } from "../../errors/index.ts";
 import type { Store, StoreItem, Write } from "../../store/index.ts";
 import { decodeNode, encodeNode } from "../codec.ts";
-import { liveKey, nodeChecksPrefix, nodeKey, nodeServicesPrefix } from "../keys.ts";
+import { liveKey, nodeChecksPrefix, nodeCoordinatesPrefix, nodeKey, nodeServicesPrefix } from "../keys.ts";
 import type { NodeRecord } from "../model.ts";
 import type { RegistryReads } from "../reads.ts";
 import { transaction } from "../transaction.ts";
@@ -56,6 +56,7 @@ export class CatalogWriter {
     return this.remove([
       { op: "deletePrefix", prefix: nodeChecksPrefix(node) },
       { op: "deletePrefix", prefix: nodeServicesPrefix(node) },
+      { op: "deletePrefix", prefix: nodeCoordinatesPrefix(node) },
       { op: "delete", key: liveKey(node) },
       { op: "delete", key: nodeKey(node) },
     ]);

@@ -44,6 +44,7 @@ export function planService(
     if (!Number.isInteger(weight) || weight < 0 || weight > 65_535)
       throw invalid(what, `weights are whole numbers from 0 to 65535, not ${weight}`);
   assertCount(what, "checks", checks.length, limits.checksPerServiceMax);
+  assertBytes(what, "Proxy", JSON.stringify(definition.proxy ?? {}), limits.proxyBytesMax);
   const service: ServiceRecord = {
     node,
     id,
@@ -56,6 +57,8 @@ export function planService(
     weights,
     enableTagOverride: definition.enableTagOverride ?? false,
     taggedAddresses,
+    ...(definition.proxy && { proxy: definition.proxy }),
+    ...(definition.connectNative && { connectNative: true }),
   };
   const planned = checks.map((check, at) => {
     const number = checks.length > 1 ? `:${at + 1}` : "";

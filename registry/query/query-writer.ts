@@ -5,10 +5,11 @@
 import { FabricError } from "../../errors/index.ts";
 import type { Compare, Store, Write } from "../../store/index.ts";
 import { encodeQuery } from "../codec.ts";
-import { queryKey, queryNameKey } from "../keys.ts";
-import type { QueryEntry, QueryRecord } from "../model.ts";
+import { queryKey, queryNameKey, sessionKey } from "../keys.ts";
+import type { QueryEntry, QueryRecord, SessionEntry } from "../model.ts";
 import type { RegistryReads } from "../reads.ts";
 import { transaction } from "../transaction.ts";
+import { assertTemplate } from "./query-template.ts";
 
 export const queriesMax = 4096;
 export const queryBytesMax = 8 * 1024;
@@ -50,6 +51,7 @@ export class QueryWriter {
   }
 
   async #write(id: string, record: QueryRecord | undefined, whenAbsent?: () => void): Promise<number> {
+    if (record) assertTemplate(record);
     const value = record && encodeQuery(record);
     if (value && value.length > queryBytesMax)
       throw new FabricError(
@@ -58,8 +60,8 @@ export class QueryWriter {
       );
     let isSure = false;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const held = this.#registry.queries().find((query) => query.id === id);
-      const owner = record?.name ? this.#registry.query(record.name) : undefined;
+      const held = this.#registry.query(id);
+      const owner = record && isNamed(record) ? this.#registry.queryNamed(record.name) : undefined;
       if ((!held && whenAbsent) || (owner && owner.id !== id)) {
         if (!isSure) {
           await this.#registry.barrier();
@@ -71,7 +73,19 @@ export class QueryWriter {
         whenAbsent?.();
         return this.#registry.index;
       }
+      const session = record && this.#sessionOf(record);
+      if (session === "unknown" && !isSure) {
+        await this.#registry.barrier();
+        isSure = true;
+        continue;
+      }
+      if (session === "unknown")
+        throw new FabricError(
+          "REGISTRY_SESSION_INVALID",
+          `invalid session ${JSON.stringify(record?.session)}`,
+        );
       const { compare, writes } = plan(id, held, record, value);
+      if (session) compare.push({ key: sessionKey(session.id), modRevision: session.modifyIndex });
       const { succeeded, revision } = await this.#store.txn(transaction(compare, writes));
       if (succeeded) return revision;
       await this.#registry.applied(revision);
@@ -82,6 +96,24 @@ export class QueryWriter {
       `write prepared query ${id}: other writers were faster; retry later`,
     );
   }
+  /** A session that ends takes its queries along, and one that is ending takes no more. */
+  #sessionOf({ session }: QueryRecord): SessionEntry | "unknown" | undefined {
+    if (session === "") return undefined;
+    const held = this.#registry.session(session);
+    return held && !held.ending ? held : "unknown";
+  }
+}
+
+/** Deletes the query and frees its name. */
+export function deletionsOf(query: QueryEntry): Write[] {
+  const writes: Write[] = [{ op: "delete", key: queryKey(query.id) }];
+  if (isNamed(query)) writes.push({ op: "delete", key: queryNameKey(query.name) });
+  return writes;
+}
+
+/** The template that every name fits has the empty name. */
+function isNamed({ name, template }: QueryRecord): boolean {
+  return name !== "" || template !== undefined;
 }
 
 function plan(
@@ -93,7 +125,7 @@ function plan(
   const key = queryKey(id);
   const compare: Compare[] = [held ? { key, modRevision: held.modifyIndex } : { key, exists: false }];
   const writes: Write[] = value ? [{ op: "put", key, value }] : [{ op: "delete", key }];
-  const [before, after] = [held?.name ?? "", record?.name ?? ""].map((name) => name && queryNameKey(name));
+  const [before, after] = [held, record].map((one) => one && isNamed(one) && queryNameKey(one.name));
   if (before !== after) {
     if (before) writes.push({ op: "delete", key: before });
     if (after) {

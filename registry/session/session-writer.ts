@@ -15,6 +15,7 @@ import { KeyedQueue } from "../keyed-queue.ts";
 import { kvKey, nodeKey, sessionKey, sessionTtlKey } from "../keys.ts";
 import { encodeKv } from "../kv/kv-codec.ts";
 import type { KvEntry, SessionEntry, SessionRecord } from "../model.ts";
+import { deletionsOf } from "../query/query-writer.ts";
 import type { RegistryReads } from "../reads.ts";
 import { transaction } from "../transaction.ts";
 import { leaseMsOf, planSession, type SessionSpec, sessionInvalid, whyInvalid } from "./plan-session.ts";
@@ -126,6 +127,7 @@ export class SessionWriter {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       await this.#registry.applied(known);
       if (!this.#registry.session(session.id)) return known;
+      await this.#dropQueries(session);
       const held = this.#registry.kvHeldBy(session.id);
       const chunk = firstChunk(held, session);
       const isLast = chunk.length === held.length;
@@ -147,6 +149,16 @@ export class SessionWriter {
       return revision;
     }
     throw contended("end", session.id);
+  }
+
+  /** Nothing else of a session is lost with it. Before the session: whoever sees it gone sees them gone. */
+  async #dropQueries(session: SessionRecord): Promise<void> {
+    const writes = this.#registry
+      .queries()
+      .filter((query) => query.session === session.id)
+      .flatMap(deletionsOf);
+    for (let start = 0; start < writes.length; start += writesPerTxnMax)
+      await this.#store.txn(transaction([], writes.slice(start, start + writesPerTxnMax)));
   }
 
   async #get(key: string): Promise<StoreItem | undefined> {

@@ -3,7 +3,15 @@
  * service goes with that. Nodes of the fabric are written by their agents only.
  */
 import { decodeCheck, decodeNode, decodeService, encodeCheck, encodeNode, encodeService } from "../codec.ts";
-import { checkKey, liveKey, nodeChecksPrefix, nodeKey, nodeServicesPrefix, serviceKey } from "../keys.ts";
+import {
+  checkKey,
+  liveKey,
+  nodeChecksPrefix,
+  nodeCoordinatesPrefix,
+  nodeKey,
+  nodeServicesPrefix,
+  serviceKey,
+} from "../keys.ts";
 import { type Indexes, livenessCheckId } from "../model.ts";
 import type { RegistryReads } from "../reads.ts";
 import type { TxnDraft } from "./txn-draft.ts";
@@ -22,6 +30,7 @@ export function stepNode(registry: RegistryReads, draft: TxnDraft, operation: No
     delete: () => {
       draft.deletePrefix(nodeChecksPrefix(held?.name ?? record.name));
       draft.deletePrefix(nodeServicesPrefix(held?.name ?? record.name));
+      draft.deletePrefix(nodeCoordinatesPrefix(held?.name ?? record.name));
       draft.delete(liveKey(held?.name ?? record.name));
       draft.delete(key);
     },

@@ -10,6 +10,8 @@ export type Topic =
   | { readonly kind: "kvPrefix"; readonly prefix: string }
   /** Instances of one service: they, their checks, and record, checks and liveness of their nodes. */
   | { readonly kind: "service"; readonly name: string }
+  /** Instances that speak for one service in a mesh; moves as `service` does. */
+  | { readonly kind: "connect"; readonly name: string }
   /** Names of all services and their tags. */
   | { readonly kind: "services" }
   /** Records of all nodes. */
@@ -28,6 +30,9 @@ export type Topic =
   | { readonly kind: "events" }
   /** Prepared queries. */
   | { readonly kind: "queries" }
+  /** Coordinates of all nodes, and of one. */
+  | { readonly kind: "coordinates" }
+  | { readonly kind: "nodeCoordinates"; readonly node: string }
   | { readonly kind: "nodeSessions"; readonly node: string }
   /** Nodes and instances that have this address. */
   | { readonly kind: "address"; readonly ip: Ip };
@@ -41,15 +46,20 @@ export function topicKey(topic: Topic): string {
       return `kvPrefix:${topic.prefix}`;
     case "service":
       return `service:${topic.name.toLowerCase()}`;
+    case "connect":
+      return `connect:${topic.name.toLowerCase()}`;
     case "services":
     case "nodes":
     case "sessions":
     case "events":
     case "queries":
+    case "coordinates":
       return topic.kind;
     case "session":
     case "sessionEnd":
       return `${topic.kind}:${topic.id}`;
+    case "nodeCoordinates":
+      return `nodeCoordinates:${topic.node.toLowerCase()}`;
     case "nodeSessions":
       return `nodeSessions:${topic.node.toLowerCase()}`;
     case "node":

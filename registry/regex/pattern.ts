@@ -1,63 +1,35 @@
 /**
- * Regular expressions in time linear in the text, for patterns of strangers: JavaScript's own engine tries ways
- * back, and a short pattern can stop the process for hours. The syntax is the common part of RE2: characters,
- * `.`, classes, `\d \w \s` and their opposites, groups, `|`, `* + ? {m,n}`, `^`, `$`, and `(?i)` in front.
- *
- * A pattern becomes a list of instructions, run for all ways at once (Thompson 1968; Cox, "Regular Expression
- * Matching: the Virtual Machine Approach"). Cost: text length × `regexStepsMax`, at worst.
+ * Regular expressions as programs for linear-regex.ts. The syntax is the common part of RE2: characters, `.`,
+ * classes, `\d \w \s` and their opposites, groups, `|`, `* + ? {m,n}` and their lazy forms, `^`, `$`, and `(?i)`
+ * in front. A program has a bounded length, so that a pattern of a stranger costs a bounded time a character.
  */
-import { invalidFilter } from "./expression.ts";
+import { FabricError } from "../../errors/index.ts";
 
 export const regexStepsMax = 500;
 const groupDepthMax = 64;
 
-type Instruction =
+/** Targets are relative to the instruction's own place, so that code can be put anywhere. */
+export type Instruction =
   | { readonly op: "char"; readonly test: (code: number) => boolean }
+  /** The first way is the better one. */
   | { readonly op: "split"; readonly to: readonly number[] }
+  /** The place in the text, in the odd or even slot of a group. */
+  | { readonly op: "save"; readonly slot: number }
   | { readonly op: "start" | "end" | "match" };
 
-/** Instructions with targets relative to their own place, so that they can be put anywhere. */
-type Code = readonly Instruction[];
+export type Code = readonly Instruction[];
 
-export class LinearRegex {
-  readonly #code: Code;
+export interface Program {
+  readonly code: Code;
+  /** Capturing groups, the whole match not counted. */
+  readonly groups: number;
+}
 
-  /** @throws API_BAD_REQUEST */
-  constructor(pattern: string) {
-    this.#code = [...new PatternParser(pattern).whole(), { op: "match" }];
-  }
-
-  /** Whether the pattern is found anywhere in the text. */
-  test(text: string): boolean {
-    const codes = Array.from(text, (char) => char.codePointAt(0) ?? 0);
-    let ways = new Set<number>();
-    for (let at = 0; at <= codes.length; at++) {
-      this.#add(ways, 0, at === 0, at === codes.length);
-      const next = new Set<number>();
-      for (const place of ways) {
-        const instruction = this.#code[place];
-        if (instruction?.op === "match") return true;
-        const code = codes[at];
-        if (instruction?.op === "char" && code !== undefined && instruction.test(code))
-          this.#add(next, place + 1, false, at + 1 === codes.length);
-      }
-      ways = next;
-    }
-    return false;
-  }
-
-  /** With all places that are reached without a character. */
-  #add(ways: Set<number>, first: number, isStart: boolean, isEnd: boolean): void {
-    const open = [first];
-    for (let place = open.pop(); place !== undefined; place = open.pop()) {
-      if (ways.has(place)) continue;
-      ways.add(place);
-      const instruction = this.#code[place];
-      if (instruction?.op === "split") for (const to of instruction.to) open.push(place + to);
-      else if ((instruction?.op === "start" && isStart) || (instruction?.op === "end" && isEnd))
-        open.push(place + 1);
-    }
-  }
+/** @throws REGISTRY_INVALID */
+export function compilePattern(pattern: string): Program {
+  const parser = new PatternParser(pattern);
+  const code = parser.whole();
+  return { code: [...code, { op: "match" }], groups: parser.groups };
 }
 
 class PatternParser {
@@ -65,10 +37,15 @@ class PatternParser {
   readonly #ignoreCase: boolean;
   #at = 0;
   #depth = 0;
+  #groups = 0;
 
   constructor(pattern: string) {
     this.#ignoreCase = pattern.startsWith("(?i)");
     this.#chars = Array.from(this.#ignoreCase ? pattern.slice(4) : pattern);
+  }
+
+  get groups(): number {
+    return this.#groups;
   }
 
   whole(): Code {
@@ -103,8 +80,7 @@ class PatternParser {
     for (;;) {
       const bounds = this.#bounds();
       if (!bounds) return code;
-      this.#take("?");
-      code = repeat(code, bounds.min, bounds.max);
+      code = repeat(code, bounds.min, bounds.max, this.#take("?"));
     }
   }
 
@@ -146,13 +122,15 @@ class PatternParser {
   }
 
   #group(): Code {
-    if (this.#take("?") && !this.#take(":"))
-      throw this.#invalid("of (?…) only (?:…), and (?i) in front, are there");
+    const isPlain = this.#take("?");
+    if (isPlain && !this.#take(":")) throw this.#invalid("of (?…) only (?:…), and (?i) in front, are there");
     if (++this.#depth > groupDepthMax) throw this.#invalid("groups are nested too deep");
+    const number = isPlain ? 0 : ++this.#groups;
     const code = this.#alternatives();
     this.#depth--;
     if (!this.#take(")")) throw this.#invalid("a group is not closed");
-    return code;
+    if (isPlain) return code;
+    return bounded([{ op: "save", slot: 2 * number }, ...code, { op: "save", slot: 2 * number + 1 }]);
   }
 
   #escape(): (code: number) => boolean {
@@ -215,7 +193,7 @@ class PatternParser {
   }
 
   #invalid(why: string): Error {
-    return invalidFilter(`error parsing regexp: ${why}`);
+    return invalidPattern(why);
   }
 }
 
@@ -225,15 +203,18 @@ const namedClasses: Readonly<Record<string, (code: number) => boolean>> = {
   s: (code) => [9, 10, 11, 12, 13, 32].includes(code),
 };
 
-function repeat(code: Code, min: number, max: number | undefined): Code {
+/** A lazy repetition prefers to leave. */
+function repeat(code: Code, min: number, max: number | undefined, lazy: boolean): Code {
   if (code.length * Math.max(min, max ?? 0) > regexStepsMax) throw tooLarge();
+  const split = (enter: number, leave: number): Instruction => ({
+    op: "split",
+    to: lazy ? [leave, enter] : [enter, leave],
+  });
   const parts: Instruction[] = [];
   for (let times = 0; times < min; times++) parts.push(...code);
   if (max === undefined)
-    parts.push({ op: "split", to: [1, code.length + 2] }, ...code, { op: "split", to: [-code.length - 1] });
-  else
-    for (let left = max - min; left > 0; left--)
-      parts.push({ op: "split", to: [1, left * (code.length + 1)] }, ...code);
+    parts.push(split(1, code.length + 2), ...code, { op: "split", to: [-code.length - 1] });
+  else for (let left = max - min; left > 0; left--) parts.push(split(1, left * (code.length + 1)), ...code);
   return bounded(parts);
 }
 
@@ -243,10 +224,14 @@ function bounded(code: Code): Code {
 }
 
 function tooLarge(): Error {
-  return invalidFilter(`error parsing regexp: it needs more than ${regexStepsMax} steps`);
+  return invalidPattern(`it needs more than ${regexStepsMax} steps`);
 }
 
-function codeOf(char: string): number {
+function invalidPattern(why: string): FabricError {
+  return new FabricError("REGISTRY_INVALID", `error parsing regexp: ${why}`);
+}
+
+export function codeOf(char: string): number {
   return char.codePointAt(0) ?? 0;
 }
 

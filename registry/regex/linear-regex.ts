@@ -81,8 +81,14 @@ export class LinearRegex {
         case "end":
           if (instruction.op === "start" ? at === 0 : isEnd) open.push({ place: place + 1, slots });
           break;
-        default:
+        case "char":
+        case "match":
           ways.push(way);
+          break;
+        case undefined:
+          break;
+        default:
+          instruction satisfies never;
       }
     }
   }

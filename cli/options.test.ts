@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { serverAddress, share } from "./options.ts";
+import { dialects, serverAddress, share } from "./options.ts";
 
 describe("serverAddress()", () => {
   it.each([
@@ -19,6 +19,18 @@ describe("serverAddress()", () => {
       expect(() => serverAddress(text)).toThrow(expect.objectContaining({ code: "CLI_USAGE" }));
     },
   );
+});
+
+describe("dialects()", () => {
+  it("reads names with their usual domain or another", () => {
+    expect(dialects([])).toEqual({});
+    expect(dialects(["skydns"])).toEqual({ skydns: "skydns.local" });
+    expect(dialects(["skydns=example.org"])).toEqual({ skydns: "example.org" });
+  });
+
+  it.each([["bind"], ["skydns="], ["skydns", "skydns"], [""], ["toString"]])("refuses %s %s", (...texts) => {
+    expect(() => dialects(texts)).toThrow(expect.objectContaining({ code: "CLI_USAGE" }));
+  });
 });
 
 describe("share()", () => {

@@ -1,6 +1,7 @@
 /** What commander hands over, by command family. */
 import { type Ip, parseIp } from "../addr/index.ts";
 import type { LogLevel } from "../daemon/index.ts";
+import type { DialectOptions } from "../dns/index.ts";
 import { FabricError } from "../errors/index.ts";
 
 export interface RemoteOptions {
@@ -37,6 +38,7 @@ export interface AgentFlags extends ListeningFlags {
   readonly panicThreshold: string;
   readonly subset: string;
   readonly flapDamping?: boolean;
+  readonly dialect?: readonly string[];
   readonly vxlanPort: string;
   readonly enableScripts?: boolean;
   /** False: none. */
@@ -60,6 +62,25 @@ export function share(option: string, text: string): number {
   const value = Number(text);
   if (/^\d*\.?\d+$/.test(text) && value <= 1) return value;
   throw new FabricError("CLI_USAGE", `read ${option} ${JSON.stringify(text)}: expected a number from 0 to 1`);
+}
+
+const dialectDomains = { skydns: "skydns.local" } as const;
+
+/** `NAME` or `NAME=DOMAIN`, each name once. @throws CLI_USAGE */
+export function dialects(texts: readonly string[]): DialectOptions {
+  const chosen: Record<string, string> = {};
+  for (const text of texts) {
+    const [name = "", domain] = text.split(/=(.*)/);
+    if (!Object.hasOwn(dialectDomains, name) || chosen[name] !== undefined || domain === "") {
+      const known = Object.keys(dialectDomains).join(" or ");
+      throw new FabricError(
+        "CLI_USAGE",
+        `read --dialect ${JSON.stringify(text)}: expected ${known}, each once, with =DOMAIN if it is to be another`,
+      );
+    }
+    chosen[name] = domain ?? dialectDomains[name as keyof typeof dialectDomains];
+  }
+  return chosen;
 }
 
 export function addresses(texts: readonly string[] | undefined): readonly Ip[] | undefined {

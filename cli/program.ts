@@ -75,6 +75,7 @@ function agentOptions(command: Command): Command {
     .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
     .option("--dns <host:port>", "where to answer DNS", "127.0.0.1:8600")
     .option("--upstream <ip...>", "resolvers for other names (default: those of /etc/resolv.conf)")
+    .option("--dialect <name...>", "answer other names, too: skydns or skydns=DOMAIN (below skydns.local)")
     .option(
       "--panic-threshold <share>",
       "below this healthy part of a service DNS names all of it; 0: never",

@@ -30,7 +30,9 @@ export type { ViewFeed, ViewSink, ViewSource } from "./server/view-source.ts";
 export {
   type CheckBrief,
   fabricView,
+  type KeyViewItem,
   type NodeViewItem,
+  overflowKey,
   type ReverseViewItem,
   type ServiceViewItem,
 } from "./view-items.ts";

@@ -11,6 +11,10 @@ export interface ControlServerLimits {
   readonly viewsPerAgentMax: number;
   /** Views that the server computes at one time, for all agents. */
   readonly viewsOpenMax: number;
+  /** Keys in the view of one subtree of the key/value store; a larger one says so and holds none. */
+  readonly viewKeysMax: number;
+  /** A larger value is left out of such a view. */
+  readonly viewKeyBytesMax: number;
   /** A view without subscribers is kept so long, for agents that reconnect. */
   readonly viewLingerMs: number;
   /** Views without subscribers that are kept at one time. */
@@ -45,6 +49,8 @@ export const controlServerLimits: ControlServerLimits = {
   viewPartBytes: 256 * 1024,
   viewsPerAgentMax: 10_000,
   viewsOpenMax: 100_000,
+  viewKeysMax: 1024,
+  viewKeyBytesMax: 4096,
   viewLingerMs: 60_000,
   viewsLingeringMax: 4096,
   historyChangesMax: 256,

@@ -5,6 +5,7 @@
  * - `fabric`: the store's own keys and values under `ipam/networks/`, `ipam/blocks/`, `ipam/statics/` and `catalog/nodes/`
  * - `service/<name>`: `<node>/<id>` (both percent-encoded) → ServiceViewItem
  * - `node/<name>`: `node` → NodeViewItem, nothing when there is no such node
+ * - `keys/<path>`: the key itself, and each key below `<path>/` → KeyViewItem, or `overflowKey` alone when there are too many
  * - `reverse/<ip>`: `node/<node>` or `service/<node>/<id>` → ReverseViewItem; of a container's names only its own
  */
 import type { CheckStatus, NodeRecord, ServiceRecord } from "../registry/index.ts";
@@ -35,5 +36,13 @@ export type ReverseViewItem =
   | { readonly kind: "service"; readonly name: string; readonly node: string }
   /** `web.shop.docker`: the name of a container and of its network. */
   | { readonly kind: "container"; readonly name: string; readonly node: string };
+
+export interface KeyViewItem {
+  /** UTF-8. */
+  readonly value: string;
+}
+
+/** No key of the store is empty. */
+export const overflowKey = "";
 
 export const fabricView = "fabric";

@@ -77,6 +77,7 @@ export class Names {
       reversePools: pools,
       networksOf,
       health: { panicThreshold: answers.panicThreshold },
+      dialects: answers.dialects,
       subset: { instancesMax: answers.subsetMax, node },
       forward: {
         allowed: (client) => isLoopback(client) || pools().some((pool) => cidrContains(pool, client)),

@@ -1,5 +1,6 @@
 /** What the processes are told, parsed: the command line makes these, tests too. */
 import type { Ip } from "../addr/index.ts";
+import type { DialectOptions } from "../dns/index.ts";
 import type { HostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
 
@@ -31,6 +32,7 @@ export interface AnswerOptions {
   /** Instances in one answer; 0 = all. */
   readonly subsetMax: number;
   readonly flapDamping: boolean;
+  readonly dialects: DialectOptions;
 }
 
 export interface AgentOptions extends ProcessOptions {

@@ -8,10 +8,18 @@
  */
 import { type Ip, isIp, parseIp } from "../addr/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
-import type { NodeViewItem, ReverseViewItem, ServiceViewItem, ViewHandle } from "../control/index.ts";
+import {
+  type KeyViewItem,
+  type NodeViewItem,
+  overflowKey,
+  type ReverseViewItem,
+  type ServiceViewItem,
+  type ViewHandle,
+} from "../control/index.ts";
 import type {
   CatalogChange,
   CatalogReader,
+  KeyTree,
   MaybePromise,
   NodeAnswer,
   ReverseTarget,
@@ -121,6 +129,14 @@ export class ViewCatalog implements CatalogReader {
     }
   }
 
+  keys(path: string): MaybePromise<KeyTree> {
+    return this.#read(`keys/${path}`, { kind: "keys", path }, (items) => {
+      const complete = !items.has(overflowKey);
+      const values = [...items].map(([key, item]) => [key, (item as KeyViewItem).value] as const);
+      return { values: new Map(complete ? values : []), complete };
+    });
+  }
+
   datacenters(): readonly string[] {
     return [this.#datacenter];
   }
@@ -228,6 +244,7 @@ function changeOf(view: string): CatalogChange | undefined {
   const [kind, name] = [view.slice(0, slash), view.slice(slash + 1)];
   if (kind === "node") return { kind, name };
   if (kind === "reverse" && isIp(name)) return { kind, ip: parseIp(name) };
+  if (kind === "keys") return { kind, path: name };
   if (kind !== "service") return undefined;
   const container = parseContainerService(name);
   return container ? { kind: "container", ...container } : { kind, name };

@@ -6,7 +6,7 @@ export { type DnsQuery, type NameServer, queryDns } from "./client/index.ts";
 export type { DnsStats } from "./counters.ts";
 export { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 export type { Endpoint } from "./listen/index.ts";
-export type { DnsServerOptions, ForwardOptions, LogLevel } from "./options.ts";
+export type { DialectOptions, DnsServerOptions, ForwardOptions, LogLevel } from "./options.ts";
 export type {
   CatalogChange,
   CatalogReader,
@@ -14,6 +14,7 @@ export type {
   FailingCheck,
   HealthPolicy,
   InstanceStatus,
+  KeyTree,
   MaybePromise,
   NodeAnswer,
   ReverseTarget,
@@ -21,6 +22,6 @@ export type {
   SubsetPolicy,
   TtlPolicy,
 } from "./resolver/index.ts";
-export { DampedCatalog, dampingDefaults, MemoryCatalog } from "./resolver/index.ts";
+export { changeKey, DampedCatalog, dampingDefaults, MemoryCatalog } from "./resolver/index.ts";
 export { type DnsServer, dnsServer } from "./server.ts";
 export { type DnsRecord, type Message, type Rdata, rcodeName, typeName, typeNumber } from "./wire/index.ts";

@@ -6,7 +6,8 @@ import { FabricError } from "../errors/index.ts";
 import type { NameServer } from "./client/index.ts";
 import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 import type { Endpoint } from "./listen/index.ts";
-import type { CatalogReader, HealthPolicy, SubsetPolicy, TtlPolicy } from "./resolver/index.ts";
+import type { CatalogReader, Dialect, HealthPolicy, SubsetPolicy, TtlPolicy } from "./resolver/index.ts";
+import { SkyDnsDialect } from "./skydns/index.ts";
 
 export interface ForwardOptions {
   /** Whom to ask, best first. Default: the name servers in `resolvConf`, without ourselves. */
@@ -16,6 +17,11 @@ export interface ForwardOptions {
   readonly allowed?: (client: Ip) => boolean;
   /** Mix upper and lower case into forwarded names (0x20). Some old servers do not repeat it. Default: false. */
   readonly mixCase?: boolean;
+}
+
+export interface DialectOptions {
+  /** SkyDNS's records under the keys `skydns/`, usually `skydns.local`. */
+  readonly skydns?: string;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -37,6 +43,8 @@ export interface DnsServerOptions {
   readonly ttl?: Partial<TtlPolicy>;
   readonly health?: Partial<HealthPolicy>;
   /** Default: every answer names all. */
+  /** Grammars beside Consul's, by the domain that each answers for. Default: none. */
+  readonly dialects?: DialectOptions;
   readonly subset?: Partial<SubsetPolicy>;
   readonly limits?: Partial<DnsLimits>;
   /** `worker` answers hot names over UDP in a thread of its own; `main` has no threads. Default: `worker`. */
@@ -57,6 +65,7 @@ export interface SettledOptions {
   readonly networksOf: (client: Ip) => readonly string[];
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
+  readonly dialects: readonly Dialect[];
   readonly subset: SubsetPolicy;
   readonly limits: DnsLimits;
   readonly udp: "worker" | "main";
@@ -75,6 +84,10 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
   const subset = { instancesMax: 0, node: "", ...options.subset };
   const ttl = { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0, ...options.ttl };
   if (!first) throw invalid("domains", "name at least one domain, and not the root");
+  const dialects = makeDialects(options.dialects ?? {});
+  const allDomains = [first, ...others, ...dialects.map(({ domain }) => domain)];
+  if (new Set(allDomains).size < allDomains.length || allDomains.includes(""))
+    throw invalid("dialects", "give each a domain of its own, and not the root");
   if (options.listen.length === 0) throw invalid("listen", "name at least one address");
   if (options.listen.some(({ address }) => address === "0.0.0.0" || address === "::")) {
     throw invalid("listen", "name each address: a reply from the wildcard may leave from another address");
@@ -104,6 +117,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     networksOf: options.networksOf ?? (() => []),
     ttl,
     health,
+    dialects,
     subset,
     limits,
     udp: options.udp ?? "worker",
@@ -111,6 +125,10 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     random: options.random ?? Math.random,
     log: options.log ?? (() => {}),
   };
+}
+
+function makeDialects({ skydns }: DialectOptions): readonly Dialect[] {
+  return skydns === undefined ? [] : [new SkyDnsDialect(parseFqdn(skydns))];
 }
 
 /** For query ids: not to be foretold. */

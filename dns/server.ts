@@ -186,7 +186,8 @@ class Server implements DnsServer {
   }
 
   #makeForwarder(forward: NonNullable<SettledOptions["forward"]>): UpstreamForwarder {
-    const { clock, limits, domains } = this.#options;
+    const { clock, limits } = this.#options;
+    const domains = [...this.#options.domains, ...this.#options.dialects.map(({ domain }) => domain)];
     return new UpstreamForwarder({
       servers: upstreamServers({
         servers: forward.servers,

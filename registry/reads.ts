@@ -84,8 +84,8 @@ export interface RegistryReads {
   /** Nodes and service instances with this address of their own. */
   atAddress(ip: Ip): { readonly nodes: readonly NodeEntry[]; readonly services: readonly ServiceInstance[] };
   kv(key: string): KvEntry | undefined;
-  /** In byte order of key. */
-  kvList(prefix: string): readonly KvEntry[];
+  /** In byte order of key, the first `max` of them. */
+  kvList(prefix: string, max?: number): readonly KvEntry[];
   /** Keys in order; with a separator each is cut after its first occurrence behind the prefix, once. */
   kvKeys(prefix: string, separator?: string): readonly string[];
   /** Keys that the session has locked, in order. */

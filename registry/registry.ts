@@ -202,8 +202,8 @@ export class Registry implements RegistryReads {
     return this.#state.kv.get(key);
   }
 
-  kvList(prefix: string): readonly KvEntry[] {
-    return this.#state.kv.list(prefix);
+  kvList(prefix: string, max?: number): readonly KvEntry[] {
+    return this.#state.kv.list(prefix, max);
   }
 
   kvKeys(prefix: string, separator?: string): readonly string[] {

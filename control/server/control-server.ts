@@ -14,6 +14,7 @@ import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
 import { toWireStatus } from "../wire-error.ts";
 import { catalogViewSources } from "./catalog-view-sources.ts";
 import { fabricViewSource } from "./fabric-view-source.ts";
+import { keyViewSource } from "./key-view-source.ts";
 import { assertMayListen, isExposed, listen } from "./listen.ts";
 import type { PoolService } from "./pool-service.ts";
 import { Session, type SessionEvent, type SessionStream } from "./session.ts";
@@ -66,6 +67,7 @@ export class ControlServer {
     const sources = [
       fabricViewSource(store, clock),
       ...catalogViewSources(registry),
+      keyViewSource(registry, limits),
       ...(options.views ?? []),
     ];
     this.#hub = new ViewHub(sources, clock, limits);

@@ -56,6 +56,7 @@ function world(random: () => number) {
     nameserverAddresses: () => [],
     reversePools: () => [],
     networksOf: () => [],
+    dialects: [],
     subset: { instancesMax: 0, node: "n0" },
     ttl: { nodeSeconds: 7, serviceSeconds: { "*": 5 }, negativeSeconds: 3 },
     health: { onlyPassing: false, panicThreshold: 0 },

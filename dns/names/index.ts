@@ -2,3 +2,4 @@
 export { type ConsulName, parseConsulName } from "./consul.ts";
 export { domainOf } from "./domain.ts";
 export { parseReverseName, reverseZone } from "./reverse.ts";
+export { keyMatches, type SkyDnsPath, skyDnsName, skyDnsPath } from "./skydns.ts";

@@ -68,6 +68,13 @@ export type ReverseTarget =
   /** `name` is that of the container and of its network, `web.shop`. */
   | { readonly kind: "container"; readonly name: string; readonly datacenter: string };
 
+/** Keys of the key/value store at and below a path. */
+export interface KeyTree {
+  readonly values: ReadonlyMap<string, string>;
+  /** False: there are more than are handed out, and `values` is empty. */
+  readonly complete: boolean;
+}
+
 export type CatalogChange =
   | {
       readonly kind: "service";
@@ -78,6 +85,7 @@ export type CatalogChange =
   | { readonly kind: "node"; readonly name: string }
   | { readonly kind: "container"; readonly name: string; readonly network: string }
   | { readonly kind: "reverse"; readonly ip: Ip }
+  | { readonly kind: "keys"; readonly path: string }
   /** Anything may have changed: a new snapshot, another server. */
   | { readonly kind: "all" };
 
@@ -89,6 +97,8 @@ export interface CatalogReader {
   container(name: string, network: string, datacenter: string): MaybePromise<readonly Ip[]>;
   /** What has this address; empty if nothing does. */
   reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]>;
+  /** The key `path`, and every key that begins with `path` and a slash. */
+  keys(path: string): MaybePromise<KeyTree>;
   /** Names of the known datacenters, lower case, our own among them. */
   datacenters(): readonly string[];
   /** Calls the listener after each change. Answers how to stop. */
@@ -98,6 +108,7 @@ export interface CatalogReader {
 /** One text for what an answer came from and what a change announces. */
 export function changeKey(change: Exclude<CatalogChange, { kind: "all" }>): string {
   if (change.kind === "reverse") return `reverse/${change.ip}`;
+  if (change.kind === "keys") return `keys/${change.path}`;
   const name = change.name.toLowerCase();
   return change.kind === "container"
     ? `container/${change.network.toLowerCase()}/${name}`

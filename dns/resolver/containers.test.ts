@@ -28,6 +28,7 @@ function world() {
     nameserverAddresses: () => [],
     reversePools: () => [],
     networksOf: (client) => networks.get(client) ?? [],
+    dialects: [],
     subset: { instancesMax: 0, node: "n0" },
     ttl: { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0 },
     health: { onlyPassing: false, panicThreshold: 0 },

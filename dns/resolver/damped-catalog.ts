@@ -12,6 +12,7 @@ import {
   type CatalogChange,
   type CatalogReader,
   instanceKey,
+  type KeyTree,
   type MaybePromise,
   type NodeAnswer,
   type ReverseTarget,
@@ -79,6 +80,10 @@ export class DampedCatalog implements CatalogReader {
 
   reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]> {
     return this.#inner.reverse(ip);
+  }
+
+  keys(path: string): MaybePromise<KeyTree> {
+    return this.#inner.keys(path);
   }
 
   datacenters(): readonly string[] {

@@ -1,4 +1,5 @@
 /** Answers from the catalog: what is asked of it, which instances may be named, and which records say so. */
+export { addressAnswers, addressRecord, isAddressType } from "./addresses.ts";
 export {
   type CatalogChange,
   type CatalogReader,
@@ -6,15 +7,19 @@ export {
   type FailingCheck,
   type InstanceStatus,
   instanceKey,
+  type KeyTree,
   type MaybePromise,
   type NodeAnswer,
   type ReverseTarget,
   type ServiceInstance,
 } from "./catalog-reader.ts";
 export { DampedCatalog } from "./damped-catalog.ts";
+export type { Dialect, DialectQuestion, Pointers } from "./dialect.ts";
 export { type DampingPolicy, dampingDefaults } from "./flap-damping.ts";
 export { type HealthPolicy, type Judgement, judgeInstances, type Verdict } from "./instances.ts";
 export { MemoryCatalog } from "./memory-catalog.ts";
-export { negative, type Resolution } from "./resolution.ts";
+export { textStrings } from "./meta.ts";
+export { answer, found, negative, type Resolution, record } from "./resolution.ts";
 export { Resolver, type ResolverOptions, type SubsetPolicy } from "./resolver.ts";
 export type { TtlPolicy } from "./ttl.ts";
+export { nsRecord } from "./zone.ts";

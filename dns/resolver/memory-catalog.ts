@@ -3,6 +3,7 @@ import type { Ip } from "../../addr/index.ts";
 import type {
   CatalogChange,
   CatalogReader,
+  KeyTree,
   NodeAnswer,
   ReverseTarget,
   ServiceInstance,
@@ -14,6 +15,7 @@ export class MemoryCatalog implements CatalogReader {
   readonly #containers = new Map<string, readonly Ip[]>();
   readonly #nodes = new Map<string, NodeAnswer>();
   readonly #reverse = new Map<Ip, readonly ReverseTarget[]>();
+  readonly #keys = new Map<string, string>();
   readonly #listeners = new Set<(change: CatalogChange) => void>();
 
   constructor(datacenter = "dc1") {
@@ -34,6 +36,11 @@ export class MemoryCatalog implements CatalogReader {
 
   reverse(ip: Ip): readonly ReverseTarget[] {
     return this.#reverse.get(ip) ?? [];
+  }
+
+  keys(path: string): KeyTree {
+    const values = [...this.#keys].filter(([key]) => key === path || key.startsWith(`${path}/`));
+    return { values: new Map(values), complete: true };
   }
 
   datacenters(): readonly string[] {
@@ -65,6 +72,14 @@ export class MemoryCatalog implements CatalogReader {
   setReverse(ip: Ip, targets: readonly ReverseTarget[]): void {
     this.#reverse.set(ip, targets);
     this.#announce({ kind: "reverse", ip });
+  }
+
+  /** Undefined deletes it. */
+  setKey(key: string, value: string | undefined): void {
+    setOrDelete(this.#keys, key, value);
+    const parts = key.split("/");
+    for (let count = parts.length; count > 0; count--)
+      this.#announce({ kind: "keys", path: parts.slice(0, count).join("/") });
   }
 
   #announce(change: CatalogChange): void {

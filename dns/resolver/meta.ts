@@ -14,7 +14,7 @@ export function metaRecords(
 ): DnsRecord[] {
   return Object.entries(meta).map(([key, value]) => {
     const text = key.startsWith("rfc1035-") ? value : `${escapeKey(key)}=${value}`;
-    return record(owner, ttlSeconds, { kind: "TXT", texts: split(Buffer.from(text).toString("latin1")) });
+    return record(owner, ttlSeconds, { kind: "TXT", texts: textStrings(text) });
   });
 }
 
@@ -23,7 +23,9 @@ function escapeKey(key: string): string {
   return key.replace(/[`=]/g, "`$&");
 }
 
-function split(text: string): string[] {
+/** A text as the strings of a TXT record. */
+export function textStrings(utf8: string): string[] {
+  const text = Buffer.from(utf8).toString("latin1");
   const parts: string[] = [];
   for (let at = 0; at < text.length || at === 0; at += textBytesMax)
     parts.push(text.slice(at, at + textBytesMax));

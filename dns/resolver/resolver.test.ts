@@ -34,6 +34,7 @@ function world(more: Partial<ResolverOptions> = {}) {
     networksOf: () => [],
     ttl: { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0 },
     health: { onlyPassing: false, panicThreshold: 0 },
+    dialects: [],
     subset: { instancesMax: 0, node: "n0" },
     clock: new ManualClock(),
     random: Math.random,

@@ -24,6 +24,7 @@ import {
   type ReverseTarget,
   type ServiceInstance,
 } from "./catalog-reader.ts";
+import type { Dialect, Pointers } from "./dialect.ts";
 import { type HealthPolicy, usableInstances } from "./instances.ts";
 import { metaRecords } from "./meta.ts";
 import { answer, found, negative, type Resolution, record } from "./resolution.ts";
@@ -37,6 +38,8 @@ export interface ResolverOptions {
   readonly catalog: CatalogReader;
   /** Lower case, without the last dot; the first is used in answers to reverse questions. At least one. */
   readonly domains: readonly [string, ...string[]];
+  /** Each with a domain of its own. */
+  readonly dialects: readonly Dialect[];
   readonly datacenter: string;
   /** Addresses of `ns.<domain>`: where this server listens. */
   readonly nameserverAddresses: () => readonly Ip[];
@@ -72,10 +75,12 @@ interface Asked {
 
 export class Resolver {
   readonly #options: ResolverOptions;
+  readonly #domains: readonly string[];
   #serial: number;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
+    this.#domains = [...options.domains, ...options.dialects.map(({ domain }) => domain)];
     this.#serial = this.#wallSeconds();
   }
 
@@ -87,7 +92,7 @@ export class Resolver {
   /** Undefined when the name is none of ours. Class and opcode are the caller's to check. */
   async resolve(question: Question, client?: Ip, depth = 0): Promise<Resolution | undefined> {
     const labels = nameLabels(lowerName(question.name));
-    const domain = domainOf(labels, this.#options.domains);
+    const domain = domainOf(labels, this.#domains);
     if (domain === undefined) {
       if (labels.at(-1) === "arpa") return this.#resolveReverse(question, labels);
       return client === undefined ? undefined : this.#resolveNeighbour(question, labels, client);
@@ -95,7 +100,31 @@ export class Resolver {
     const left = labels.slice(0, labels.length - domain.split(".").length);
     const zone = nameFromLabels(nameLabels(question.name).slice(left.length));
     const asked = { question, domain, soa: this.#soa(zone, zone), client, depth };
-    return this.#resolveName(asked, parseConsulName(left));
+    const dialect = this.#options.dialects.find((each) => each.domain === domain);
+    return dialect
+      ? this.#resolveDialect(asked, dialect, left)
+      : this.#resolveName(asked, parseConsulName(left));
+  }
+
+  #resolveDialect(asked: Asked, dialect: Dialect, labels: readonly string[]): Promise<Resolution> {
+    const { question, soa, client, depth } = asked;
+    const { catalog, datacenter, health, random, nameserverAddresses } = this.#options;
+    return dialect.resolve({
+      question,
+      labels,
+      soa,
+      catalog,
+      datacenter,
+      health,
+      random,
+      nameservers: nameserverAddresses(),
+      follow: (alias, answers, dependsOn) => this.#chase(asked, alias, answers, dependsOn),
+      lookup: async (name, type) => {
+        const isOurs = domainOf(nameLabels(lowerName(name)), this.#domains) !== undefined;
+        if (!isOurs || depth >= chaseDepthMax) return undefined;
+        return this.resolve({ ...question, name, type }, client, depth + 1);
+      },
+    });
   }
 
   async #resolveName(asked: Asked, name: ConsulName): Promise<Resolution> {
@@ -225,21 +254,31 @@ export class Resolver {
     const ip = parseReverseName(labels);
     if (ip === undefined) return undefined;
     const { catalog, domains, reversePools, ttl } = this.#options;
-    const dependsOn = [changeKey({ kind: "reverse", ip })];
-    const targets = await catalog.reverse(ip);
+    const targets = (await catalog.reverse(ip)).map((target) => reverseTargetName(target, domains[0]));
+    const written = await this.#pointers(labels);
+    const dependsOn = [changeKey({ kind: "reverse", ip }), ...written.flatMap((each) => each.dependsOn)];
+    const ttlSeconds = Math.min(
+      ...written.flatMap((each) => (each.names.length > 0 ? [each.ttlSeconds] : [])),
+      ...(targets.length > 0 || written.every((each) => each.names.length === 0) ? [ttl.nodeSeconds] : []),
+    );
+    const names = new Set([...targets, ...written.flatMap((each) => each.names)]);
     const pool = reversePools().find((each) => cidrContains(each, ip));
-    if (targets.length === 0 && pool === undefined) return undefined;
+    if (names.size === 0 && pool === undefined) return undefined;
     const zone = pool === undefined ? labels.slice(familyOf(ip) === 4 ? 1 : 16).join(".") : reverseZone(pool);
     const soa = this.#soa(zone, domains[0]);
-    if (targets.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+    if (names.size === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
     if (question.type !== typeNumbers.PTR && question.type !== typeNumbers.ANY) {
       return negative(rcodes.NOERROR, soa, dependsOn);
     }
-    const names = new Set(targets.map((target) => reverseTargetName(target, domains[0])));
     const answers = [...names]
       .filter(isPlainName)
-      .map((target) => record(question.name, ttl.nodeSeconds, { kind: "PTR", target }));
+      .map((target) => record(question.name, ttlSeconds, { kind: "PTR", target }));
     return answer(answers, soa, dependsOn);
+  }
+
+  #pointers(labels: readonly string[]): Promise<Pointers[]> {
+    const { dialects, catalog } = this.#options;
+    return Promise.all(dialects.flatMap((dialect) => dialect.pointers?.(labels, catalog) ?? []));
   }
 
   /** Goes on from a CNAME: within our domains here, outside of them by whoever sees `chase`. */
@@ -249,7 +288,7 @@ export class Resolver {
     answers: readonly DnsRecord[],
     dependsOn: readonly string[],
   ): Promise<Resolution> {
-    const ours = domainOf(nameLabels(lowerName(alias)), this.#options.domains) !== undefined;
+    const ours = domainOf(nameLabels(lowerName(alias)), this.#domains) !== undefined;
     const first = { ...found(answers, dependsOn), anyOrder: false };
     if (!ours) return { ...first, chase: alias };
     if (asked.depth >= chaseDepthMax) return first;

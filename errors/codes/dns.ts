@@ -7,4 +7,5 @@ export const dnsCodes = {
   DNS_LISTEN_FAILED: "The DNS server could not listen on an address.",
   DNS_QUERY_FAILED: "A DNS server gave no usable answer to a query.",
   DNS_FORWARD_OVERLOADED: "More forwarded questions are under way than the limit allows.",
+  DNS_SUBTREE_TOO_LARGE: "More keys lie below a name than are handed to DNS.",
 } as const;

@@ -67,11 +67,13 @@ export class KvIndex {
     return [...(this.#held.get(session) ?? [])].sort().flatMap((key) => this.#entries.get(key) ?? []);
   }
 
-  list(prefix: string): KvEntry[] {
+  /** The first `max` in order of key. */
+  list(prefix: string, max = Number.POSITIVE_INFINITY): KvEntry[] {
     const found: KvEntry[] = [];
     for (const key of this.#keys.withPrefix(prefix)) {
       const entry = this.#entries.get(key);
       if (entry) found.push(entry);
+      if (found.length >= max) break;
     }
     return found;
   }

@@ -4,7 +4,13 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Ip, parseIp } from "../../addr/index.ts";
-import type { CatalogChange, CatalogReader, NodeAnswer, ServiceInstance } from "../../dns/index.ts";
+import {
+  type CatalogChange,
+  type CatalogReader,
+  changeKey,
+  type NodeAnswer,
+  type ServiceInstance,
+} from "../../dns/index.ts";
 
 export interface CatalogUnderTest {
   readonly reader: CatalogReader;
@@ -46,8 +52,7 @@ export function catalogReaderContract(name: string, make: () => Promise<CatalogU
     const announced = (kind: CatalogChange["kind"], what: string) =>
       changes.some((change) => {
         if (change.kind === "all") return true;
-        const key = change.kind === "reverse" ? change.ip : change.name.toLowerCase();
-        return change.kind === kind && key === what;
+        return change.kind === kind && changeKey(change).endsWith(`/${what}`);
       });
 
     test("what does not exist is undefined, and nothing has a free address", async () => {

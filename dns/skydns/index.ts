@@ -1,0 +1,2 @@
+/** Answers from SkyDNS's records in the key/value store. */
+export { SkyDnsDialect } from "./skydns-dialect.ts";

@@ -109,6 +109,7 @@ describe("/v1/heddle", () => {
     pools: [],
     backend: "auto",
     masquerade: true,
+    policy: "isolated",
     createdAtMs: 0,
   };
   const asked: unknown[] = [];

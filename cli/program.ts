@@ -142,6 +142,14 @@ remote(define(network, "create", "make a network"))
   .option("--block-prefix <length...>", "prefix length of a node's block, one for each pool")
   .option("--mtu <bytes>", "MTU of the containers' interfaces (default: what the underlay allows)")
   .option("--no-masquerade", "let containers leave the fabric with their own address")
+  .addOption(
+    new Option(
+      "--policy <name>",
+      "with whom its containers talk: each other and the outside; all open networks too; only each other",
+    )
+      .choices(["isolated", "open", "internal"])
+      .default("isolated"),
+  )
   .action(async (name, options) => (await import("./commands/network.ts")).create(name, options));
 remote(define(network, "ls", "list networks")).action(async (options) =>
   (await import("./commands/network.ts")).list(options),

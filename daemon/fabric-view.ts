@@ -61,11 +61,12 @@ export function desiredOf(
   self: FabricSelf,
   endpoints: NodeDesired["endpoints"],
 ): NodeDesired {
-  const networks = [...view.networks.values()].map(({ name, pools, backend, masquerade }) => ({
+  const networks = [...view.networks.values()].map(({ name, pools, backend, masquerade, policy }) => ({
     name,
     pools: pools.map(({ cidr }) => cidr),
     backend,
     masquerade,
+    policy,
   }));
   const remotes: RemoteNode[] = [];
   for (const [name, prefixes] of view.prefixes) {

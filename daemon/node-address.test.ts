@@ -40,7 +40,7 @@ beforeEach(() => {
 
 function network(name: string, createdAtMs: number, cidrs: readonly string[]): NetworkRecord {
   const pools = cidrs.map((cidr) => ({ cidr: parseCidr(cidr), blockPrefix: 26 }));
-  return { name, createdAtMs, pools, backend: "auto", masquerade: true };
+  return { name, createdAtMs, pools, backend: "auto", masquerade: true, policy: "isolated" };
 }
 
 function ipOf(name: string, family: number) {

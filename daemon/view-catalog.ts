@@ -260,6 +260,7 @@ function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance
     nodeUp: isUp({ checks }),
     nodeAddresses: addressesOf(node),
     ...(service.address !== "" && { address: service.address }),
+    lanAddresses: lanAddressesOf(service),
     port: service.port,
     tags: service.tags,
     status: worstStatus(checks),
@@ -272,6 +273,13 @@ function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance
 
 function isUp({ checks }: Pick<NodeViewItem, "checks">): boolean {
   return checks.every(({ id, status }) => id !== livenessCheckId || status !== "critical");
+}
+
+function lanAddressesOf({ taggedAddresses }: ServiceViewItem["service"]): readonly Ip[] {
+  return ["lan_ipv4", "lan_ipv6"].flatMap((tag) => {
+    const { address = "" } = taggedAddresses[tag] ?? {};
+    return isIp(address) ? [parseIp(address)] : [];
+  });
 }
 
 /** The node's address, and the one of the other family if the fabric knows it. */

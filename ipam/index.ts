@@ -29,6 +29,7 @@ export {
   defineNetwork,
   familiesOf,
   type NetworkBackend,
+  type NetworkPolicy,
   type NetworkRecord,
   type NetworkSpec,
   type PoolRecord,

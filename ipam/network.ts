@@ -24,6 +24,8 @@ import {
 import { FabricError } from "../errors/index.ts";
 
 export type NetworkBackend = "auto" | "direct" | "vxlan";
+/** With whom its containers talk: each other and the outside; also all open networks; only each other. */
+export type NetworkPolicy = "isolated" | "open" | "internal";
 
 export interface PoolRecord {
   readonly cidr: Cidr;
@@ -41,6 +43,7 @@ export interface NetworkRecord {
   readonly backend: NetworkBackend;
   readonly mtu?: number;
   readonly masquerade: boolean;
+  readonly policy: NetworkPolicy;
   /** Rises with every network made, so that it tells two of the same name and pools apart. */
   readonly createdAtMs: number;
   /** Being deleted: no claim succeeds any more. */
@@ -61,6 +64,8 @@ export interface NetworkSpec {
   readonly mtu?: number;
   /** Default true. */
   readonly masquerade?: boolean;
+  /** Default `isolated`. */
+  readonly policy?: NetworkPolicy;
 }
 
 export const poolsMax = 8;
@@ -108,6 +113,7 @@ export function defineNetwork(spec: NetworkSpec, createdAtMs: number): NetworkRe
     backend: spec.backend ?? "auto",
     ...(spec.mtu === undefined ? {} : { mtu: spec.mtu }),
     masquerade: spec.masquerade ?? true,
+    policy: spec.policy ?? "isolated",
     createdAtMs,
   };
 }

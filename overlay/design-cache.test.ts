@@ -23,7 +23,9 @@ const desired: NodeDesired = {
     vxlanPort: 4789,
     zone: "z",
   },
-  networks: [{ name: "web", pools: [parseCidr("10.1.0.0/16")], backend: "auto", masquerade: true }],
+  networks: [
+    { name: "web", pools: [parseCidr("10.1.0.0/16")], backend: "auto", masquerade: true, policy: "isolated" },
+  ],
   remotes: [remote],
   endpoints: [],
 };

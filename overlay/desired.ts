@@ -5,6 +5,12 @@ import type { AttachedEndpoint } from "./endpoint/index.ts";
 /** How a network may cross to another node; `auto` is direct where the other is on the link, else vxlan. */
 export type BackendChoice = "auto" | "direct" | "vxlan";
 
+/**
+ * With whom a network's containers talk: `isolated` with each other and the outside, `open` also with all other
+ * open networks, `internal` only with each other.
+ */
+export type NetworkPolicy = "isolated" | "open" | "internal";
+
 export interface FabricSelf {
   readonly name: string;
   /** At most one per family is used: the first. */
@@ -28,6 +34,7 @@ export interface FabricNetwork {
   readonly backend: BackendChoice;
   /** Traffic that leaves the fabric takes the node's address. */
   readonly masquerade: boolean;
+  readonly policy: NetworkPolicy;
 }
 
 export interface RemotePrefix {

@@ -44,7 +44,13 @@ function nodeWith(fields: Partial<NodeDesired>, backend: "auto" | "direct" | "vx
       zone: "z",
     },
     networks: [
-      { name: "web", pools: [parseCidr("10.1.0.0/16"), parseCidr("fd00:1::/32")], backend, masquerade: true },
+      {
+        name: "web",
+        pools: [parseCidr("10.1.0.0/16"), parseCidr("fd00:1::/32")],
+        backend,
+        masquerade: true,
+        policy: "isolated",
+      },
     ],
     remotes: [],
     endpoints: [],

@@ -18,7 +18,15 @@ const desired: NodeDesired = {
     vxlanPort: 4789,
     zone: "z",
   },
-  networks: [{ name: "web", pools: [parseCidr("10.1.0.0/16")], backend: "vxlan", masquerade: true }],
+  networks: [
+    {
+      name: "web",
+      pools: [parseCidr("10.1.0.0/16")],
+      backend: "vxlan",
+      masquerade: true,
+      policy: "isolated",
+    },
+  ],
   remotes: [
     {
       name: "n2",

@@ -99,7 +99,13 @@ function desiredOf(host: Host, backend: "auto" | "vxlan" = "auto"): NodeDesired 
   return {
     self: { name, underlay: own, vtepMac, vni: parseVni(7272), vxlanPort, zone },
     networks: [
-      { name: "web", pools: [parseCidr("10.1.0.0/16"), parseCidr("fd00:1::/32")], backend, masquerade: true },
+      {
+        name: "web",
+        pools: [parseCidr("10.1.0.0/16"), parseCidr("fd00:1::/32")],
+        backend,
+        masquerade: true,
+        policy: "isolated",
+      },
     ],
     remotes: hosts.filter((other) => other !== host).map((other) => other.remote),
     endpoints: [],

@@ -19,6 +19,7 @@ export const networkSpecSchema = z.strictObject({
   backend: z.enum(["auto", "direct", "vxlan"]).exactOptional(),
   mtu: z.int().exactOptional(),
   masquerade: z.boolean().exactOptional(),
+  policy: z.enum(["isolated", "open", "internal"]).exactOptional(),
 });
 
 export function fabricRoutes(fabric: FabricBackend): readonly Route[] {

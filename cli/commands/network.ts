@@ -13,6 +13,7 @@ interface CreateOptions extends RemoteOptions {
   readonly blockPrefix?: readonly string[];
   readonly mtu?: string;
   readonly masquerade: boolean;
+  readonly policy: "isolated" | "open" | "internal";
 }
 
 export async function create(name: string, options: CreateOptions): Promise<void> {
@@ -29,14 +30,15 @@ export async function list(options: RemoteOptions): Promise<void> {
   const networks = await connect(options).networks();
   print(options, networks, () =>
     table(
-      ["NAME", "POOLS", "BLOCKS", "BACKEND", "MTU", "MASQUERADE"],
-      networks.map(({ name, pools, backend, mtu, masquerade }) => [
+      ["NAME", "POOLS", "BLOCKS", "BACKEND", "MTU", "MASQUERADE", "POLICY"],
+      networks.map(({ name, pools, backend, mtu, masquerade, policy }) => [
         name,
         pools.map(({ cidr }) => cidr).join(" "),
         pools.map(({ blockPrefix }) => `/${blockPrefix}`).join(" "),
         backend,
         mtu,
         masquerade ? "yes" : "no",
+        policy,
       ]),
     ),
   );
@@ -53,7 +55,7 @@ export async function remove(name: string, options: RemoveOptions): Promise<void
 
 function specOf(
   name: string,
-  { pool, backend, blockPrefix = [], mtu, masquerade }: CreateOptions,
+  { pool, backend, blockPrefix = [], mtu, masquerade, policy }: CreateOptions,
 ): NetworkSpec {
   if (blockPrefix.length > 0 && blockPrefix.length !== pool.length) {
     throw new FabricError(
@@ -72,6 +74,7 @@ function specOf(
     pools,
     backend,
     masquerade,
+    policy,
     ...(mtu !== undefined && { mtu: wholeNumber("--mtu", mtu, 1, 65_535) }),
   };
 }

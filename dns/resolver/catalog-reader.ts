@@ -34,6 +34,8 @@ export interface ServiceInstance {
   readonly nodeAddresses: readonly Ip[];
   /** The service's own address, if it is not its node's: an address, or a host name that becomes a CNAME. */
   readonly address?: string;
+  /** By family, in the place of `address` or of its node's: Consul's tagged addresses `lan_ipv4` and `lan_ipv6`. */
+  readonly lanAddresses?: readonly Ip[];
   /** 0 if it has none. */
   readonly port: number;
   readonly tags: readonly string[];

@@ -6,7 +6,7 @@
  * network between agents and servers breaks, and every instance that no operator took out is named: all of them
  * share the load then, instead of the few survivors. It is off by default, as in Consul.
  */
-import { type Ip, isIp, parseIp } from "../../addr/index.ts";
+import { familyOf, type Ip, isIp, parseIp } from "../../addr/index.ts";
 import type { ServiceInstance } from "./catalog-reader.ts";
 import { serviceSetting } from "./service-settings.ts";
 
@@ -90,16 +90,17 @@ function hasTag(instance: ServiceInstance, tag: string): boolean {
 
 /** Where the instance is reached. */
 export type Place =
-  | { readonly kind: "own"; readonly addresses: readonly [Ip] }
+  /** The first is its main one. */
+  | { readonly kind: "own"; readonly addresses: readonly Ip[] }
   | { readonly kind: "node"; readonly addresses: readonly Ip[] }
   | { readonly kind: "host"; readonly name: string };
 
-export function placeOf(instance: ServiceInstance): Place {
-  const { address } = instance;
-  if (address === undefined || address === "") return { kind: "node", addresses: instance.nodeAddresses };
-  if (!isIp(address)) return { kind: "host", name: address.endsWith(".") ? address.slice(0, -1) : address };
-  const ip = parseIp(address);
-  return instance.nodeAddresses.includes(ip)
-    ? { kind: "node", addresses: [ip] }
-    : { kind: "own", addresses: [ip] };
+export function placeOf({ address = "", lanAddresses = [], nodeAddresses }: ServiceInstance): Place {
+  if (address !== "" && !isIp(address) && lanAddresses.length === 0)
+    return { kind: "host", name: address.endsWith(".") ? address.slice(0, -1) : address };
+  const stated = address === "" ? nodeAddresses : isIp(address) ? [parseIp(address)] : [];
+  const families = new Set(lanAddresses.map(familyOf));
+  const kept = stated.filter((ip) => lanAddresses.includes(ip) || !families.has(familyOf(ip)));
+  const addresses = [...new Set([...kept, ...lanAddresses])];
+  return { kind: addresses.every((ip) => nodeAddresses.includes(ip)) ? "node" : "own", addresses };
 }

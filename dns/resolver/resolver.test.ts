@@ -217,6 +217,33 @@ describe("targets", () => {
     expect(said(additionals)).toEqual([address(1), address(2), "10.9.9.9", address(5)]);
   });
 
+  test.each([
+    ["beside its address", { address: "10.9.0.1", lanAddresses: [parseIp("10.9.0.1"), parseIp("fd00::9")] }],
+    [
+      "in the place of its address",
+      { address: "192.0.2.1", lanAddresses: [parseIp("10.9.0.1"), parseIp("fd00::9")] },
+    ],
+    [
+      "in the place of a host name",
+      { address: "web.example.com", lanAddresses: [parseIp("10.9.0.1"), parseIp("fd00::9")] },
+    ],
+    ["for the other family only", { address: "10.9.0.1", lanAddresses: [parseIp("fd00::9")] }],
+  ])("an instance has one address of each family, by its tagged ones %s", async (_what, more) => {
+    const { catalog, ask } = world();
+    catalog.setService("web", [instance(1, more)]);
+    expect(said((await ask("web.service.consul", "A")).answers)).toEqual(["10.9.0.1"]);
+    expect(said((await ask("web.service.consul", "AAAA")).answers)).toEqual(["fd00::9"]);
+    const { answers, additionals } = await ask("web.service.consul", "SRV");
+    expect(said(answers)).toEqual(["0a090001.addr.dc1.consul 80 1"]);
+    expect(said(additionals)).toEqual(["10.9.0.1"]);
+  });
+
+  test("tagged addresses that are its node's lead to the node by name", async () => {
+    const { catalog, ask } = world();
+    catalog.setService("web", [instance(1, { lanAddresses: [address(1)] })]);
+    expect(said((await ask("web.service.consul", "SRV")).answers)).toEqual(["n1.node.dc1.consul 80 1"]);
+  });
+
   test("one address on many ports is one A and many SRV", async () => {
     const { catalog, ask } = world();
     catalog.setService(

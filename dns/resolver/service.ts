@@ -76,7 +76,10 @@ function srvRecords(question: ServiceQuestion, instances: readonly ServiceInstan
         target,
       }),
     );
-    for (const ip of place.kind === "host" ? [] : place.addresses) {
+    // An address as a name is of one family.
+    const reached =
+      place.kind === "own" ? place.addresses.slice(0, 1) : place.kind === "host" ? [] : place.addresses;
+    for (const ip of reached) {
       additionals.set(`${target} ${ip}`, addressRecord(target, question.ttlSeconds, ip));
     }
   }

@@ -18,6 +18,7 @@ const web = {
   pools: [parseCidr("10.1.0.0/16"), parseCidr("fd00:1::/32")],
   backend: "auto",
   masquerade: true,
+  policy: "isolated",
 } as const;
 
 function nft(commands: readonly unknown[]): void {
@@ -41,7 +42,11 @@ describe("desiredTable", () => {
       .tuple(fc.bigInt(0n, (1n << 128n) - 1n), fc.integer({ min: 4, max: 128 }))
       .map(([n, prefix]) => cidrFromIp(ipFromBigInt(6, n), prefix));
     const networks = fc.array(
-      fc.record({ pools: fc.array(fc.oneof(pool4, pool6), { maxLength: 3 }), masquerade: fc.boolean() }),
+      fc.record({
+        pools: fc.array(fc.oneof(pool4, pool6), { maxLength: 3 }),
+        masquerade: fc.boolean(),
+        policy: fc.constantFrom("isolated", "open", "internal"),
+      }),
       { maxLength: 3 },
     );
     fc.assert(
@@ -83,6 +88,7 @@ describe("desiredTable", () => {
   it.each([
     ["a pool", [{ ...web, pools: [parseCidr("10.2.0.0/16")] }]],
     ["masquerading", [{ ...web, masquerade: false }]],
+    ["the policy", [{ ...web, policy: "internal" }] as const],
   ])("differs when %s does", (_what, networks) => {
     expect(canonicalTable(desiredTable(networks))).not.toBe(canonicalTable(desiredTable([web])));
   });

@@ -1,29 +1,23 @@
 /**
  * The nftables table of a node, as the JSON of libnftables-json(5), written the way nft lists it, so that
- * wanted and observed compare after `canonical`. Static but for four address sets and published ports: nothing
- * changes when a container without those starts or a node joins, only when a network does.
+ * wanted and observed compare after `canonical`. Static but for sets of networks' pools and for published ports:
+ * nothing changes when a container without those starts or a node joins, only when a network does.
  *
  * `antispoof` drops what a container sends with a source that has no route back over its own veth; that is
  * one rule for all containers, before conntrack. IPv4 sources 0.0.0.0/8 (DHCP) are dropped, as fib(4)
  * lets them pass, and so is what goes to 127.0.0.0/8, as links of published ports have route_localnet; `::` may send ICMPv6 only, which duplicate address detection needs (RFC 4861 section 4.3).
  * `masquerade` gives traffic that leaves the fabric the node's address, for networks that ask for it.
+ * `policy` keeps networks apart: see policy.ts.
  * An accept in this table does not overrule a drop in another: see user-chain.ts for Docker's; a host whose
  * FORWARD policy is drop for another reason needs its own accept for the pools.
  */
-import {
-  type Cidr,
-  cidrContainsCidr,
-  cidrFamily,
-  cidrFirst,
-  cidrPrefix,
-  type Family,
-  familyBits,
-} from "../../addr/index.ts";
-
+import type { Family } from "../../addr/index.ts";
 import type { NodeDesired, PublishedPort } from "../desired.ts";
 import { hostPrefix, nftFamily, nftTableName } from "../ownership.ts";
+import { addressSet } from "./address-set.ts";
+import { policyObjects } from "./policy.ts";
 import { publishedChains, publishedSources } from "./published.ts";
-import { chain, drop, field, match, type NftObject, place, rule } from "./syntax.ts";
+import { chain, drop, field, match, type NftObject, rule } from "./syntax.ts";
 
 const table: NftObject = { table: { family: nftFamily, name: nftTableName } };
 
@@ -63,6 +57,7 @@ export function desiredTable(
     chain("masquerade", "nat", "postrouting", srcnatPriority),
     masquerade("ip", 4),
     masquerade("ip6", 6),
+    ...policyObjects(networks),
     ...publishedSources(published),
     ...publishedChains(published),
   ];
@@ -85,20 +80,4 @@ function masquerade(protocol: "ip" | "ip6", family: Family): NftObject {
     match("!=", field(protocol, "daddr"), `@pools${family}`),
     { masquerade: { flags: "fully-random" } },
   );
-}
-
-function addressSet(name: string, family: Family, cidrs: readonly Cidr[]): NftObject {
-  const elem = widest(cidrs.filter((cidr) => cidrFamily(cidr) === family)).map((cidr) =>
-    cidrPrefix(cidr) === familyBits(family)
-      ? cidrFirst(cidr)
-      : { prefix: { addr: cidrFirst(cidr), len: cidrPrefix(cidr) } },
-  );
-  const set = { ...place, name, type: family === 4 ? "ipv4_addr" : "ipv6_addr", flags: ["interval"] };
-  return { set: elem.length === 0 ? set : { ...set, elem } };
-}
-
-/** Without blocks that lie in another one: an interval set refuses overlaps. */
-function widest(cidrs: readonly Cidr[]): Cidr[] {
-  const unique = [...new Set(cidrs)];
-  return unique.filter((cidr) => !unique.some((outer) => outer !== cidr && cidrContainsCidr(outer, cidr)));
 }

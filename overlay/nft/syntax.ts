@@ -14,7 +14,7 @@ export function rule(inChain: string, ...expr: readonly unknown[]): NftObject {
   return { rule: { ...place, chain: inChain, expr } };
 }
 
-export function match(op: "==" | "!=", left: unknown, right: unknown): NftObject {
+export function match(op: "==" | "!=" | "in", left: unknown, right: unknown): NftObject {
   return { match: { op, left, right } };
 }
 

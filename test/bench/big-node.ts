@@ -51,7 +51,15 @@ export function fabricOf(remoteCount: number): NodeDesired {
       vxlanPort: 4789,
       zone: "z",
     },
-    networks: [{ name: "web", pools: [parseCidr("10.0.0.0/8")], backend: "auto", masquerade: true }],
+    networks: [
+      {
+        name: "web",
+        pools: [parseCidr("10.0.0.0/8")],
+        backend: "auto",
+        masquerade: true,
+        policy: "isolated",
+      },
+    ],
     remotes: Array.from({ length: remoteCount }, (_, i) => remote(i)),
     endpoints: [],
   };

@@ -226,15 +226,61 @@ describe("several networks of one container", () => {
     expect(lab.pings(one, two.ipv4)).toBe(true);
     expect(lab.pings(two, one.ipv4)).toBe(true);
   });
+});
 
-  test("may be one that is internal: no way out of the fabric", () => {
+describe("networks are kept apart", () => {
+  const addDefaultRoute = (host: typeof h1, name: string) => {
+    const pid = lab.docker(host, "inspect", "-f", "{{.State.Pid}}", name);
+    host.run(["nsenter", `--net=/proc/${pid}/ns/net`, "ip", "route", "add", "default", "via", "169.254.1.1"]);
+  };
+
+  test("an internal one has no way out, not even with a route made by hand, and its ports are not published", () => {
     lab.createNetwork("inner", "--internal", "--subnet", "10.91.0.0/16");
-    const [one, two] = [lab.run(h1, "inner", "c1"), lab.run(h2, "inner", "c2")];
+    const [one, two] = [lab.run(h1, "inner", "c1", "-p", "8083:80"), lab.run(h2, "inner", "c2")];
+    const other = lab.run(h1, "demo", "c3");
+    addDefaultRoute(h1, "c1");
     expect(lab.pings(one, two.ipv4)).toBe(true);
-    expect(lab.pings(one, "10.77.1.1")).toBe(false);
+    expect(lab.pings(two, one.ipv4)).toBe(true);
+    expect(lab.pings(one, "169.254.1.1")).toBe(true);
+    for (const ip of ["10.77.1.1", "10.77.1.10", "10.77.1.11", other.ipv4])
+      expect(lab.pings(one, ip), ip).toBe(false);
+    expect(lab.pings(other, one.ipv4)).toBe(false);
+    expect(h1.tryRun(["nft", "list", "table", "inet", "heddle"]).stdout).not.toContain("8083");
     for (const host of lab.hosts) lab.removeContainers(host);
     for (const host of lab.hosts) lab.docker(host, "network", "rm", "inner");
   }, 60_000);
+
+  test("others reach the outside and what is published, and each other only if both are open", async () => {
+    for (const [name, subnet, policy] of [
+      ["apart", "10.96.0.0/16", "isolated"],
+      ["open1", "10.97.0.0/16", "open"],
+      ["open2", "10.98.0.0/16", "open"],
+    ] as const)
+      lab.createNetwork(name, "--subnet", subnet, "-o", `heddle.policy=${policy}`);
+    const web = serve(h1, "web3", "-p", "8084:80");
+    const apart = lab.run(h1, "apart", "c1");
+    const open1 = lab.run(h1, "open1", "c2");
+    const open2 = lab.run(h2, "open2", "c3");
+    await waitFor("the server", () => ask(h1, web.ipv4) === "hello from web3" || undefined);
+    expect(lab.pings(open1, open2.ipv4)).toBe(true);
+    expect(lab.pings(open2, open1.ipv4)).toBe(true);
+    for (const [from, to] of [
+      [apart, web],
+      [apart, open1],
+      [apart, open2],
+      [open1, apart],
+      [open2, web],
+    ] as const)
+      expect(lab.pings(from, to.ipv4), `${from.name} ${to.name}`).toBe(false);
+    for (const { host, name } of [apart, open1, open2]) {
+      expect(lab.pings({ host, name }, "10.77.1.1")).toBe(true);
+      const asked = "echo | /bin/busybox nc -w2 10.77.1.10 8084";
+      expect(lab.docker(host, "exec", name, "/bin/sh", "-c", asked)).toContain("hello from web3");
+    }
+    for (const host of lab.hosts) lab.removeContainers(host);
+    for (const host of lab.hosts)
+      for (const name of ["apart", "open1", "open2"]) lab.docker(host, "network", "rm", name);
+  }, 90_000);
 });
 
 describe("docker network create", () => {
@@ -266,6 +312,11 @@ describe("docker network create", () => {
       "without them, by --ipam-opt",
       ["--ipam-driver", "heddle", "--ipam-opt", "heddle.network=demo"],
       "--ipv6 --subnet 10.90.0.0/16 --subnet fd90::/64 -o heddle.network=demo",
+    ],
+    [
+      "as internal, on a network that is not",
+      ["--ipam-driver", "heddle", "--internal", "--subnet", "10.90.0.0/16"],
+      "exists with policy isolated, not internal",
     ],
     [
       "with an option that is unknown",

@@ -74,8 +74,8 @@ export async function startCniAgent(network: NetworkSpec): Promise<CniAgent> {
       vxlanPort: 4789,
       zone: "z1",
     },
-    networks: [...networks.values()].map(({ name, pools, backend, masquerade }) => {
-      return { name, pools: pools.map(({ cidr }) => cidr), backend, masquerade };
+    networks: [...networks.values()].map(({ name, pools, backend, masquerade, policy }) => {
+      return { name, pools: pools.map(({ cidr }) => cidr), backend, masquerade, policy };
     }),
     remotes: [],
     endpoints: endpoints.links(),

@@ -106,7 +106,7 @@ export class DockerFabric {
     for (const id of ids) this.engine(host).tryDocker("rm", "-f", id);
   }
 
-  /** What the agent of the host still holds for containers: leases, endpoints, links. Empty when nothing leaked. */
+  /** What the agent of the host still holds for containers, not for the node itself: leases, endpoints, links. Empty when nothing leaked. */
   left(host: Host): readonly string[] {
     const text = host.run([
       "curl",
@@ -115,13 +115,15 @@ export class DockerFabric {
       `${host.runDir}/api.sock`,
       "http://h/v1/heddle/leases",
     ]);
-    const leases = (JSON.parse(text) as { ip: string }[]).map(({ ip }) => `lease ${ip}`);
+    const leases = (JSON.parse(text) as { ip: string; owner: { containerId: string } }[])
+      .filter(({ owner }) => owner.containerId !== "heddle:node")
+      .map(({ ip }) => `lease ${ip}`);
     const links = host
       .run(["ip", "-br", "link"])
       .split("\n")
       .filter((line) => /^h[dp][0-9a-f]{12}/.test(line));
     const rules = host.tryRun(["nft", "list", "table", "inet", "heddle"]).stdout.split("\n");
-    return [...leases, ...links, ...rules.filter((line) => line.includes("dnat"))];
+    return [...leases, ...links, ...rules.filter((line) => line.includes("dnat ip"))];
   }
 
   async nothingLeft(host: Host): Promise<void> {

@@ -1,6 +1,6 @@
 /** What the driver needs of the fabric: its networks, the addresses of this node, the interfaces. */
 import type { Cidr, Family, Ip } from "../../../addr/index.ts";
-import type { NetworkBackend } from "../../../ipam/index.ts";
+import type { NetworkBackend, NetworkPolicy } from "../../../ipam/index.ts";
 import type { EndpointRef, Lease } from "../../endpoint/index.ts";
 
 export interface PlannedNetwork {
@@ -10,6 +10,10 @@ export interface PlannedNetwork {
     readonly gateway?: Ip;
     readonly exclude?: readonly Cidr[];
   }[];
+  readonly backend: NetworkBackend;
+  readonly mtu?: number;
+  readonly masquerade: boolean;
+  readonly policy: NetworkPolicy;
   readonly deleting?: true;
 }
 
@@ -23,6 +27,7 @@ export interface PlannedSpec {
   readonly backend?: NetworkBackend;
   readonly mtu?: number;
   readonly masquerade?: boolean;
+  readonly policy?: NetworkPolicy;
 }
 
 /** The address plan as this node sees it, and the way to change it. */

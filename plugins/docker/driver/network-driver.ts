@@ -171,10 +171,11 @@ export class NetworkDriver {
     };
   }
 
-  /** @throws DOCKER_PORT_TAKEN, DOCKER_PORT_INVALID */
+  /** Nothing of an internal network, as with Docker's own. @throws DOCKER_PORT_TAKEN, DOCKER_PORT_INVALID */
   async publish(message: NetworkMessage<"ProgramExternalConnectivity">): Promise<object> {
     const { journal, probe, onPublished } = this.#options;
     const endpoint = this.#endpoint(message.EndpointID);
+    if (this.#network(message.NetworkID).internal) return {};
     const others = this.published((id) => id !== endpoint.id);
     const ports = await publish(bindingsIn(message.Options), endpoint.addresses, others, probe);
     if (ports.length === 0 && endpoint.ports.length === 0) return {};

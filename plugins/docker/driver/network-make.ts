@@ -37,7 +37,7 @@ export async function makeNetwork(parts: Parts, message: NetworkMessage<"CreateN
   if (pools.length === 0) throw invalid(id, "it has no subnet; create it with --ipam-driver heddle");
   const name = nameOf(id, options, pools);
   const existing = plan.network(name);
-  if (existing) for (const pool of pools) requireSuits(id, existing, pool);
+  if (existing) requireSuits(id, existing, options, pools);
   else await plan.create(specOf(name, options, pools));
   // A block of one's own keeps the network from being removed with the Docker network that it was made for.
   if (existing && isMadeName(name)) await addresses.assertCanAllocate(name);
@@ -45,7 +45,7 @@ export async function makeNetwork(parts: Parts, message: NetworkMessage<"CreateN
   await journal.networks.put({
     id,
     network: name,
-    internal: options.internal,
+    internal: (existing ?? options).policy === "internal",
     ...(options.mtu !== undefined && { mtu: options.mtu }),
     reserved,
     createdAtMs: clock.wallMs(),
@@ -84,13 +84,28 @@ function nameOf(id: string, options: NetworkOptions, pools: readonly DockerPool[
   return name;
 }
 
-function requireSuits(id: string, network: PlannedNetwork, pool: DockerPool): void {
-  const problem = subnetProblem(network, pool.cidr);
-  if (problem !== undefined) throw invalid(id, problem);
+function requireSuits(
+  id: string,
+  network: PlannedNetwork,
+  options: NetworkOptions,
+  pools: readonly DockerPool[],
+): void {
+  for (const { cidr } of pools) {
+    const problem = subnetProblem(network, cidr);
+    if (problem !== undefined) throw invalid(id, problem);
+  }
+  for (const key of ["backend", "masquerade", "policy"] as const) {
+    const asked = options[key];
+    if (asked !== undefined && asked !== network[key])
+      throw invalid(
+        id,
+        `network "${network.name}" exists with ${key} ${network[key]}, not ${asked}; leave the option out, or make a network of another name`,
+      );
+  }
 }
 
 function specOf(name: string, options: NetworkOptions, pools: readonly DockerPool[]) {
-  const { backend, mtu, masquerade, internal } = options;
+  const { backend, mtu, masquerade, policy } = options;
   return {
     name,
     pools: pools.map(({ cidr, gateway, reserved }) => ({
@@ -100,7 +115,8 @@ function specOf(name: string, options: NetworkOptions, pools: readonly DockerPoo
     })),
     ...(backend && { backend }),
     ...(mtu !== undefined && { mtu }),
-    masquerade: masquerade ?? !internal,
+    masquerade: masquerade ?? policy !== "internal",
+    ...(policy && { policy }),
   };
 }
 

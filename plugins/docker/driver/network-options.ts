@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { FabricError } from "../../../errors/index.ts";
-import type { NetworkBackend } from "../../../ipam/index.ts";
+import type { NetworkBackend, NetworkPolicy } from "../../../ipam/index.ts";
 
 /** `-o` and `--ipam-opt`: the fabric network to join, made if there is none. */
 export const networkOption = "heddle.network";
@@ -15,7 +15,8 @@ export interface NetworkOptions {
   readonly backend?: NetworkBackend;
   readonly masquerade?: boolean;
   readonly mtu?: number;
-  readonly internal: boolean;
+  /** `--internal` says `internal`. */
+  readonly policy?: NetworkPolicy;
 }
 
 const size = z
@@ -27,6 +28,7 @@ const schema = z
     [networkOption]: z.string().min(1).max(63).optional(),
     "heddle.backend": z.enum(["auto", "direct", "vxlan"]).optional(),
     "heddle.masquerade": z.enum(["true", "false"]).optional(),
+    "heddle.policy": z.enum(["isolated", "open", "internal"]).optional(),
     "com.docker.network.driver.mtu": size.optional(),
   })
   .check((context) => {
@@ -41,7 +43,12 @@ const schema = z
       }
     }
   });
-const known: ReadonlySet<string> = new Set([networkOption, "heddle.backend", "heddle.masquerade"]);
+const known: ReadonlySet<string> = new Set([
+  networkOption,
+  "heddle.backend",
+  "heddle.masquerade",
+  "heddle.policy",
+]);
 
 /** @throws DOCKER_OPTION_INVALID */
 export function networkOptions(options: Readonly<Record<string, unknown>>): NetworkOptions {
@@ -54,11 +61,20 @@ export function networkOptions(options: Readonly<Record<string, unknown>>): Netw
   const network = given[networkOption];
   const masquerade = given["heddle.masquerade"];
   const mtu = given["com.docker.network.driver.mtu"];
+  const policy = policyOf(given["heddle.policy"], options["com.docker.network.internal"] === true);
   return {
-    internal: options["com.docker.network.internal"] === true,
     ...(network !== undefined && { network }),
     ...(given["heddle.backend"] && { backend: given["heddle.backend"] }),
     ...(masquerade && { masquerade: masquerade === "true" }),
     ...(mtu !== undefined && { mtu }),
+    ...(policy && { policy }),
   };
+}
+
+function policyOf(named: NetworkPolicy | undefined, isInternal: boolean): NetworkPolicy | undefined {
+  if (!isInternal || named === undefined || named === "internal") return isInternal ? "internal" : named;
+  throw new FabricError(
+    "DOCKER_OPTION_INVALID",
+    `create the Docker network: --internal and heddle.policy=${named} exclude each other; leave one out`,
+  );
 }

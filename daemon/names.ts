@@ -79,6 +79,7 @@ export class Names {
       health: { panicThreshold: answers.panicThreshold },
       dialects: answers.dialects,
       subset: { instancesMax: answers.subsetMax, node },
+      unlimited: pools,
       forward: {
         allowed: (client) => isLoopback(client) || pools().some((pool) => cidrContains(pool, client)),
         ...(upstream && { servers: upstream.map((address) => ({ address, port: 53 })) }),

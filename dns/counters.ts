@@ -13,6 +13,8 @@ export interface DnsStats {
   readonly replies: Readonly<Record<string, number>>;
   /** Queries or connections dropped because of a limit. */
   readonly dropped: number;
+  /** Replies that were cut short or not sent because a network of strangers got too many equal ones. */
+  readonly limited: number;
   readonly tcpConnections: number;
   readonly readyEntries: number;
   readonly forward: {

@@ -15,6 +15,17 @@ export interface DnsLimits {
   readonly tcpQueryBytesMax: number;
   /** Replies that a TCP client has not read; more close its connection. */
   readonly tcpUnreadReplyBytesMax: number;
+  /** Equal replies a second over UDP to one network of strangers; 0: no limit. */
+  readonly rateLimitPerSecond: number;
+  /** Every how many-th reply beyond it says "ask over TCP"; 0: none. */
+  readonly rateLimitSlip: number;
+  /** Networks and kinds of replies that are counted, for each address. */
+  readonly rateLimitEntriesMax: number;
+  /** Length of an IPv4 network that is counted as one client, and of an IPv6 one. */
+  readonly rateLimitPrefix4Bits: number;
+  readonly rateLimitPrefix6Bits: number;
+  /** TTL of our own names while no server can be reached, at most (RFC 8767). */
+  readonly staleTtlSecondsMax: number;
   /** From a query to SERVFAIL, when the catalog or an upstream does not answer. */
   readonly replyTimeoutMs: number;
   readonly forwardTimeoutMs: number;
@@ -42,6 +53,12 @@ export const dnsLimitDefaults: DnsLimits = {
   tcpIdleTimeoutMs: 10_000,
   tcpQueryBytesMax: 4096,
   tcpUnreadReplyBytesMax: 256 << 10,
+  rateLimitPerSecond: 200,
+  rateLimitSlip: 2,
+  rateLimitEntriesMax: 16_384,
+  rateLimitPrefix4Bits: 24,
+  rateLimitPrefix6Bits: 56,
+  staleTtlSecondsMax: 30,
   replyTimeoutMs: 5000,
   forwardTimeoutMs: 1500,
   forwardTriesMax: 3,

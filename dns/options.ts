@@ -1,5 +1,5 @@
 /** Options of the DNS server, and what they are when left out. */
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { type Cidr, type Ip, isLoopback, parseFqdn } from "../addr/index.ts";
 import { type Clock, systemClock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
@@ -7,6 +7,7 @@ import type { NameServer } from "./client/index.ts";
 import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 import type { Endpoint } from "./listen/index.ts";
 import type { CatalogReader, Dialect, HealthPolicy, SubsetPolicy, TtlPolicy } from "./resolver/index.ts";
+import { type CookiePolicy, sipKeyBytes } from "./serve/index.ts";
 import { SkyDnsDialect } from "./skydns/index.ts";
 
 export interface ForwardOptions {
@@ -22,6 +23,13 @@ export interface ForwardOptions {
 export interface DialectOptions {
   /** SkyDNS's records under the keys `skydns/`, usually `skydns.local`. */
   readonly skydns?: string;
+}
+
+export interface CookieOptions {
+  /** 16 bytes each, the same on all servers behind one address; the first makes cookies. Default: one by chance. */
+  readonly secrets?: readonly Uint8Array[];
+  /** BADCOOKIE for a client over UDP that speaks of cookies and has none of ours yet. Default: false. */
+  readonly required?: boolean;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -42,11 +50,14 @@ export interface DnsServerOptions {
   readonly networksOf?: (client: Ip) => readonly string[];
   readonly ttl?: Partial<TtlPolicy>;
   readonly health?: Partial<HealthPolicy>;
-  /** Default: every answer names all. */
   /** Grammars beside Consul's, by the domain that each answers for. Default: none. */
   readonly dialects?: DialectOptions;
+  /** Default: every answer names all. */
   readonly subset?: Partial<SubsetPolicy>;
   readonly limits?: Partial<DnsLimits>;
+  readonly cookies?: CookieOptions;
+  /** Networks whose UDP replies are never limited in rate, besides loopback. Default: none. */
+  readonly unlimited?: () => readonly Cidr[];
   /** `worker` answers hot names over UDP in a thread of its own; `main` has no threads. Default: `worker`. */
   readonly udp?: "worker" | "main";
   readonly clock?: Clock;
@@ -68,6 +79,8 @@ export interface SettledOptions {
   readonly dialects: readonly Dialect[];
   readonly subset: SubsetPolicy;
   readonly limits: DnsLimits;
+  readonly cookies: CookiePolicy;
+  readonly unlimited: () => readonly Cidr[];
   readonly udp: "worker" | "main";
   readonly clock: Clock;
   readonly random: () => number;
@@ -120,6 +133,8 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     dialects,
     subset,
     limits,
+    cookies: settleCookies(options.cookies),
+    unlimited: options.unlimited ?? (() => []),
     udp: options.udp ?? "worker",
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -129,6 +144,16 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
 
 function makeDialects({ skydns }: DialectOptions): readonly Dialect[] {
   return skydns === undefined ? [] : [new SkyDnsDialect(parseFqdn(skydns))];
+}
+
+function settleCookies({
+  secrets = [randomBytes(sipKeyBytes)],
+  required = false,
+}: CookieOptions = {}): CookiePolicy {
+  if (secrets.length === 0 || secrets.some(({ length }) => length !== sipKeyBytes)) {
+    throw invalid("cookies.secrets", `one or more of ${sipKeyBytes} bytes`);
+  }
+  return { secrets, required };
 }
 
 /** For query ids: not to be foretold. */

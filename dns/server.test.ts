@@ -189,6 +189,79 @@ describe("size of answers", () => {
   });
 });
 
+describe("many queries at once", () => {
+  test.each(["worker", "main"] as const)("from one socket get each its own answer (%s)", async (udpMode) => {
+    const { port, catalog } = await start({ udp: udpMode });
+    const names = ["a", "bb", "ccc", "dddd"];
+    for (const [i, name] of names.entries()) catalog.setService(name, [instance(i), instance(i + 10)]);
+    const socket = createSocket("udp4");
+    const answered = new Map<number, Message>();
+    socket.on("message", (bytes) => {
+      const message = decodeMessage(bytes);
+      answered.set(message.id, message);
+    });
+    const kinds = names.flatMap((name) => [typeNumbers.A, typeNumbers.SRV].map((type) => ({ name, type })));
+    const asked = Array.from({ length: 400 }, (_, id) => ({
+      id,
+      ...(kinds[id % kinds.length] as (typeof kinds)[0]),
+    }));
+    await expect
+      .poll(() => {
+        for (const { id, name, type } of asked) {
+          if (answered.has(id)) continue;
+          socket.send(encodeMessage({ ...query(`${name}.service.consul`, type), id }), port, "127.0.0.1");
+        }
+        return answered.size;
+      })
+      .toBe(asked.length);
+    socket.close();
+    for (const { id, name, type } of asked) {
+      const message = answered.get(id);
+      expect(message?.questions).toEqual([{ name: `${name}.service.consul`, type, class: 1 }]);
+      expect(message?.answers).toHaveLength(2);
+    }
+  });
+});
+
+describe("cookies", () => {
+  test.each(["worker", "main"] as const)(
+    "are made, known again, and required if told so (%s)",
+    async (udpMode) => {
+      const { port } = await start({ udp: udpMode, cookies: { required: true } });
+      const asked = (cookie: readonly number[] | Uint8Array) => ({
+        ...query("web.service.consul", typeNumbers.A),
+        edns: {
+          udpBytes: 1232,
+          version: 0,
+          dnssecOk: false,
+          options: [{ code: 10, data: Uint8Array.from(cookie) }],
+        },
+      });
+      const first = (await udp(port, asked([1, 2, 3, 4, 5, 6, 7, 8]))).message;
+      expect(first.rcode).toBe(rcodes.BADCOOKIE);
+      const given = first.edns?.options[0]?.data ?? [];
+      expect([...given.slice(0, 8)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      for (let i = 0; i < 3; i++) {
+        const { message } = await udp(port, asked(given));
+        expect(message).toMatchObject({
+          rcode: rcodes.NOERROR,
+          edns: { options: [{ code: 10, data: given }] },
+        });
+        expect(message.answers).toHaveLength(2);
+      }
+      expect((await udp(port, asked([...given.slice(0, 23), 0]))).message.rcode).toBe(rcodes.BADCOOKIE);
+      expect((await udp(port, asked([1, 2, 3]))).message.rcode).toBe(rcodes.FORMERR);
+      expect((await udp(port, { ...asked(given), questions: [] })).message.rcode).toBe(rcodes.NOERROR);
+      expect((await udp(port, query("web.service.consul", typeNumbers.A))).message.answers).toHaveLength(2);
+    },
+  );
+
+  test("are understood by kdig", async () => {
+    const { port } = await start();
+    expect(await kdig(port, "web.service.consul", "A", "+cookie")).toMatch(/COOKIE: [0-9a-f]{48}/i);
+  });
+});
+
 describe("hostile clients", () => {
   test("bytes that are no query get FORMERR or silence, and the server goes on", async () => {
     const { port, ask } = await start();

@@ -2,6 +2,7 @@
  * The DNS server: puts resolver, forwarder and listeners together. Starting is all or nothing: if one address
  * cannot be had, those already taken are given back. Stopping is graceful for TCP.
  */
+import { randomInt } from "node:crypto";
 import type { Ip } from "../addr/index.ts";
 import { Counters, type DnsStats } from "./counters.ts";
 import { ReadyAnswers, WorkerUdpListener } from "./fast/index.ts";
@@ -10,9 +11,17 @@ import { type Endpoint, TcpListener, UdpListener } from "./listen/index.ts";
 import { domainOf } from "./names/index.ts";
 import { type DnsServerOptions, randomQueryId, type SettledOptions, settleOptions } from "./options.ts";
 import { Resolver } from "./resolver/index.ts";
-import { Exchange } from "./serve/index.ts";
+import {
+  CookieJar,
+  clientView,
+  Exchange,
+  exemptRanges,
+  RateGate,
+  type RateTerms,
+  staleNotice,
+} from "./serve/index.ts";
 import { upstreamServers } from "./upstreams.ts";
-import { lowerName, nameLabels, typeName } from "./wire/index.ts";
+import { lowerName, nameLabels, rcodes, typeName } from "./wire/index.ts";
 
 export interface DnsServer {
   /** Listens. Answers the endpoints, with their ports where 0 was asked. @throws DNS_LISTEN_FAILED */
@@ -35,6 +44,8 @@ class Server implements DnsServer {
   readonly #forwarder: UpstreamForwarder | undefined;
   readonly #resolver: Resolver;
   readonly #exchange: Exchange;
+  readonly #exempt: ReturnType<typeof exemptRanges>;
+  readonly #gate: RateGate;
   #endpoints: readonly Endpoint[] = [];
   readonly #ready: ReadyAnswers;
   #udp: (UdpListener | WorkerUdpListener)[] = [];
@@ -48,15 +59,24 @@ class Server implements DnsServer {
       ...options,
       nameserverAddresses: () => options.listen.map(({ address }) => address),
     });
-    this.#ready = new ReadyAnswers(this.#bounds(), options.random);
+    const { limits, clock } = options;
+    const cookies = new CookieJar(options.cookies);
+    this.#exempt = exemptRanges(options.unlimited, clock);
+    this.#gate = new RateGate(this.#rate(), randomInt(0x7fffffff), clock, this.#exempt);
+    this.#ready = new ReadyAnswers(this.#bounds(), options.random, { cookies, gate: this.#gate });
     this.#exchange = new Exchange({
       resolver: this.#resolver,
       forwarder: this.#forwarder,
       mayForward: options.forward?.allowed ?? (() => false),
-      facts: { recursionAvailable: options.forward !== undefined, udpBytesMax: options.limits.udpBytesMax },
-      clock: options.clock,
+      facts: { recursionAvailable: options.forward !== undefined, udpBytesMax: limits.udpBytesMax },
+      cookies,
+      gate: this.#gate,
+      idleTimeoutMs: limits.tcpIdleTimeoutMs,
+      staleSinceMs: () => options.catalog.staleSinceMs?.(),
+      staleTtlSeconds: limits.staleTtlSecondsMax,
+      clock,
       random: options.random,
-      replyTimeoutMs: options.limits.replyTimeoutMs,
+      replyTimeoutMs: limits.replyTimeoutMs,
       keeper: this.#ready,
       onReply: (rcode) => this.#counters.noteReply(rcode),
       onFailure: (question, error) =>
@@ -72,7 +92,9 @@ class Server implements DnsServer {
     this.#unsubscribe = this.#options.catalog.onChange((change) => {
       this.#resolver.noteChange();
       this.#ready.change(change);
+      this.#noteAge();
     });
+    this.#noteAge();
     try {
       const endpoints: Endpoint[] = [];
       for (const endpoint of this.#options.listen) endpoints.push(await this.#listen(endpoint));
@@ -93,6 +115,12 @@ class Server implements DnsServer {
     await Promise.all(listeners.map((listener) => listener.stop()));
   }
 
+  /** Ready answers say it too when our own names may be out of date. */
+  #noteAge(): void {
+    const since = this.#options.catalog.staleSinceMs?.();
+    this.#ready.setNotice(since === undefined ? undefined : staleNotice(since, rcodes.NOERROR));
+  }
+
   stats(): DnsStats {
     const { udp, tcp, ready, dropped } = this.#counters;
     const none = { asked: 0, cacheHits: 0, failed: 0, inflight: 0, cached: 0 };
@@ -104,6 +132,7 @@ class Server implements DnsServer {
       ready: ready + threadsReady,
       readyInThreads: threadsReady,
       dropped: threads.reduce((sum, each) => sum + each.dropped, dropped),
+      limited: threads.reduce((sum, each) => sum + each.limited, this.#gate.slipped + this.#gate.dropped),
       replies: this.#counters.replies(),
       tcpConnections: this.#tcp.reduce((sum, listener) => sum + listener.connections, 0),
       readyEntries: this.#ready.size,
@@ -132,8 +161,8 @@ class Server implements DnsServer {
     const { limits, udp, clock, log } = this.#options;
     const counters = this.#counters;
     const handlers = {
-      ready: (query: Uint8Array) => {
-        const reply = this.#ready.reply(query);
+      ready: (query: Uint8Array, ip: Ip) => {
+        const reply = this.#ready.reply(query, clientView({ ip }, clock.wallMs()));
         if (reply) counters.ready++;
         if (reply) counters.udp++;
         return reply;
@@ -153,6 +182,9 @@ class Server implements DnsServer {
       bounds: this.#bounds(),
       limits: udpLimits,
       clock,
+      cookies: this.#options.cookies,
+      rate: this.#rate(),
+      exempt: this.#exempt,
       onEnded: (error) => log("error", "the DNS thread ended; it is started again", { error }),
     });
   }
@@ -178,6 +210,17 @@ class Server implements DnsServer {
       },
       clock,
     );
+  }
+
+  #rate(): RateTerms {
+    const { limits } = this.#options;
+    return {
+      perSecond: limits.rateLimitPerSecond,
+      slip: limits.rateLimitSlip,
+      entriesMax: limits.rateLimitEntriesMax,
+      prefix4Bits: limits.rateLimitPrefix4Bits,
+      prefix6Bits: limits.rateLimitPrefix6Bits,
+    };
   }
 
   #bounds() {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type Ip, type Ipv4, type Ipv6, ipFromBytes, parseIp } from "../../addr/index.ts";
 import { ManualClock } from "../../clock/index.ts";
 import { MemoryCatalog, Resolver, type ServiceInstance } from "../resolver/index.ts";
-import { Exchange } from "../serve/index.ts";
+import { ClientView, CookieJar, clientView, Exchange, RateGate, staleNotice } from "../serve/index.ts";
 import {
   type DnsRecord,
   decodeMessage,
@@ -18,6 +18,7 @@ import { questionKey, readyAnswer } from "./ready-answer.ts";
 import { ReadyAnswers } from "./ready-answers.ts";
 
 const bounds = { entriesMax: 1000, bytesMax: 1 << 20, udpBytesMax: 1232 };
+const unlimited = { perSecond: 0, slip: 0, entriesMax: 16, prefix4Bits: 24, prefix6Bits: 56 };
 const facts = { recursionAvailable: true, udpBytesMax: 1232 };
 
 const mixedCase = (text: string) =>
@@ -41,14 +42,52 @@ const edns = fc.record({
 const address = fc
   .oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
   .map((bytes): Ip => ipFromBytes(bytes));
-const instances = fc.array(fc.record({ address, port: fc.integer({ min: 0, max: 0xffff }) }), {
-  minLength: 1,
-  maxLength: 40,
-});
+/** Some share a node, some have an address of their own, some have none but a host's name. */
+const instances = fc.array(
+  fc.record({
+    address,
+    second: fc.option(address, { nil: undefined }),
+    node: fc.nat(5),
+    port: fc.integer({ min: 0, max: 3 }),
+    place: fc.constantFrom("node", "node", "node", "own", "host"),
+  }),
+  { minLength: 1, maxLength: 24 },
+);
+/** What a client shows: its own part alone, or with ours of some age, or with one of somebody else. */
+const cookie = fc.oneof(
+  fc.constant(undefined),
+  fc.record({ client: fc.uint8Array({ minLength: 8, maxLength: 8 }), ageSeconds: fc.constant(undefined) }),
+  fc.record({
+    client: fc.uint8Array({ minLength: 8, maxLength: 8 }),
+    ageSeconds: fc.integer({ min: -400, max: 4000 }),
+  }),
+);
 
-function world(random: () => number) {
+/** Wall time of all worlds, in seconds. */
+const nowSeconds = new ManualClock().wallMs() / 1000;
+const localhost = { ip: parseIp("127.0.0.1"), transport: "udp" as const };
+const secret = Buffer.from("e5e973e5a6b2a43f48e7dc849e37bfcf", "hex");
+
+/** Writes the reply of the table, or nothing. */
+function said(
+  table: AnswerTable,
+  query: Uint8Array,
+  random = 0,
+  client = new ClientView(),
+): Buffer | undefined {
+  const out = Buffer.alloc(2048);
+  out.set(query);
+  if (!table.find(out, 0, query.length, out.length, client)) return undefined;
+  return out.subarray(0, table.write(out, 0, random, client));
+}
+
+function world(random: () => number, required = false, staleSinceMs?: number) {
   const catalog = new MemoryCatalog();
-  const ready = new ReadyAnswers(bounds, random);
+  const clock = new ManualClock();
+  const cookies = new CookieJar({ secrets: [secret], required });
+  const gate = new RateGate(unlimited, 1, clock, () => []);
+  const ready = new ReadyAnswers(bounds, random, { cookies, gate });
+  if (staleSinceMs !== undefined) ready.setNotice(staleNotice(staleSinceMs, 0));
   const resolver = new Resolver({
     catalog,
     domains: ["consul"],
@@ -69,7 +108,12 @@ function world(random: () => number) {
       forwarder: undefined,
       mayForward: () => false,
       facts,
-      clock: new ManualClock(),
+      cookies,
+      gate,
+      idleTimeoutMs: 1000,
+      staleSinceMs: () => staleSinceMs,
+      staleTtlSeconds: 3,
+      clock,
       random,
       replyTimeoutMs: 1000,
       keeper,
@@ -82,20 +126,35 @@ function world(random: () => number) {
   return { catalog, ready, learning: exchange(ready), general: exchange({ mark: () => 0, offer: () => {} }) };
 }
 
-function instance({ address: ip, port }: { address: Ip; port: number }, i: number): ServiceInstance {
-  return { node: `n${i}`, nodeUp: true, nodeAddresses: [ip], port, tags: [], status: "passing" };
+type Place = typeof instances extends fc.Arbitrary<(infer T)[]> ? T : never;
+
+function instance({ address: ip, second, node, port, place }: Place): ServiceInstance {
+  const name = place === "host" ? `h${node}.example` : `n${node}`;
+  const own = place === "own" ? { address: ip } : place === "host" ? { address: name } : {};
+  const nodeAddresses = second === undefined ? [ip] : [ip, second];
+  return { node: name, nodeUp: true, nodeAddresses, port, tags: [], status: "passing", ...own };
+}
+
+/** The option as this client would send it now. */
+function cookieOption({ client: own, ageSeconds }: { client: Uint8Array; ageSeconds: number | undefined }) {
+  if (ageSeconds === undefined) return { code: 10, data: own };
+  const data = new Uint8Array(24);
+  const view = clientView(localhost, (nowSeconds - ageSeconds) * 1000);
+  new CookieJar({ secrets: [secret], required: false }).write(own, 0, false, view, data, 0);
+  return { code: 10, data };
 }
 
 describe("a ready reply", () => {
-  test("is byte for byte a rotation of what the general path says, whatever the query's case, bits and EDNS", async () => {
-    let served = 0;
+  test("is byte for byte a rotation of what the general path says, whatever the query's case, bits, EDNS and cookie", async () => {
+    const served = { A: 0, AAAA: 0, SRV: 0, cookies: 0, stale: 0 };
     await fc.assert(
       fc.asyncProperty(
         instances,
         mixedCase("web.service.consul"),
         mixedCase("web.service.consul"),
-        fc.constantFrom(typeNumbers.A, typeNumbers.AAAA, typeNumbers.SRV),
+        fc.constantFrom("A", "AAAA", "SRV", "SRV" as const),
         fc.option(edns, { nil: undefined }),
+        cookie,
         fc.record({
           id: fc.integer({ min: 0, max: 0xffff }),
           recursionDesired: fc.boolean(),
@@ -103,35 +162,39 @@ describe("a ready reply", () => {
           authenticData: fc.boolean(),
         }),
         fc.double({ min: 0, max: 0.999, noNaN: true }),
-        async (services, first, second, type, ednsOrNot, bits, turn) => {
-          const { catalog, ready, learning, general } = world(() => turn);
+        fc.boolean(),
+        fc.option(fc.constant(1_600_000_000_000), { nil: undefined, freq: 3 }),
+        async (services, first, second, type, ednsOrNot, shown, bits, turn, required, stale) => {
+          const { catalog, ready, learning, general } = world(() => turn, required, stale);
           catalog.setService("web", services.map(instance));
-          const client = { ip: parseIp("127.0.0.1"), transport: "udp" as const };
           const question = (name: string): Message => ({
             ...emptyMessage,
-            questions: [{ name, type, class: 1 }],
+            questions: [{ name, type: typeNumbers[type as "A"], class: 1 }],
           });
-          await learning.handle(encodeMessage(question(first)), client);
+          await learning.handle(encodeMessage(question(first)), localhost);
+          const options = [...(ednsOrNot?.options ?? []), ...(shown ? [cookieOption(shown)] : [])];
           const query = encodeMessage({
             ...question(second),
             ...bits,
-            ...(ednsOrNot ? { edns: ednsOrNot } : {}),
+            ...(ednsOrNot ? { edns: { ...ednsOrNot, options } } : {}),
           });
-          const fast = ready.reply(query);
-          if (!fast) return;
-          served++;
-          const reference = await general.handle(query, client);
-          const said = decodeMessage(fast);
+          const fast = ready.reply(query, clientView(localhost, nowSeconds * 1000));
+          if (fast === undefined || fast === "none") return;
+          const reference = await general.handle(query, localhost);
+          const answer = decodeMessage(fast);
           const expected = decodeMessage(reference ?? new Uint8Array());
           const text = ({ data }: DnsRecord) => JSON.stringify(data);
-          expect(said.answers.map(text).sort()).toEqual(expected.answers.map(text).sort());
-          const inOrder = { ...expected, answers: said.answers };
+          expect(answer.answers.map(text).sort()).toEqual(expected.answers.map(text).sort());
+          const inOrder = { ...expected, answers: answer.answers };
           expect(Buffer.from(fast)).toEqual(Buffer.from(encodeMessage(inOrder)));
+          if (answer.answers.length > 1) served[type as "A"]++;
+          if (answer.edns?.options.some(({ code }) => code === 10)) served.cookies++;
+          if (answer.edns?.options.some(({ code }) => code === 15)) served.stale++;
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 1500 },
     );
-    expect(served).toBeGreaterThan(100);
+    for (const count of Object.values(served)) expect(count).toBeGreaterThan(50);
   });
 
   test("begins with each of the answers equally often", () => {
@@ -150,11 +213,9 @@ describe("a ready reply", () => {
     const answer = readyAnswer(reply);
     if (answer) table.learn(questionKey(reply), answer);
     const query = encodeMessage({ ...emptyMessage, questions: [question] });
-    const out = new Uint8Array(1232);
     const firsts = new Map<string, number>();
     for (let random = 0; random < 800; random++) {
-      const length = table.reply(query, 0, query.length, random, out, 0);
-      const [first] = decodeMessage(out.subarray(0, length)).answers;
+      const [first] = decodeMessage(said(table, query, random) ?? new Uint8Array()).answers;
       const key = first?.data.kind === "A" ? first.data.address : "";
       firsts.set(key, (firsts.get(key) ?? 0) + 1);
     }
@@ -162,7 +223,7 @@ describe("a ready reply", () => {
   });
 
   test("is never given to a query that is not plain", () => {
-    const { table, query, out } = oneName();
+    const { table, query } = oneName();
     const tries: readonly (readonly [string, (bytes: Buffer) => Buffer])[] = [
       ["a response", (bytes) => patched(bytes, 2, 0x80)],
       ["another opcode", (bytes) => patched(bytes, 2, 0x20)],
@@ -174,17 +235,23 @@ describe("a ready reply", () => {
       ["a missing byte", (bytes) => bytes.subarray(0, -1)],
       ["an OPT that is not there", (bytes) => patched(bytes, 11, 1)],
       ["EDNS version 1", (bytes) => withOpt(bytes, [0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0])],
+      ["a cookie of 9 bytes", (bytes) => withOpt(bytes, [...opt(13), 0, 10, 0, 9, ...new Array(9).fill(1)])],
+      [
+        "two cookies",
+        (bytes) =>
+          withOpt(bytes, [...opt(24), ...[1, 2].flatMap((n) => [0, 10, 0, 8, ...new Array(8).fill(n)])]),
+      ],
       ["an option that is cut", (bytes) => withOpt(bytes, [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 3, 0, 1, 0])],
     ];
-    expect(table.reply(query, 0, query.length, 0, out, 0)).toBeGreaterThan(0);
+    expect(said(table, query)).toBeDefined();
     for (const [what, change] of tries) {
       const bytes = change(Buffer.from(query));
-      expect([what, table.reply(bytes, 0, bytes.length, 0, out, 0)]).toEqual([what, 0]);
+      expect([what, said(table, bytes)]).toEqual([what, undefined]);
     }
   });
 
   test("never comes of mutated bytes without the general path agreeing that they are a query", () => {
-    const { table, query, out } = oneName();
+    const { table, query } = oneName();
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(query.length + 10), fc.integer({ min: 0, max: 255 })), { maxLength: 4 }),
@@ -196,13 +263,13 @@ describe("a ready reply", () => {
           ]);
           if (extra === 11) bytes[11] = 1;
           for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-          const length = table.reply(bytes, 0, bytes.length, 0, out, 0);
-          if (length === 0) return;
-          const said = decodeMessage(out.subarray(0, length));
+          const reply = said(table, bytes);
+          if (!reply) return;
+          const answer = decodeMessage(reply);
           const asked = decodeMessage(bytes);
-          expect(said.questions).toEqual(asked.questions);
-          expect(said.id).toBe(asked.id);
-          expect(asked.edns === undefined).toBe(said.edns === undefined);
+          expect(answer.questions).toEqual(asked.questions);
+          expect(answer.id).toBe(asked.id);
+          expect(asked.edns === undefined).toBe(answer.edns === undefined);
         },
       ),
       { numRuns: 5000 },
@@ -233,14 +300,15 @@ describe("the table", () => {
             model.delete(String(keyBytes(each.key)));
           } else {
             const body = new Uint8Array(8 + each.size * 20).fill(each.size + 1);
-            expect(table.learn(keyBytes(each.key), { body, rotateCount: 0, strideBytes: 0 })).toBe(true);
-            model.set(String(keyBytes(each.key)), String(body));
+            const turn = new Uint8Array(((each.size * 7) % 5) * 2).fill(each.size + 9);
+            expect(table.learn(keyBytes(each.key), { body, rotateCount: 0, turn })).toBe(true);
+            model.set(String(keyBytes(each.key)), `${body} ${turn}`);
           }
           expect(table.size).toBe(model.size);
         }
         const held = [...table.entries()].map(({ key: bytes, answer }) => [
           String(bytes),
-          String(answer.body),
+          `${answer.body} ${answer.turn}`,
         ]);
         expect(new Map(held as [string, string][])).toEqual(model);
       }),
@@ -250,7 +318,6 @@ describe("the table", () => {
 
   test("takes 10,000 names, each found again, and says when it is full", () => {
     const table = new AnswerTable({ entriesMax: 10_000, bytesMax: 1 << 24, udpBytesMax: 1232 });
-    const out = new Uint8Array(1232);
     const message = (i: number): Message => ({
       ...emptyMessage,
       response: true,
@@ -272,8 +339,7 @@ describe("the table", () => {
     expect(learn(10_000)).toBe(false);
     for (let i = 0; i < 10_000; i += 97) {
       const query = encodeMessage({ ...message(i), response: false, answers: [] });
-      const length = table.reply(query, 0, query.length, 0, out, 0);
-      expect(decodeMessage(out.subarray(0, length))).toEqual(message(i));
+      expect(decodeMessage(said(table, query) ?? new Uint8Array())).toEqual(message(i));
     }
   });
 });
@@ -295,7 +361,6 @@ function oneName() {
   return {
     table,
     query: encodeMessage({ ...emptyMessage, questions: [question] }),
-    out: new Uint8Array(1232),
   };
 }
 
@@ -306,4 +371,9 @@ function patched(bytes: Buffer, at: number, value: number): Buffer {
 
 function withOpt(bytes: Buffer, opt: readonly number[]): Buffer {
   return Buffer.concat([patched(bytes, 11, 1), Buffer.from(opt)]);
+}
+
+/** The fixed part of an OPT record whose options have that many bytes. */
+function opt(optionBytes: number): number[] {
+  return [0, 0, 41, 4, 208, 0, 0, 0, 0, optionBytes >> 8, optionBytes & 255];
 }

@@ -1,11 +1,16 @@
 /**
  * Looks at a query in place, without making objects of it: is it of the plain kind that the table of ready
  * answers serves, and what is its key. Plain is: one question, no other records but at most one well-formed
- * OPT of version 0, no flags but RD, AD and CD. Everything else takes the general path.
+ * OPT of version 0 with at most one well-formed cookie, no flags but RD, AD and CD. Everything else takes the
+ * general path.
  *
  * The key is the question's bytes in lower case. Length bytes are below 64, so they survive lower-casing.
  */
-import { headerBytes, nameBytesMax, typeNumbers } from "../wire/index.ts";
+import { isCookieLength } from "../serve/index.ts";
+import { cookieOption, headerBytes, nameBytesMax, typeNumbers } from "../wire/index.ts";
+
+/** A larger query over UDP is cut by the kernel and dropped by us. */
+export const queryBytesMax = 2048;
 
 export class QueryView {
   /** From the start of the message to the end of the question. */
@@ -14,6 +19,10 @@ export class QueryView {
   edns = false;
   udpBytes = 0;
   dnssecOk = false;
+  /** 0: none. */
+  cookieBytes = 0;
+  /** In the bytes that were looked at. */
+  cookieAt = 0;
 }
 
 const optBytesMin = 11;
@@ -38,18 +47,24 @@ export function viewQuery(bytes: Uint8Array, start: number, length: number, view
   if (byteAt(bytes, start + 5) !== 1 || otherCounts !== 0 || additionals > 1) return false;
 
   const end = start + length;
+  const lastNameByte = end - 1 - typeAndClassBytes;
   let at = start + headerBytes;
+  let hash = hashStart;
   for (let label = byteAt(bytes, at); label !== 0; label = byteAt(bytes, at)) {
-    if (label > 63) return false;
-    at += label + 1;
-    if (at + 1 + typeAndClassBytes > end) return false;
+    const next = at + label + 1;
+    if (label > 63 || next > lastNameByte) return false;
+    hash = Math.imul(hash ^ label, hashPrime);
+    for (at++; at < next; at++) hash = Math.imul(hash ^ lower(byteAt(bytes, at)), hashPrime);
   }
-  at += 1 + typeAndClassBytes;
-  if (at - typeAndClassBytes - start - headerBytes > nameBytesMax) return false;
-  view.questionEnd = at - start;
-  view.hash = hashQuestion(bytes, start + headerBytes, at);
+  const typeAt = at + 1;
+  if (typeAt - start - headerBytes > nameBytesMax) return false;
+  const questionEnd = typeAt + typeAndClassBytes;
+  for (; at < questionEnd; at++) hash = Math.imul(hash ^ lower(byteAt(bytes, at)), hashPrime);
+  view.questionEnd = questionEnd - start;
+  view.hash = hash;
+  view.cookieBytes = 0;
   view.edns = additionals === 1;
-  return view.edns ? viewOpt(bytes, at, end, view) : at === end;
+  return view.edns ? viewOpt(bytes, questionEnd, end, view) : questionEnd === end;
 }
 
 export function hashQuestion(bytes: Uint8Array, from: number, to: number): number {
@@ -70,7 +85,15 @@ function viewOpt(bytes: Uint8Array, at: number, end: number, view: QueryView): b
   view.dnssecOk = (byteAt(bytes, at + 7) & 0x80) !== 0;
   let option = at + optBytesMin;
   if (option + ((byteAt(bytes, at + 9) << 8) | byteAt(bytes, at + 10)) !== end) return false;
-  while (option + 4 <= end) option += 4 + ((byteAt(bytes, option + 2) << 8) | byteAt(bytes, option + 3));
+  while (option + 4 <= end) {
+    const length = (byteAt(bytes, option + 2) << 8) | byteAt(bytes, option + 3);
+    if (((byteAt(bytes, option) << 8) | byteAt(bytes, option + 1)) === cookieOption) {
+      if (view.cookieBytes !== 0 || !isCookieLength(length)) return false;
+      view.cookieBytes = length;
+      view.cookieAt = option + 4;
+    }
+    option += 4 + length;
+  }
   return option === end;
 }
 

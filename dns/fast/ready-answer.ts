@@ -1,23 +1,27 @@
 /**
  * An answer made ready: the bytes that every reply to one question shares. A reply is the query's id and
  * question (in the query's own case), the RD and CD bits copied, the records, and OPT if the query had one.
- * Several answers are rotated by a random count, which needs them to be of equal length and without pointers
- * from one to another: so A and AAAA, and single records of any type.
+ * Several answers (A, AAAA or SRV) are rotated by a random count. Their records need not be of equal length, and
+ * names of additional records may point into them: `turn` says where each answer begins and which pointers move.
  */
 import { encodeMessage, headerBytes, type Message } from "../wire/index.ts";
+import { findTurn } from "./turn.ts";
 
 export interface ReadyAnswer {
   /** Flag bytes 2 and 3 without RD and CD, three counts without OPT, then all records. */
   readonly body: Uint8Array;
-  /** Answers to rotate, each of `strideBytes`; 0 or 1: nothing to rotate. */
+  /** Answers to rotate; 0: nothing to rotate. */
   readonly rotateCount: number;
-  readonly strideBytes: number;
+  /** How to rotate them (turn.ts); empty if there is nothing to rotate. */
+  readonly turn: Uint8Array;
 }
 
 /** Flags and three counts. */
 export const bodyHeaderBytes = 8;
 /** An OPT record without options. */
 export const optBytes = 11;
+
+const noTurn = new Uint8Array(0);
 
 /** The question's bytes in lower case, which is the table's key. */
 export function questionKey(message: Message): Uint8Array {
@@ -32,17 +36,15 @@ export function questionKey(message: Message): Uint8Array {
 export function readyAnswer(reply: Message): ReadyAnswer | undefined {
   const { edns: _edns, ...plain } = reply;
   const count = reply.answers.length;
-  const kinds = new Set(reply.answers.map(({ data }) => data.kind));
-  const uniform = kinds.size === 1 && (kinds.has("A") || kinds.has("AAAA")) && reply.additionals.length === 0;
-  if (count > 1 && !uniform) return undefined;
   const bytes = encodeMessage({ ...plain, recursionDesired: false, checkingDisabled: false });
   const questionEnd = encodeMessage({ ...plain, answers: [], authorities: [], additionals: [] }).length;
+  const turn = count > 1 ? findTurn(reply, bytes, questionEnd) : noTurn;
+  if (!turn) return undefined;
   const body = new Uint8Array(bodyHeaderBytes + bytes.length - questionEnd);
   body.set(bytes.subarray(2, 4), 0);
   body.set(bytes.subarray(6, headerBytes), 2);
   body.set(bytes.subarray(questionEnd), bodyHeaderBytes);
-  const strideBytes = count > 1 ? (bytes.length - questionEnd) / count : 0;
-  return { body, rotateCount: count > 1 ? count : 0, strideBytes };
+  return { body, rotateCount: count > 1 ? count : 0, turn };
 }
 
 function ednsBytes(message: Message): number {

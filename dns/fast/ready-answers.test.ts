@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type Ipv4, parseIp } from "../../addr/index.ts";
 import { type CatalogChange, negative, type Resolution } from "../resolver/index.ts";
+import { ClientView } from "../serve/index.ts";
 import {
   type DnsRecord,
   emptyMessage,
@@ -45,7 +46,7 @@ function offer(ready: ReadyAnswers, name: string, ip: string, mark = ready.mark(
   ready.offer(message, resolution, mark);
 }
 
-const ask = (ready: ReadyAnswers, name: string) => ready.reply(encodeMessage(query(name)));
+const ask = (ready: ReadyAnswers, name: string) => ready.reply(encodeMessage(query(name)), new ClientView());
 const random = () => 0.5;
 
 describe("ready answers", () => {

@@ -7,11 +7,24 @@
  * with names that it made up. An answer that was looked up while the catalog changed is not kept.
  */
 import { type CatalogChange, changeKey, type Resolution } from "../resolver/index.ts";
-import { shuffled } from "../serve/index.ts";
-import { type Message, rcodes, typeNumbers } from "../wire/index.ts";
+import {
+  type ClientView,
+  type CookieJar,
+  type ExtendedError,
+  extendedError,
+  type RateGate,
+  shuffled,
+} from "../serve/index.ts";
+import { type EdnsOption, type Message, rcodes, typeNumbers } from "../wire/index.ts";
 import { AnswerTable, type TableBounds } from "./answer-table.ts";
+import { queryBytesMax } from "./query-view.ts";
 import { questionKey, readyAnswer } from "./ready-answer.ts";
 import type { TableStep } from "./table-step.ts";
+
+export interface ReadyRules {
+  readonly cookies: CookieJar;
+  readonly gate: RateGate;
+}
 
 const keptTypes: ReadonlySet<number> = new Set([
   typeNumbers.A,
@@ -27,23 +40,32 @@ export class ReadyAnswers {
   /** changeKey → keys of the answers made from it, as latin1. */
   readonly #dependents = new Map<string, Set<string>>();
   #changes = 0;
+  readonly #gate: RateGate | undefined;
+  #notice: Uint8Array = new Uint8Array(0);
   readonly #out: Uint8Array;
 
-  constructor(bounds: TableBounds, random: () => number) {
-    this.#table = new AnswerTable(bounds);
+  constructor(bounds: TableBounds, random: () => number, rules?: ReadyRules) {
+    this.#table = new AnswerTable(bounds, rules?.cookies);
+    this.#gate = rules?.gate;
     this.#random = random;
-    this.#out = new Uint8Array(bounds.udpBytesMax);
+    this.#out = new Uint8Array(Math.max(queryBytesMax, bounds.udpBytesMax));
   }
 
   get size(): number {
     return this.#table.size;
   }
 
-  /** The reply, valid until the next call; undefined if the general path must make it. */
-  reply(query: Uint8Array): Uint8Array | undefined {
-    const random = Math.floor(this.#random() * 0x100000000);
-    const length = this.#table.reply(query, 0, query.length, random, this.#out, 0);
-    return length === 0 ? undefined : this.#out.subarray(0, length);
+  /** The reply, valid until the next call; none for now if the client gets too many; undefined for the general path. */
+  reply(query: Uint8Array, client: ClientView): Uint8Array | "none" | undefined {
+    const out = this.#out;
+    const table = this.#table;
+    if (query.length > out.length) return undefined;
+    out.set(query);
+    if (!table.find(out, 0, query.length, out.length, client)) return undefined;
+    const verdict = this.#gate?.judge(client, table.foundHash, table.foundCookieValid) ?? "send";
+    if (verdict === "drop") return "none";
+    if (verdict === "slip") return out.subarray(0, table.writeTruncated(out, 0, client));
+    return out.subarray(0, table.write(out, 0, Math.floor(this.#random() * 0x100000000), client));
   }
 
   /** To be taken before a look-up and given to `offer` after it. */
@@ -88,8 +110,18 @@ export class ReadyAnswers {
     this.#tell({ kind: "forget", keys });
   }
 
+  /** Lets every reply to a client with EDNS explain itself; undefined: no more. */
+  setNotice(error: ExtendedError | undefined): void {
+    const option = error ? optionBytes(extendedError(error)) : new Uint8Array(0);
+    if (Buffer.compare(option, this.#notice) === 0) return;
+    this.#notice = option;
+    this.#table.setNotice(option);
+    this.#tell({ kind: "notice", option });
+  }
+
   /** Calls the follower with what is there, then with each step. Answers how to stop. */
   follow(follower: (step: TableStep) => void): () => void {
+    follower({ kind: "notice", option: this.#notice });
     for (const entry of this.#table.entries()) follower({ kind: "learn", ...entry });
     this.#followers.add(follower);
     return () => void this.#followers.delete(follower);
@@ -104,4 +136,12 @@ export class ReadyAnswers {
   #tell(step: TableStep): void {
     for (const follower of this.#followers) follower(step);
   }
+}
+
+function optionBytes({ code, data }: EdnsOption): Uint8Array {
+  const bytes = Buffer.alloc(4 + data.length);
+  bytes.writeUInt16BE(code, 0);
+  bytes.writeUInt16BE(data.length, 2);
+  bytes.set(data, 4);
+  return new Uint8Array(bytes);
 }

@@ -5,7 +5,9 @@ import type { ReadyAnswer } from "./ready-answer.ts";
 export type TableStep =
   | { readonly kind: "learn"; readonly key: Uint8Array; readonly answer: ReadyAnswer }
   | { readonly kind: "forget"; readonly keys: readonly Uint8Array[] }
-  | { readonly kind: "clear" };
+  | { readonly kind: "clear" }
+  /** What every OPT ends with from now on. */
+  | { readonly kind: "notice"; readonly option: Uint8Array };
 
 /**
  * What a follower does with a step. Its table has the bounds of the leader's, so there is room;
@@ -21,6 +23,9 @@ export function applyStep(table: AnswerTable, step: TableStep): void {
       break;
     case "clear":
       table.clear();
+      break;
+    case "notice":
+      table.setNotice(step.option);
       break;
     default:
       step satisfies never;

@@ -16,6 +16,11 @@ const soRcvbuf = 8;
 const soRcvtimeo = 20;
 const ipprotoIpv6 = 41;
 const ipv6V6only = 26;
+const ipprotoIp = 0;
+const ipMtuDiscover = 10;
+const ipv6MtuDiscover = 23;
+/** Never in fragments, and no belief in messages about a smaller MTU, which may be forged (ip(7), RFC 9715). */
+const pmtudiscProbe = 3;
 const msgDontwait = 0x40;
 
 const ipv4AddressBytes = 16;
@@ -50,6 +55,8 @@ export function openUdpSocket(endpoint: Endpoint, receiveBufferBytes: number, ti
   try {
     if (six) check(setsockopt(fd, ipprotoIpv6, ipv6V6only, int32(1), 4), "setsockopt IPV6_V6ONLY");
     check(setsockopt(fd, solSocket, soRcvbuf, int32(receiveBufferBytes), 4), "setsockopt SO_RCVBUF");
+    const [level, option] = six ? [ipprotoIpv6, ipv6MtuDiscover] : [ipprotoIp, ipMtuDiscover];
+    check(setsockopt(fd, level, option, int32(pmtudiscProbe), 4), "setsockopt MTU_DISCOVER");
     const timeout = Buffer.alloc(16);
     timeout.writeBigInt64LE(BigInt(Math.floor(timeoutMs / 1000)), 0);
     timeout.writeBigInt64LE(BigInt((timeoutMs % 1000) * 1000), 8);
@@ -81,6 +88,14 @@ export function closeSocket(fd: number): void {
 
 export function readSocketAddress(bytes: Uint8Array): Ip {
   return bytes[0] === afInet ? ipFromBytes(bytes.subarray(4, 8)) : ipFromBytes(bytes.subarray(8, 24));
+}
+
+/** Where a socket address of that length has the address itself. */
+export function clientAddressAt(socketAddressLength: number): {
+  readonly at: number;
+  readonly length: number;
+} {
+  return socketAddressLength === ipv4AddressBytes ? { at: 4, length: 4 } : { at: 8, length: 16 };
 }
 
 export function socketAddressLength(address: Ip): number {

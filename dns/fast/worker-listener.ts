@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads";
 import type { Ip } from "../../addr/index.ts";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { type Endpoint, listenFailed, type UdpHandlers, type UdpLimits } from "../listen/index.ts";
+import type { CookiePolicy, ExemptRange, RateTerms } from "../serve/index.ts";
 import type { TableBounds } from "./answer-table.ts";
 import type { ReadyAnswers } from "./ready-answers.ts";
 import {
@@ -25,6 +26,8 @@ import {
   sharedBytes,
   sharedCounters,
   sharedWords,
+  type WorkerStep,
+  type WorkerTerms,
   word,
 } from "./worker-terms.ts";
 
@@ -36,6 +39,10 @@ export interface WorkerFacts {
   readonly bounds: TableBounds;
   readonly limits: UdpLimits;
   readonly clock: Clock;
+  readonly cookies: CookiePolicy;
+  readonly rate: RateTerms;
+  /** Who is never limited; the same array as long as nothing changed. */
+  readonly exempt: () => readonly ExemptRange[];
   readonly onEnded: (error: unknown) => void;
 }
 
@@ -51,6 +58,7 @@ export class WorkerUdpListener {
   #worker: Worker | undefined;
   #unfollow: () => void = () => {};
   #restart: Timer | undefined;
+  #exempt: readonly ExemptRange[] = [];
 
   constructor(handlers: UdpHandlers, ready: ReadyAnswers, facts: WorkerFacts) {
     this.#handlers = handlers;
@@ -82,14 +90,19 @@ export class WorkerUdpListener {
   }
 
   /** Queries that the thread answered, passed on, and dropped. */
-  counts(): { readonly ready: number; readonly passed: number; readonly dropped: number } {
+  counts(): Readonly<Record<keyof typeof counter, number>> {
     const counters = sharedCounters(this.#shared);
     const read = (index: number) => Number(Atomics.load(counters, index));
-    return { ready: read(counter.ready), passed: read(counter.passed), dropped: read(counter.dropped) };
+    return {
+      ready: read(counter.ready),
+      passed: read(counter.passed),
+      dropped: read(counter.dropped),
+      limited: read(counter.limited),
+    };
   }
 
   #startWorker(): Worker {
-    const { bounds, limits, onEnded } = this.#facts;
+    const { bounds, limits, cookies, rate, onEnded } = this.#facts;
     Atomics.store(this.#words, word.passed, 0);
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: {
@@ -99,13 +112,14 @@ export class WorkerUdpListener {
         passedMax: limits.inflightMax,
         shared: this.#shared,
         seed: randomInt(1, 0x7fffffff),
-      },
+        cookies,
+        rate,
+      } satisfies WorkerTerms,
     });
     this.#worker = worker;
-    this.#unfollow = this.#ready.follow((step) => {
-      worker.postMessage(step);
-      Atomics.add(this.#words, word.generation, 1);
-    });
+    this.#exempt = [];
+    this.#tellExempt(worker);
+    this.#unfollow = this.#ready.follow((step) => this.#tell(worker, step));
     worker.on("message", (queries: PassedQueries) => this.#take(queries));
     worker.on("error", onEnded);
     worker.on("exit", () => {
@@ -116,12 +130,26 @@ export class WorkerUdpListener {
     return worker;
   }
 
+  #tell(worker: Worker, step: WorkerStep): void {
+    worker.postMessage(step);
+    Atomics.add(this.#words, word.generation, 1);
+  }
+
+  #tellExempt(worker: Worker): void {
+    const ranges = this.#facts.exempt();
+    if (ranges === this.#exempt) return;
+    this.#exempt = ranges;
+    this.#tell(worker, { kind: "exempt", ranges });
+  }
+
   #take(queries: PassedQueries): void {
     Atomics.sub(this.#words, word.passed, queries.length);
+    if (this.#worker) this.#tellExempt(this.#worker);
     for (const [query, client] of queries) {
-      const ready = this.#handlers.ready(query);
-      if (ready) sendDatagram(this.#fd, ready, client);
-      else void this.#general(query, client, readSocketAddress(client));
+      const ip = readSocketAddress(client);
+      const ready = this.#handlers.ready(query, ip);
+      if (ready === undefined) void this.#general(query, client, ip);
+      else if (ready !== "none") sendDatagram(this.#fd, ready, client);
     }
   }
 

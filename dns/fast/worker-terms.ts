@@ -1,5 +1,7 @@
 /** What the fast thread and its main thread have between them: start data, messages and shared words. */
+import type { CookiePolicy, ExemptRange, RateTerms } from "../serve/index.ts";
 import type { TableBounds } from "./answer-table.ts";
+import type { TableStep } from "./table-step.ts";
 
 export interface WorkerTerms {
   readonly fd: number;
@@ -9,7 +11,12 @@ export interface WorkerTerms {
   readonly passedMax: number;
   readonly shared: SharedArrayBuffer;
   readonly seed: number;
+  readonly cookies: CookiePolicy;
+  readonly rate: RateTerms;
 }
+
+/** What the main thread tells: steps of the table, and who is never limited. */
+export type WorkerStep = TableStep | { readonly kind: "exempt"; readonly ranges: readonly ExemptRange[] };
 
 /** Queries for the general path, with the addresses that asked. */
 export type PassedQueries = readonly (readonly [query: Uint8Array, client: Uint8Array])[];
@@ -25,7 +32,7 @@ export const word = {
 } as const;
 
 /** Indexes of the shared 64-bit counters, which begin after the words. */
-export const counter = { ready: 0, dropped: 1, passed: 2 } as const;
+export const counter = { ready: 0, dropped: 1, passed: 2, limited: 3 } as const;
 
 const wordsBytes = 32;
 

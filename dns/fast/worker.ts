@@ -9,13 +9,25 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { errno, load } from "koffi";
+import { systemClock } from "../../clock/index.ts";
+import { ClientView, CookieJar, type ExemptRange, RateGate } from "../serve/index.ts";
 import { AnswerTable } from "./answer-table.ts";
 import { Batch, batchMax } from "./batch.ts";
-import { applyStep, type TableStep } from "./table-step.ts";
-import { counter, sharedCounters, sharedWords, type WorkerTerms, word } from "./worker-terms.ts";
+import { applyStep } from "./table-step.ts";
+import { clientAddressAt } from "./udp-socket.ts";
+import {
+  counter,
+  sharedCounters,
+  sharedWords,
+  type WorkerStep,
+  type WorkerTerms,
+  word,
+} from "./worker-terms.ts";
 
 const msgWaitforone = 0x10000;
 const ebadf = 9;
+/** After the kernel refused a train (a device that cannot, a path that is too narrow), batches without trains. */
+const batchesWithoutTrains = 1024;
 
 const libc = load(null);
 const recvmmsg: (fd: number, headers: Buffer, count: number, flags: number, timeout: null) => number =
@@ -28,50 +40,77 @@ function run(terms: WorkerTerms, port: MessagePort): void {
   const { fd, bounds, passedMax } = terms;
   const words = sharedWords(terms.shared);
   const counters = sharedCounters(terms.shared);
-  const table = new AnswerTable(bounds);
+  const table = new AnswerTable(bounds, new CookieJar(terms.cookies));
   const batch = new Batch(bounds.udpBytesMax, terms.clientAddressBytes);
+  const client = new ClientView();
+  const address = clientAddressAt(terms.clientAddressBytes);
+  client.bytes = batch.names;
+  client.length = address.length;
+  let exempt: readonly ExemptRange[] = [];
+  const gate = new RateGate(terms.rate, terms.seed, systemClock, () => exempt);
   let generation = 0;
   let random = terms.seed | 1;
+  let singles = 0;
 
   const catchUp = () => {
     generation = Atomics.load(words, word.generation);
-    for (let step = receiveMessageOnPort(port); step; step = receiveMessageOnPort(port)) {
-      applyStep(table, step.message as TableStep);
+    for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
+      const step = got.message as WorkerStep;
+      if (step.kind === "exempt") exempt = step.ranges;
+      else applyStep(table, step);
     }
   };
 
-  /** Sends slots [from, to), going on after a partial send; what the kernel refuses is lost, as on the network. */
-  const send = (from: number, to: number) => {
-    for (let at = from; at < to; ) {
-      const sent = sendmmsg(fd, at === 0 ? batch.sendHeaders : batch.sendHeadersFrom(at), to - at, 0);
-      at += sent > 0 ? sent : 1;
+  /** Goes on after a partial send; what the kernel refuses is lost, as on the network. */
+  const send = () => {
+    for (let at = 0; at < batch.trains; ) {
+      const sent = sendmmsg(fd, batch.headersFrom(at), batch.trains - at, 0);
+      if (sent > 0) {
+        at += sent;
+      } else if (batch.isLong(at)) {
+        batch.uncouple(at);
+        singles = batchesWithoutTrains;
+        at = 0;
+      } else {
+        at++;
+      }
     }
   };
 
   const answer = (count: number) => {
     const passed: [Uint8Array, Uint8Array][] = [];
-    let runStart = 0;
+    const limitedBefore = gate.slipped + gate.dropped;
     let ready = 0;
+    let dropped = 0;
+    client.nowSeconds = Math.floor(systemClock.wallMs() / 1000);
+    if (singles > 0) singles--;
+    batch.startReplies();
     for (let i = 0; i < count; i++) {
-      const start = batch.queryStart(i);
+      const start = batch.messageStart(i);
       const length = batch.queryLength(i);
+      client.at = batch.nameStart(i) + address.at;
+      if (!table.find(batch.messages, start, length, batch.roomBytes, client)) {
+        if (length === 0) dropped++;
+        else passed.push([new Uint8Array(batch.messages.subarray(start, start + length)), batch.client(i)]);
+        continue;
+      }
+      ready++;
+      const verdict = gate.judge(client, table.foundHash, table.foundCookieValid);
+      if (verdict === "drop") continue;
       random ^= random << 13;
       random ^= random >>> 17;
       random ^= random << 5;
-      const outAt = i * batch.replyStride;
-      const replyLength = table.reply(batch.queries, start, length, random >>> 0, batch.replies, outAt);
-      if (replyLength > 0) {
-        batch.setReplyLength(i, replyLength);
-        ready++;
-        continue;
-      }
-      send(runStart, i);
-      runStart = i + 1;
-      if (length === 0) Atomics.add(counters, counter.dropped, 1n);
-      else passed.push([new Uint8Array(batch.queries.subarray(start, start + length)), batch.client(i)]);
+      const replyBytes =
+        verdict === "slip"
+          ? table.writeTruncated(batch.messages, start, client)
+          : table.write(batch.messages, start, random >>> 0, client);
+      batch.addReply(i, replyBytes, singles === 0);
     }
-    send(runStart, count);
-    Atomics.add(counters, counter.ready, BigInt(ready));
+    send();
+    if (ready > 0) Atomics.add(counters, counter.ready, BigInt(ready));
+    if (dropped > 0) Atomics.add(counters, counter.dropped, BigInt(dropped));
+    const limited = gate.slipped + gate.dropped - limitedBefore;
+    if (limited > 0) Atomics.add(counters, counter.limited, BigInt(limited));
     if (passed.length > 0) pass(passed);
   };
 

@@ -7,9 +7,10 @@
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { exchangeTcp, exchangeUdp, type NameServer } from "../client/index.ts";
-import type { Forwarder } from "../serve/index.ts";
+import type { Forwarded, Forwarder } from "../serve/index.ts";
 import {
   type DnsRecord,
+  type EdnsOption,
   emptyMessage,
   lowerName,
   type Message,
@@ -46,31 +47,45 @@ export interface ForwarderStats {
 type Bits = Parameters<Forwarder["forward"]>[1];
 
 const upstreamUdpBytes = 1232;
+/** Of the range for local use (RFC 6891 section 9): tells a question of ours that comes back. */
+const loopOption = 65_072;
 
 export class UpstreamForwarder implements Forwarder {
   readonly #options: ForwarderOptions;
   readonly #cache: AnswerCache;
   readonly #underWay = new Map<string, Promise<Message>>();
   readonly #failedAt = new Map<string, number>();
+  readonly #mark: Uint8Array;
+  readonly #ownMark: EdnsOption;
   #asked = 0;
   #cacheHits = 0;
   #failed = 0;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
+    this.#mark = Uint8Array.from({ length: 8 }, () => options.randomId() & 0xff);
+    this.#ownMark = { code: loopOption, data: this.#mark };
     this.#cache = new AnswerCache(options.cache, options.clock);
   }
 
   /** @throws DNS_QUERY_FAILED, DNS_FORWARD_OVERLOADED */
-  async forward(question: Question, bits: Bits): Promise<Message> {
+  async forward(question: Question, bits: Bits): Promise<Forwarded> {
     const key = cacheKey(question, bits);
     const kept = this.#cache.get(key);
     if (kept) {
       this.#cacheHits++;
-      return withOwner(kept, question.name);
+      return { message: withOwner(kept, question.name), errors: [] };
     }
     const underWay = this.#underWay.get(key) ?? this.#start(key, question, bits);
-    return withOwner(await underWay, question.name);
+    return { message: withOwner(await underWay, question.name), errors: [] };
+  }
+
+  isOwn({ edns }: Message): boolean {
+    return (
+      edns?.options.some(
+        ({ code, data }) => code === loopOption && Buffer.compare(data, this.#mark) === 0,
+      ) === true
+    );
   }
 
   stats(): ForwarderStats {
@@ -145,7 +160,7 @@ export class UpstreamForwarder implements Forwarder {
       recursionDesired: true,
       checkingDisabled: bits.checkingDisabled,
       questions: [{ ...question, name }],
-      edns: { udpBytes: upstreamUdpBytes, version: 0, dnssecOk: bits.dnssecOk, options: [] },
+      edns: { udpBytes: upstreamUdpBytes, version: 0, dnssecOk: bits.dnssecOk, options: [this.#ownMark] },
     };
     const reply = await exchangeUdp(server, query, { timeoutMs, clock });
     return reply.truncated ? exchangeTcp(server, query, { timeoutMs, clock }) : reply;

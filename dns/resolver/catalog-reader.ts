@@ -103,6 +103,11 @@ export interface CatalogReader {
   keys(path: string): MaybePromise<KeyTree>;
   /** Names of the known datacenters, lower case, our own among them. */
   datacenters(): readonly string[];
+  /**
+   * Wall time since when what it says may be out of date; undefined while it is current. A change of it is announced
+   * as `all`. Absent: it is always current.
+   */
+  staleSinceMs?(): number | undefined;
   /** Calls the listener after each change. Answers how to stop. */
   onChange(listener: (change: CatalogChange) => void): () => void;
 }

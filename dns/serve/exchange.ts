@@ -1,8 +1,9 @@
 /**
  * One query in, one reply out: the general path, which every query may take and which the fast path is held to.
- * Order: is it a query at all (else silence) → can it be read (else FORMERR) → is it of a kind we serve → our
- * names → forwarding, for those who may. Nothing that happens inside leaves a query that could be read without
- * a reply, and none waits longer than `replyTimeoutMs`.
+ * Order: is it a query at all (else silence) → can it be read (else FORMERR) → is it of a kind we serve → has it
+ * the cookie that it needs → our names → forwarding, for those who may. Nothing that happens inside leaves a query
+ * that could be read without a reply, and none waits longer than `replyTimeoutMs`. Only the rate of replies over
+ * UDP is limited.
  */
 import type { Ip } from "../../addr/index.ts";
 import type { Clock } from "../../clock/index.ts";
@@ -10,6 +11,7 @@ import { isFabricError } from "../../errors/index.ts";
 import type { Resolution, Resolver } from "../resolver/index.ts";
 import {
   decodeMessage,
+  type EdnsOption,
   emptyMessage,
   encodeMessage,
   extendedErrors,
@@ -18,15 +20,21 @@ import {
   type Question,
   rcodes,
 } from "../wire/index.ts";
+import type { ClientView, CookieJar } from "./cookie.ts";
+import { clientView, keepalive, padded, viewCookie } from "./edns-options.ts";
 import { encodeShuffled } from "./order.ts";
+import type { RateGate } from "./rate-gate.ts";
+import { replyKind } from "./rate-limit.ts";
 import {
+  type ExtendedError,
   type ReplyFacts,
   refusal,
   replyBytesMax,
   replyTo,
   soleQuestion,
   type Transport,
-  withExtendedError,
+  withExtendedErrors,
+  withTtlMax,
 } from "./reply.ts";
 
 export interface ClientFacts {
@@ -34,12 +42,22 @@ export interface ClientFacts {
   readonly transport: Transport;
 }
 
-/** Asks other name servers. Rejects when none of them gives an answer. */
+/** What another name server said. */
+export interface Forwarded {
+  readonly message: Message;
+  /** Why it is not as fresh as it could be, or what that server had to say. */
+  readonly errors: readonly ExtendedError[];
+}
+
+/** Asks other name servers. */
 export interface Forwarder {
+  /** Rejects when none of them gives an answer. */
   forward(
     question: Question,
     bits: Pick<Message, "checkingDisabled"> & { readonly dnssecOk: boolean },
-  ): Promise<Message>;
+  ): Promise<Forwarded>;
+  /** True for a question that this server itself forwarded. */
+  isOwn(query: Message): boolean;
 }
 
 /** Keeps replies for questions that come again. */
@@ -55,12 +73,36 @@ export interface ExchangeOptions {
   readonly forwarder: Forwarder | undefined;
   readonly mayForward: (client: Ip) => boolean;
   readonly facts: ReplyFacts;
+  readonly cookies: CookieJar;
+  readonly gate: RateGate;
+  /** Told to clients over TCP and TLS that ask for it. */
+  readonly idleTimeoutMs: number;
+  /** Since when our own names may be out of date; undefined while they are not. */
+  readonly staleSinceMs: () => number | undefined;
+  readonly staleTtlSeconds: number;
   readonly clock: Clock;
   readonly random: () => number;
   readonly replyTimeoutMs: number;
   readonly keeper: AnswerKeeper;
   readonly onReply: (rcode: number) => void;
   readonly onFailure: (question: Question, error: unknown) => void;
+}
+
+/** A query that could be read, and what its reply has in any case. */
+interface Asked {
+  readonly query: Message;
+  readonly client: ClientFacts;
+  readonly view: ClientView;
+  readonly known: boolean;
+  readonly options: readonly EdnsOption[];
+  readonly limit: number;
+}
+
+/** A reply before it is bytes. */
+interface Reply {
+  readonly message: Message;
+  /** Its answers may be given in any order. */
+  readonly anyOrder?: boolean;
 }
 
 export class Exchange {
@@ -70,10 +112,11 @@ export class Exchange {
     this.#options = options;
   }
 
-  /** The reply, or undefined where there must be none: not a query, or no header. Never rejects. */
+  /** The reply, or undefined where there must be none: not a query, no header, too many. Never rejects. */
   async handle(bytes: Uint8Array, client: ClientFacts): Promise<Uint8Array | undefined> {
     if (bytes.length < headerBytes || ((bytes[2] ?? 0) & 0x80) !== 0) return undefined;
-    const { facts, onReply } = this.#options;
+    const { facts, clock } = this.#options;
+    const view = clientView(client, clock.wallMs());
     let query: Message;
     try {
       query = decodeMessage(bytes);
@@ -81,103 +124,141 @@ export class Exchange {
       const unread = headerOnly(bytes);
       const rcode =
         unread.opcode === 0 && isFabricError(error, "DNS_MALFORMED") ? rcodes.FORMERR : rcodes.NOTIMP;
-      onReply(rcode);
-      return encodeMessage(replyTo(unread, facts, rcode));
+      const asked = { query: unread, client, view, known: false, options: [], limit: bytes.length };
+      return this.#finish(asked, { message: replyTo(unread, facts, rcode) });
     }
+    const { cookies, idleTimeoutMs } = this.#options;
+    const cookie = viewCookie(query, cookies, view);
+    const options = [...cookie.options, ...keepalive(query, client.transport, idleTimeoutMs)];
     const limit = replyBytesMax(query, client.transport, facts);
+    const asked: Asked = { query, client, view, known: cookie.known, options, limit };
     const question = soleQuestion(query);
-    const refused = refusal(query);
-    if (refused !== undefined || !question) {
-      const rcode = refused ?? rcodes.FORMERR;
-      onReply(rcode);
-      return encodeMessage(replyTo(query, facts, rcode), limit);
+    const refused = refusal(query, client.transport);
+    if (refused !== undefined || !question)
+      return this.#finish(asked, this.#bare(asked, refused ?? rcodes.FORMERR));
+    if (client.transport === "udp" && cookies.required && cookie.shown && !cookie.known) {
+      return this.#finish(asked, this.#bare(asked, rcodes.BADCOOKIE));
     }
-    const work = this.#answer(query, question, client, limit).catch((error: unknown) =>
-      this.#failed(query, question, error, limit),
+    const work = this.#answer(asked, question).catch((error: unknown) =>
+      this.#failed(asked, question, error),
     );
-    return this.#within(work, query, limit);
+    return this.#finish(asked, await this.#within(work, asked));
   }
 
-  async #answer(query: Message, question: Question, client: ClientFacts, limit: number): Promise<Uint8Array> {
-    const { resolver, facts, random, keeper, onReply } = this.#options;
+  /** To bytes, unless the client gets too many of them. */
+  #finish(asked: Asked, { message, anyOrder = false }: Reply): Uint8Array | undefined {
+    const { query, client, limit, view, known } = asked;
+    const { gate, random, onReply, facts } = this.#options;
+    onReply(message.rcode);
+    if (client.transport === "udp") {
+      const verdict = gate.judge(view, replyKind(message), known);
+      if (verdict === "drop") return undefined;
+      if (verdict === "slip") {
+        return encodeMessage({ ...replyTo(query, facts, message.rcode, asked.options), truncated: true });
+      }
+    }
+    const bytes = anyOrder ? encodeShuffled(message, limit, random) : encodeMessage(message, limit);
+    if (client.transport !== "tls" || !message.edns) return bytes;
+    return padded(
+      query,
+      bytes,
+      message.edns.options.reduce((sum, { data }) => sum + 4 + data.length, 0),
+    );
+  }
+
+  #bare({ query, options }: Asked, rcode: number, errors: readonly ExtendedError[] = []): Reply {
+    return { message: withExtendedErrors(replyTo(query, this.#options.facts, rcode, options), errors) };
+  }
+
+  async #answer(asked: Asked, question: Question): Promise<Reply> {
+    const { query, client, options } = asked;
+    const { resolver, facts, keeper } = this.#options;
     const mark = keeper.mark();
     const resolution = await resolver.resolve(question, client.ip);
-    if (!resolution) return this.#forward(query, question, client, limit);
+    if (!resolution) return this.#forward(asked, question);
     const { rcode, answers, authorities, additionals } = resolution;
-    const reply = { ...replyTo(query, facts, rcode), authoritative: true, answers, authorities, additionals };
-    onReply(rcode);
-    if (resolution.chase !== undefined) {
-      return encodeMessage(await this.#chase(query, question, client, reply, resolution.chase), limit);
-    }
-    if (!resolution.anyOrder) return encodeMessage(reply, limit);
-    keeper.offer(reply, resolution, mark);
-    return encodeShuffled(reply, limit, random);
+    const found = { ...replyTo(query, facts, rcode), authoritative: true, answers, authorities, additionals };
+    const message = this.#stated(found, options);
+    if (resolution.chase !== undefined) return this.#chase(asked, question, message, resolution.chase);
+    if (!resolution.anyOrder) return { message };
+    keeper.offer(message, resolution, mark);
+    return { message, anyOrder: true };
+  }
+
+  /** With the options of this query; and if no server can be reached, saying so (RFC 8767). */
+  #stated(found: Message, options: readonly EdnsOption[]): Message {
+    const { staleSinceMs, staleTtlSeconds } = this.#options;
+    const message = found.edns ? { ...found, edns: { ...found.edns, options } } : found;
+    const since = staleSinceMs();
+    if (since === undefined) return message;
+    return withExtendedErrors(withTtlMax(message, staleTtlSeconds), [staleNotice(since, found.rcode)]);
   }
 
   /** Adds what a foreign CNAME target has, where the client may ask for that; else the client follows itself. */
-  async #chase(
-    query: Message,
-    question: Question,
-    client: ClientFacts,
-    reply: Message,
-    name: string,
-  ): Promise<Message> {
+  async #chase({ query, client }: Asked, question: Question, message: Message, name: string): Promise<Reply> {
     const { forwarder, mayForward } = this.#options;
-    if (!forwarder || !query.recursionDesired || !mayForward(client.ip)) return reply;
+    if (!forwarder || !query.recursionDesired || !mayForward(client.ip)) return { message };
     const foreign = await forwarder.forward({ ...question, name }, bitsOf(query)).catch(() => undefined);
-    return foreign ? { ...reply, answers: [...reply.answers, ...foreign.answers] } : reply;
+    if (!foreign) return { message };
+    const answers = [...message.answers, ...foreign.message.answers];
+    return { message: withExtendedErrors({ ...message, answers }, foreign.errors) };
   }
 
-  async #forward(
-    query: Message,
-    question: Question,
-    client: ClientFacts,
-    limit: number,
-  ): Promise<Uint8Array> {
-    const { forwarder, mayForward, facts, onReply } = this.#options;
+  async #forward(asked: Asked, question: Question): Promise<Reply> {
+    const { query, client, options } = asked;
+    const { forwarder, mayForward, facts } = this.#options;
     if (!forwarder || !query.recursionDesired || !mayForward(client.ip)) {
-      onReply(rcodes.REFUSED);
-      const why = "no recursion for this client: this server answers for its own domains";
-      return encodeMessage(
-        withExtendedError(replyTo(query, facts, rcodes.REFUSED), extendedErrors.Prohibited, why),
-        limit,
-      );
+      const text = "no recursion for this client: this server answers for its own domains";
+      return this.#bare(asked, rcodes.REFUSED, [{ code: extendedErrors.Prohibited, text }]);
     }
-    const answer = await forwarder.forward(question, bitsOf(query));
-    onReply(answer.rcode);
-    const reply = replyTo(query, facts, query.edns ? answer.rcode : answer.rcode & 15);
+    if (forwarder.isOwn(query)) {
+      const text = "a forwarding loop: this server asked this question itself";
+      return this.#bare(asked, rcodes.REFUSED, [{ code: extendedErrors.Other, text }]);
+    }
+    const { message: answer, errors } = await forwarder.forward(question, bitsOf(query));
+    const reply = replyTo(query, facts, answer.rcode, options);
     const { answers, authorities, additionals } = answer;
     const wantsAd = query.authenticData || query.edns?.dnssecOk === true;
-    return encodeMessage(
-      { ...reply, authenticData: wantsAd && answer.authenticData, answers, authorities, additionals },
-      limit,
-    );
+    const message = {
+      ...reply,
+      authenticData: wantsAd && answer.authenticData,
+      answers,
+      authorities,
+      additionals,
+    };
+    return { message: withExtendedErrors(message, errors) };
   }
 
-  #failed(query: Message, question: Question, error: unknown, limit: number): Uint8Array {
-    const { facts, onReply, onFailure } = this.#options;
-    onReply(rcodes.SERVFAIL);
-    onFailure(question, error);
-    const unreachable = isFabricError(error, "DNS_QUERY_FAILED");
-    const code = unreachable ? extendedErrors.NoReachableAuthority : extendedErrors.Other;
-    const text = isFabricError(error) ? error.code : "internal error";
-    return encodeMessage(withExtendedError(replyTo(query, facts, rcodes.SERVFAIL), code, text), limit);
+  #failed(asked: Asked, question: Question, error: unknown): Reply {
+    this.#options.onFailure(question, error);
+    return this.#bare(asked, rcodes.SERVFAIL, [
+      { code: failureCode(error), text: isFabricError(error) ? error.code : "internal error" },
+    ]);
   }
 
-  #within(work: Promise<Uint8Array>, query: Message, limit: number): Promise<Uint8Array> {
-    const { clock, facts, replyTimeoutMs, onReply } = this.#options;
+  #within(work: Promise<Reply>, asked: Asked): Promise<Reply> {
+    const { clock, replyTimeoutMs } = this.#options;
     return new Promise((resolve) => {
-      const timer = clock.setTimer(replyTimeoutMs, () => {
-        onReply(rcodes.SERVFAIL);
-        const reply = replyTo(query, facts, rcodes.SERVFAIL);
-        resolve(encodeMessage(withExtendedError(reply, extendedErrors.NetworkError, "timed out"), limit));
-      });
-      void work.then((bytes) => {
+      const late = [{ code: extendedErrors.NetworkError, text: "timed out" }];
+      const timer = clock.setTimer(replyTimeoutMs, () => resolve(this.#bare(asked, rcodes.SERVFAIL, late)));
+      void work.then((reply) => {
         timer.cancel();
-        resolve(bytes);
+        resolve(reply);
       });
     });
   }
+}
+
+/** What a reply says that was made without a server. Both paths of a query use this text. */
+export function staleNotice(sinceMs: number, rcode: number): ExtendedError {
+  const code = rcode === rcodes.NXDOMAIN ? extendedErrors.StaleNxdomain : extendedErrors.StaleAnswer;
+  return { code, text: `as of ${new Date(sinceMs).toISOString()}` };
+}
+
+function failureCode(error: unknown): number {
+  if (isFabricError(error, "DNS_QUERY_FAILED")) return extendedErrors.NoReachableAuthority;
+  if (isFabricError(error, "DAEMON_NAME_UNAVAILABLE")) return extendedErrors.NotReady;
+  return extendedErrors.Other;
 }
 
 function bitsOf(query: Message) {

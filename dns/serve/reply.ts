@@ -4,10 +4,12 @@
  */
 import {
   classIn,
-  type Edns,
+  cookieOption,
+  type DnsRecord,
   type EdnsOption,
   emptyMessage,
   extendedErrorOption,
+  keepaliveOption,
   type Message,
   messageBytesMax,
   opcodeQuery,
@@ -15,11 +17,12 @@ import {
   rcodes,
   typeNumbers,
 } from "../wire/index.ts";
+import { isCookieLength } from "./cookie.ts";
 
 /** Without EDNS (RFC 1035 section 4.2.1). */
 export const plainUdpBytesMax = 512;
 
-export type Transport = "udp" | "tcp";
+export type Transport = "udp" | "tcp" | "tls";
 
 export interface ReplyFacts {
   /** RA: this server forwards for some clients. */
@@ -28,44 +31,79 @@ export interface ReplyFacts {
   readonly udpBytesMax: number;
 }
 
-/** The reply without records. OPT is there exactly if the query had it. */
-export function replyTo(query: Message, facts: ReplyFacts, rcode: number): Message {
+/** What explains a reply (RFC 8914). */
+export interface ExtendedError {
+  readonly code: number;
+  readonly text: string;
+}
+
+/** The reply without records. OPT, with these options, is there exactly if the query had it. */
+export function replyTo(
+  query: Message,
+  facts: ReplyFacts,
+  rcode: number,
+  options: readonly EdnsOption[] = [],
+): Message {
+  const { id, opcode, recursionDesired, checkingDisabled, questions, edns } = query;
+  const { recursionAvailable, udpBytesMax: udpBytes } = facts;
   return {
     ...emptyMessage,
-    id: query.id,
+    id,
     response: true,
-    opcode: query.opcode,
-    recursionDesired: query.recursionDesired,
-    recursionAvailable: facts.recursionAvailable,
-    checkingDisabled: query.checkingDisabled,
-    rcode,
-    questions: query.questions,
-    ...(query.edns ? { edns: replyEdns(query.edns, facts) } : {}),
+    opcode,
+    recursionDesired,
+    recursionAvailable,
+    checkingDisabled,
+    rcode: edns ? rcode : rcode & 15,
+    questions,
+    ...(edns && { edns: { udpBytes, version: 0, dnssecOk: edns.dnssecOk, options } }),
   };
 }
 
-/** Explains a failure to the client, if it speaks EDNS (RFC 8914). */
-export function withExtendedError(reply: Message, infoCode: number, text: string): Message {
-  if (!reply.edns) return reply;
+/** Explains a reply to the client, if it speaks EDNS. */
+export function withExtendedErrors(reply: Message, errors: readonly ExtendedError[]): Message {
+  if (!reply.edns || errors.length === 0) return reply;
+  const more = errors.map(extendedError);
+  return { ...reply, edns: { ...reply.edns, options: [...reply.edns.options, ...more] } };
+}
+
+export function extendedError({ code, text }: ExtendedError): EdnsOption {
   const data = Buffer.alloc(2 + Buffer.byteLength(text));
-  data.writeUInt16BE(infoCode, 0);
+  data.writeUInt16BE(code, 0);
   data.write(text, 2, "utf8");
-  const option: EdnsOption = { code: extendedErrorOption, data };
-  return { ...reply, edns: { ...reply.edns, options: [...reply.edns.options, option] } };
+  return { code: extendedErrorOption, data };
+}
+
+/** The reply with no record kept longer than that. */
+export function withTtlMax(reply: Message, ttlSecondsMax: number): Message {
+  const capped = (records: readonly DnsRecord[]) =>
+    records.map((each) => ({ ...each, ttlSeconds: Math.min(each.ttlSeconds, ttlSecondsMax) }));
+  const { answers, authorities, additionals } = reply;
+  return {
+    ...reply,
+    answers: capped(answers),
+    authorities: capped(authorities),
+    additionals: capped(additionals),
+  };
 }
 
 export function replyBytesMax(query: Message, transport: Transport, facts: ReplyFacts): number {
-  if (transport === "tcp") return messageBytesMax;
+  if (transport !== "udp") return messageBytesMax;
   if (!query.edns) return plainUdpBytesMax;
   return Math.max(plainUdpBytesMax, Math.min(query.edns.udpBytes, facts.udpBytesMax));
 }
 
 /** Why a query is not looked at further, as its response code; undefined if it is in order. */
-export function refusal(query: Message): number | undefined {
+export function refusal(query: Message, transport: Transport): number | undefined {
   if (query.opcode !== opcodeQuery) return rcodes.NOTIMP;
   if (query.edns && query.edns.version > 0) return rcodes.BADVERS;
+  const cookie = firstOption(query, cookieOption);
+  if (cookie && !isCookieLength(cookie.data.length)) return rcodes.FORMERR;
+  const keepalive = firstOption(query, keepaliveOption);
+  if (transport !== "udp" && keepalive && keepalive.data.length > 0) return rcodes.FORMERR;
   const question = soleQuestion(query);
-  if (!question) return rcodes.FORMERR;
+  // RFC 7873 section 5.4: without a question, who only wants a cookie gets it.
+  if (!question) return cookie && query.questions.length === 0 ? rcodes.NOERROR : rcodes.FORMERR;
   if (question.class !== classIn) return rcodes.REFUSED;
   if (question.type === typeNumbers.AXFR || question.type === typeNumbers.IXFR) return rcodes.NOTIMP;
   if (question.type === typeNumbers.OPT) return rcodes.FORMERR;
@@ -76,6 +114,7 @@ export function soleQuestion(query: Message): Question | undefined {
   return query.questions.length === 1 ? query.questions[0] : undefined;
 }
 
-function replyEdns(asked: Edns, facts: ReplyFacts): Edns {
-  return { udpBytes: facts.udpBytesMax, version: 0, dnssecOk: asked.dnssecOk, options: [] };
+/** The first counts where an option may stand once only (RFC 7873 section 5.2). */
+export function firstOption(message: Message, code: number): EdnsOption | undefined {
+  return message.edns?.options.find((option) => option.code === code);
 }

@@ -14,9 +14,12 @@ export {
 export { escapeLabel, isPlainName, lowerName, nameBytesMax, nameFromLabels, nameLabels } from "./name.ts";
 export {
   classIn,
+  cookieOption,
   extendedErrorOption,
   extendedErrors,
+  keepaliveOption,
   opcodeQuery,
+  paddingOption,
   rcodeName,
   rcodes,
   type TypeName,

@@ -68,6 +68,8 @@ export const rcodes = {
   REFUSED: 5,
   /** Needs EDNS: its upper bits travel in the OPT record (RFC 6891 section 6.1.3). */
   BADVERS: 16,
+  /** The cookie is not ours or too old: ask again with the one in this reply (RFC 7873). */
+  BADCOOKIE: 23,
 } as const;
 
 const rcodeNames = new Map<number, string>(Object.entries(rcodes).map(([name, number]) => [number, name]));
@@ -76,11 +78,20 @@ export function rcodeName(rcode: number): string {
   return rcodeNames.get(rcode) ?? `RCODE${rcode}`;
 }
 
-/** EDNS option 15, Extended DNS Errors (RFC 8914), and the info codes that we send. */
+/** EDNS options (IANA "DNS EDNS0 Option Codes"). */
+export const cookieOption = 10;
+export const keepaliveOption = 11;
+export const paddingOption = 12;
 export const extendedErrorOption = 15;
+
+/** Info codes of Extended DNS Errors (RFC 8914) that we send. */
 export const extendedErrors = {
   Other: 0,
+  StaleAnswer: 3,
   Prohibited: 18,
+  StaleNxdomain: 19,
+  NotReady: 14,
+  NotSupported: 21,
   NoReachableAuthority: 22,
   NetworkError: 23,
 } as const;

@@ -53,7 +53,7 @@ function copyPackages(to: string): void {
   const modules = realpathSync(join(projectRoot, "node_modules"));
   const home = dirname(modules);
   const list = ["npm", "ls", "--omit=dev", "--all", "--parseable"];
-  const listed = run(["sh", "-c", `cd ${home} && ${list.join(" ")} || true`]).split("\n");
+  const listed = run(["sh", "-c", `cd ${home} && ${list.join(" ")}`]).split("\n");
   for (const path of listed.filter((each) => each.startsWith(modules)))
     cpSync(path, join(to, relative(home, path)), { recursive: true });
   mkdirSync(join(to, "node_modules/.bin"), { recursive: true });

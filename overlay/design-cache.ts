@@ -34,5 +34,6 @@ export class DesignCache {
 
 function isSame(a: NodeDesired, b: NodeDesired): boolean {
   if (a.self !== b.self || a.networks !== b.networks || a.remotes !== b.remotes) return false;
+  if (a.published !== b.published) return false;
   return a.endpoints.length === b.endpoints.length && a.endpoints.every((each, i) => each === b.endpoints[i]);
 }

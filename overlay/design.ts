@@ -12,6 +12,7 @@ import type { BackendChoice, NodeDesired, RemoteNode, RemotePrefix } from "./des
 import { direct } from "./direct/index.ts";
 import { type AttachedEndpoint, hostRows } from "./endpoint/index.ts";
 import { gatewayRow } from "./host-state.ts";
+import { loopbackRoutes } from "./loopback-routes.ts";
 import type { NodeObserved } from "./observed.ts";
 import { isHostEnd, isOurs, mainTable, poolMetric, routeProtocol, vxlanDevice } from "./ownership.ts";
 import type { Problem } from "./problem.ts";
@@ -54,6 +55,7 @@ export function designNode(desired: NodeDesired, observed: Omit<NodeObserved, "s
     if (!standing.has(endpoint.hostIfname)) problems.push(endpointLost(endpoint));
     else for (const row of hostRows(endpoint)) put(`endpoint ${endpoint.hostIfname}`, row);
   }
+  for (const row of loopbackRoutes(desired.published ?? [], endpoints)) put("published ports", row);
   put("gateway", gatewayRow);
   for (const network of desired.networks) {
     for (const row of poolRows(network.pools)) put(`network ${network.name}`, row);

@@ -81,7 +81,7 @@ function sameFdbEntry(a: FdbRow, b: FdbRow): boolean {
 
 function sameRoute(a: RouteRow, b: RouteRow): boolean {
   const isSamePlace = a.to === b.to && a.table === b.table && metricOf(a) === metricOf(b);
-  const isSameHop = a.via === b.via && (a.link === b.link || a.type !== "unicast");
+  const isSameHop = a.via === b.via && (a.link === b.link || !isOnLink(a));
   const isSameMark = a.type === b.type && a.protocol === b.protocol && scopeOf(a) === scopeOf(b);
   const isSameDetail =
     a.source === b.source && a.mtu === b.mtu && (a.onlink ?? false) === (b.onlink ?? false);
@@ -124,7 +124,7 @@ function routeText(route: RouteRow): string {
   const words = ["route", ...(route.type === "unicast" ? [] : [route.type]), route.to];
   if (route.via)
     words.push("via", ...(familyOf(route.via) === cidrFamily(route.to) ? [] : ["inet6"]), route.via);
-  if (route.link && route.type === "unicast") words.push("dev", route.link);
+  if (route.link && isOnLink(route)) words.push("dev", route.link);
   if (route.source) words.push("src", route.source);
   words.push(
     "proto",
@@ -138,6 +138,11 @@ function routeText(route: RouteRow): string {
   if (route.mtu !== undefined) words.push("mtu", `${route.mtu}`);
   if (route.table !== mainTable) words.push("table", `${route.table}`);
   return words.join(" ");
+}
+
+/** The others are the same on any link; Linux answers one for them. */
+function isOnLink({ type }: RouteRow): boolean {
+  return type === "unicast" || type === "local";
 }
 
 /** 0 in IPv4 and 1024 in IPv6 unless said otherwise. */

@@ -23,18 +23,25 @@ export function publishedChains(published: readonly PublishedPort[]): NftObject[
 /** Rules for the chain `masquerade`. */
 export function publishedSources(published: readonly PublishedPort[]): NftObject[] {
   const ips = [...new Set(published.map(({ ip }) => ip))];
-  const local = ips.some((ip) => familyOf(ip) === 4)
-    ? [
-        rule(
-          "masquerade",
-          match("==", { meta: { key: "oifname" } }, `${hostPrefix}*`),
-          match("==", field("ip", "saddr"), { prefix: { addr: "127.0.0.0", len: 8 } }),
-          { masquerade: null },
-        ),
-      ]
-    : [];
+  const families = new Set(ips.map(familyOf));
+  const local = loopbacks
+    .filter(([family]) => families.has(family))
+    .map(([family, loopback]) =>
+      rule(
+        "masquerade",
+        match("==", { meta: { key: "oifname" } }, `${hostPrefix}*`),
+        match("==", field(protocolOf(family), "saddr"), loopback),
+        { masquerade: null },
+      ),
+    );
   return [...ips.map(hairpin), ...local];
 }
+
+/** What no container may be asked from, as its answer would not leave it. */
+const loopbacks = [
+  [4, { prefix: { addr: "127.0.0.0", len: 8 } }],
+  [6, "::1"],
+] as const;
 
 function hairpin(ip: Ip): NftObject {
   const protocol = protocolOf(familyOf(ip));

@@ -136,7 +136,7 @@ describe("a published port", () => {
   test("is reached at the host, at localhost, from another host, and from the container itself", async () => {
     const { ipv4 } = serve(h1, "web1", "-p", "8080:80");
     await waitFor("the server", () => ask(h1, `${ipv4}`) === "hello from web1" || undefined);
-    for (const address of ["127.0.0.1:8080", "10.77.1.10:8080"])
+    for (const address of ["127.0.0.1:8080", "[::1]:8080", "10.77.1.10:8080", "[fd77:0:0:1::10]:8080"])
       expect(ask(h1, address)).toBe("hello from web1");
     expect(ask(h2, "10.77.1.10:8080")).toBe("hello from web1");
     expect(ask(h2, "[fd77:0:0:1::10]:8080")).toBe("hello from web1");

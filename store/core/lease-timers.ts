@@ -23,6 +23,10 @@ export class LeaseTimers {
     this.#expire = expire;
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   start(lease: Lease): void {
     const timer = this.#arm(lease.id, lease.ttlMs);
     this.#entries.set(lease.id, {

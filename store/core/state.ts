@@ -156,8 +156,10 @@ class Draft {
     const events: StoreEvent[] = [];
     for (const key of this.#touched) {
       const item = this.#items.get(key);
-      if (item) events.push({ kind: "put", item, created: item.createRevision === this.#revision });
-      else if (this.#before.items.get(key)) {
+      if (item) {
+        this.#assertLease(item);
+        events.push({ kind: "put", item, created: item.createRevision === this.#revision });
+      } else if (this.#before.items.get(key)) {
         events.push({ kind: "delete", key, modRevision: this.#revision });
       }
     }
@@ -172,14 +174,16 @@ class Draft {
     return { state, events };
   }
 
+  #assertLease({ key, lease }: StoreItem): void {
+    if (lease === undefined || this.#before.leases.get(lease)) return;
+    throw new FabricError(
+      "STORE_LEASE_NOT_FOUND",
+      `put "${key}": lease ${lease} has ended; grant a new one and write again`,
+      { details: { key, lease } },
+    );
+  }
+
   #put(key: string, value: Uint8Array, lease: string | undefined): StoreItem | undefined {
-    if (lease !== undefined && !this.#before.leases.get(lease)) {
-      throw new FabricError(
-        "STORE_LEASE_NOT_FOUND",
-        `put "${key}": lease ${lease} has ended; grant a new one and write again`,
-        { details: { key, lease } },
-      );
-    }
     const previous = this.#items.get(key);
     if (previous) this.#forget(previous);
     const before = this.#before.items.get(key);

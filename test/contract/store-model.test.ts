@@ -9,15 +9,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { ManualClock } from "../../clock/index.ts";
 import { isFabricError } from "../../errors/index.ts";
-import {
-  type Compare,
-  MemoryStore,
-  type Operation,
-  SqliteStore,
-  type Store,
-  type Txn,
-  type WatchBatch,
-} from "../../store/index.ts";
+import { MemoryStore, type Operation, SqliteStore, type Store, type WatchBatch } from "../../store/index.ts";
+import { key, prefix, type Shape, shape } from "./store-shapes.ts";
 
 const limits = { totalBytesMax: 200, keyBytesMax: 12, valueBytesMax: 40, operationsMax: 6 };
 
@@ -87,8 +80,6 @@ async function outcome(call: Promise<unknown>): Promise<unknown> {
     throw error;
   }
 }
-
-type Shape = (leases: readonly string[]) => Txn;
 
 class Transactions implements fc.AsyncCommand<Model, Real> {
   readonly shapes: readonly Shape[];
@@ -176,55 +167,6 @@ class Reopen implements fc.AsyncCommand<Model, Real> {
     expect(await real.store.range("")).toEqual(await model.store.range(""));
   }
 }
-
-const key = fc.constantFrom("a", "a/1", "a/2", "b", "ç/日", "😀", "z\u0000");
-const prefix = fc.constantFrom("", "a", "a/", "ç", "none");
-const value = fc.uint8Array({ maxLength: 40 });
-const leaseIndex = fc.option(fc.nat(4), { nil: undefined, freq: 3 });
-type Template = (leases: readonly string[]) => Operation;
-const operation: fc.Arbitrary<Template> = fc.oneof(
-  fc.tuple(key, value, leaseIndex).map(([key, value, index]): Template => {
-    return (leases) => {
-      const lease = index === undefined ? undefined : leases[index % leases.length];
-      return { op: "put", key, value, ...(lease === undefined ? {} : { lease }) };
-    };
-  }),
-  key.map(
-    (key): Template =>
-      () => ({ op: "delete", key }),
-  ),
-  prefix.map(
-    (prefix): Template =>
-      () => ({ op: "deletePrefix", prefix }),
-  ),
-  key.map(
-    (key): Template =>
-      () => ({ op: "get", key }),
-  ),
-  fc.tuple(prefix, fc.nat(3)).map(
-    ([prefix, limit]): Template =>
-      () => ({ op: "range", prefix, limit }),
-  ),
-);
-const compare: fc.Arbitrary<Compare> = fc.oneof(
-  fc.record({ key, exists: fc.boolean() }),
-  fc.record({ key, modRevision: fc.nat(20) }),
-  fc.record({ key, createRevision: fc.nat(20) }),
-  fc.record({ key, value }),
-);
-const shape = fc
-  .tuple(
-    fc.array(compare, { maxLength: 2 }),
-    fc.array(operation, { maxLength: 7 }),
-    fc.array(operation, { maxLength: 2 }),
-  )
-  .map(([compare, operations, otherwise]): Shape => {
-    return (leases) => ({
-      compare,
-      success: operations.map((make) => make(leases)),
-      failure: otherwise.map((make) => make(leases)),
-    });
-  });
 
 /** Opening a file takes 50 ms, a command 1: reopen seldom, and once at the end of each history. */
 const commands = [

@@ -6,8 +6,6 @@ export interface StoreUnderTest {
   readonly store: Store;
   /** Lets lease time pass. */
   readonly elapse: (ms: number) => Promise<void>;
-  /** Makes the engine forget history before the revision, where `historyEventsMax` alone does not. */
-  readonly compact?: (revision: number) => Promise<void>;
   /** Frees what the test made; the store may be closed already. */
   readonly dispose: () => Promise<void>;
 }

@@ -78,6 +78,7 @@ export function watchContract(name: string, make: MakeStore): void {
       const { store } = await open({ historyEventsMax: 10 });
       const { revision } = await write(store, put("k", "0"));
       for (let index = 1; index <= 10; index++) await write(store, put("k", `${index}`));
+      await store.range("");
       await expect(take(store.watch("", revision, signal()), 1)).rejects.toMatchObject({
         code: "STORE_COMPACTED",
       });
@@ -90,6 +91,7 @@ export function watchContract(name: string, make: MakeStore): void {
       const watch = store.watch("", revision, signal())[Symbol.asyncIterator]();
       expect((await watch.next()).value).toMatchObject({ revision });
       for (let index = 0; index < 11; index++) await write(store, put("k", `${index}`));
+      await store.range("");
       await expect(watch.next()).rejects.toMatchObject({ code: "STORE_COMPACTED" });
     });
 

@@ -29,6 +29,8 @@ const packages: Readonly<Record<Purpose, readonly string[]>> = {
     "procps",
     "openssl",
     "qemu-user-static",
+    "etcd-server",
+    "etcd-client",
     "nginx-light",
     "prometheus",
     "gcc",

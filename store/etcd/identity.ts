@@ -1,0 +1,95 @@
+/**
+ * Who this store is: a record made by whoever opens the prefix first. It holds the cluster's id, too: a cluster made
+ * anew from a backup counts revisions differently, so there the store gets a new id.
+ */
+import { create } from "@bufbuild/protobuf";
+import { FabricError, isFabricError } from "../../errors/index.ts";
+import { calls } from "./calls.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Keyspace } from "./keyspace.ts";
+import { CompareSchema, RangeRequestSchema, RequestOpSchema, TxnRequestSchema } from "./proto/gen/etcd_pb.ts";
+
+const format = 1;
+const attemptsMax = 5;
+const modTarget = 2;
+
+export interface Identity {
+  readonly id: string;
+  /** Of etcd, when the record was read or made. */
+  readonly revision: number;
+  /** It was made just now: nothing ever happened to the store. */
+  readonly created: boolean;
+}
+
+/** @throws STORE_CORRUPT, STORE_SCHEMA_NEWER, and what calls throw */
+export async function identify(cluster: Cluster, space: Keyspace, newId: () => string): Promise<Identity> {
+  const action = `open store "${space.prefix}"`;
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const { kvs, header } = await cluster.call(
+      calls.range,
+      create(RangeRequestSchema, { key: space.storeKey }),
+      { action, repeatable: true },
+    );
+    const [record] = kvs;
+    if (record) {
+      const { id, cluster: home } = decode(record.value, space.prefix);
+      if (home === cluster.clusterId) return { id, revision: Number(header?.revision), created: false };
+    } else await assertEmpty(cluster, space, action);
+    const id = newId();
+    const value = Buffer.from(JSON.stringify({ format, id, cluster: cluster.clusterId }));
+    const request = create(TxnRequestSchema, {
+      compare: [
+        create(CompareSchema, {
+          key: space.storeKey,
+          target: modTarget,
+          targetUnion: { case: "modRevision", value: record?.modRevision ?? 0n },
+        }),
+      ],
+      success: [
+        create(RequestOpSchema, { request: { case: "requestPut", value: { key: space.storeKey, value } } }),
+      ],
+    });
+    try {
+      const made = await cluster.call(calls.txn, request, { action, repeatable: false });
+      if (made.succeeded) return { id, revision: Number(made.header?.revision), created: !record };
+    } catch (error) {
+      // Whoever made it, the next look tells.
+      if (!isFabricError(error, "STORE_AMBIGUOUS")) throw error;
+    }
+  }
+  throw new FabricError("STORE_UNAVAILABLE", `${action}: its record could not be written; try again`);
+}
+
+async function assertEmpty(cluster: Cluster, space: Keyspace, action: string): Promise<void> {
+  const request = create(RangeRequestSchema, { ...space.whole(), limit: 1n, keysOnly: true });
+  const { kvs } = await cluster.call(calls.range, request, { action, repeatable: true });
+  if (kvs.length === 0) return;
+  throw new FabricError(
+    "STORE_CORRUPT",
+    `${action}: there are keys under this prefix, and none of them says that they are a Heddle store; use another --store-prefix, or delete them if they are nobody's`,
+    { details: { prefix: space.prefix } },
+  );
+}
+
+function decode(value: Uint8Array, prefix: string): { readonly id: string; readonly cluster: string } {
+  let record: Readonly<Record<string, unknown>>;
+  try {
+    record = Object(JSON.parse(Buffer.from(value).toString())) as typeof record;
+  } catch {
+    record = {};
+  }
+  const { format: version, id, cluster } = record;
+  if (typeof version === "number" && version > format) {
+    throw new FabricError(
+      "STORE_SCHEMA_NEWER",
+      `open store "${prefix}": it is of version ${version}, this program knows ${format}; install the newer version`,
+      { details: { prefix, version, known: format } },
+    );
+  }
+  if (version === format && typeof id === "string" && typeof cluster === "string") return { id, cluster };
+  throw new FabricError(
+    "STORE_CORRUPT",
+    `open store "${prefix}": its record ${prefix}store is damaged; restore it, or use another --store-prefix`,
+    { details: { prefix } },
+  );
+}

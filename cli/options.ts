@@ -3,6 +3,7 @@ import { type Ip, parseIp } from "../addr/index.ts";
 import type { LogLevel } from "../daemon/index.ts";
 import type { DialectOptions } from "../dns/index.ts";
 import { FabricError } from "../errors/index.ts";
+import type { EngineAccess } from "../store/index.ts";
 
 export interface RemoteOptions {
   readonly runDir: string;
@@ -26,7 +27,26 @@ export interface ListeningFlags extends ProcessFlags {
 
 export interface ServerFlags extends ListeningFlags {
   readonly store?: string;
+  readonly storePrefix: string;
+  readonly storeCa?: string;
+  readonly storeCert?: string;
+  readonly storeKey?: string;
+  readonly storeUser?: string;
+  readonly storeSecret?: string;
   readonly grpc: string;
+}
+
+/** How the flags say that the store is reached. */
+export function storeAccess(flags: ServerFlags): EngineAccess {
+  const { storePrefix, storeCa, storeCert, storeKey, storeUser, storeSecret } = flags;
+  return {
+    prefix: storePrefix,
+    ...(storeCa !== undefined && { caFile: storeCa }),
+    ...(storeCert !== undefined && { certFile: storeCert }),
+    ...(storeKey !== undefined && { keyFile: storeKey }),
+    ...(storeUser !== undefined && { user: storeUser }),
+    ...(storeSecret !== undefined && { secretFile: storeSecret }),
+  };
 }
 
 export interface AgentFlags extends ListeningFlags {

@@ -1,6 +1,7 @@
 /** What the processes are told, parsed: the command line makes these, tests too. */
 import type { Ip } from "../addr/index.ts";
 import type { DialectOptions } from "../dns/index.ts";
+import type { EngineAccess } from "../store/index.ts";
 import type { HostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
 
@@ -19,8 +20,10 @@ export interface ProcessOptions {
 }
 
 export interface ServerOptions extends ProcessOptions {
-  /** `memory` or `sqlite:PATH`. */
+  /** `memory`, `sqlite:PATH` or `etcd:URL[,URL]`. */
   readonly store: string;
+  /** How a store outside of this process is reached. */
+  readonly storeAccess?: EngineAccess;
   /** Where agents of other hosts connect; agents of this host use the socket in `runDir`. */
   readonly grpc?: HostPort;
 }

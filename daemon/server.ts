@@ -46,7 +46,10 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   const { datacenter, log, insecure, grpc } = options;
   const clock = systemClock;
   if (grpc) requireLoopback("--grpc", grpc, insecure);
-  const store = await openStore(options.store, { clock });
+  const store = await openStore(options.store, {
+    clock,
+    ...(options.storeAccess && { access: options.storeAccess }),
+  });
   teardown.add("store", () => store.close());
   const ending = new AbortController();
   const registry = await Registry.open({ store, clock, datacenter, signal: ending.signal });

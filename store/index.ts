@@ -2,6 +2,7 @@
 export { defaultStoreLimits, type StoreLimits } from "./core/limits.ts";
 export type { StoreOptions } from "./core/options.ts";
 export { RevisionWaiters } from "./core/revision-waiters.ts";
+export { defaultStorePrefix, type EngineAccess } from "./engine-access.ts";
 export { EtcdStore, type EtcdStoreOptions } from "./etcd/etcd-store.ts";
 export { type EtcdLimits, etcdLimits } from "./etcd/limits.ts";
 export { MemoryStore } from "./memory/memory-store.ts";

@@ -14,13 +14,39 @@ describe("openStore()", () => {
     rmSync(directory, { recursive: true });
   });
 
-  it.each(["", "sqlite", "sqlite:", "Memory", "memory:", "postgres:x", "/var/lib/store.db"])(
+  it.each(["", "sqlite", "sqlite:", "Memory", "memory:", "postgres:x", "/var/lib/store.db", "etcd:"])(
     "refuses %j and names what there is",
     async (spec) => {
       await expect(openStore(spec)).rejects.toMatchObject({
         code: "STORE_UNKNOWN_ENGINE",
-        message: expect.stringContaining('"memory" or "sqlite:PATH"'),
+        message: expect.stringContaining('"memory", "sqlite:PATH"'),
       });
     },
   );
+
+  it.each([
+    "etcd:127.0.0.1:2379",
+    "etcd:http://a:1,https://b:2",
+    "etcd:http://a:1,",
+    "etcd:http://a/path",
+    "etcd:http://user@a:1",
+    "etcd:ftp://a:1",
+  ])("refuses the addresses of %j", async (spec) => {
+    await expect(openStore(spec)).rejects.toMatchObject({
+      code: "STORE_UNKNOWN_ENGINE",
+      message: expect.stringContaining("URLs of one scheme"),
+    });
+  });
+
+  it("refuses a file that it cannot read, and a certificate without its key", async () => {
+    const missing = openStore("etcd:https://127.0.0.1:1", { access: { caFile: "/none/ca.pem" } });
+    await expect(missing).rejects.toMatchObject({ code: "STORE_DENIED", details: { path: "/none/ca.pem" } });
+    const half = openStore("etcd:https://127.0.0.1:1", { access: { certFile: import.meta.filename } });
+    await expect(half).rejects.toMatchObject({ code: "STORE_DENIED" });
+  });
+
+  it.each(["heddle", "/heddle/", "", "a b/"])("refuses the prefix %j", async (prefix) => {
+    const opening = openStore("etcd:http://127.0.0.1:1", { access: { prefix } });
+    await expect(opening).rejects.toMatchObject({ code: "STORE_INVALID_PREFIX" });
+  });
 });

@@ -1,18 +1,36 @@
 /** From a specification, as `--store` has it, to an open store. */
 import { FabricError } from "../errors/index.ts";
 import type { StoreOptions } from "./core/options.ts";
+import { defaultStorePrefix, type EngineAccess, parseEndpoints, readProof } from "./engine-access.ts";
+import { EtcdStore } from "./etcd/etcd-store.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { SqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
 
-/** `memory` or `sqlite:PATH`. @throws STORE_UNKNOWN_ENGINE, and what opening throws */
-export async function openStore(spec: string, options: StoreOptions = {}): Promise<Store> {
+/** `memory`, `sqlite:PATH` or `etcd:URL[,URL]`. @throws STORE_UNKNOWN_ENGINE, and what opening throws */
+export async function openStore(
+  spec: string,
+  options: StoreOptions & { readonly access?: EngineAccess } = {},
+): Promise<Store> {
+  const [, engine, place = ""] = /^([a-z]+):(.+)$/s.exec(spec) ?? [];
+  const { access = {} } = options;
   if (spec === "memory") return new MemoryStore(options);
-  const path = spec.startsWith("sqlite:") ? spec.slice("sqlite:".length) : "";
-  if (path !== "") return SqliteStore.open(path, options);
+  if (engine === "sqlite") return SqliteStore.open(place, options);
+  if (engine === "etcd") {
+    const { addresses, tls } = parseEndpoints(spec, place, 2379);
+    const { secret = "", ...proof } = readProof(access);
+    const { user, prefix = defaultStorePrefix } = access;
+    return EtcdStore.open({
+      ...options,
+      addresses,
+      prefix,
+      ...(tls && { tls: proof }),
+      ...(user !== undefined && { user: { name: user, password: secret } }),
+    });
+  }
   throw new FabricError(
     "STORE_UNKNOWN_ENGINE",
-    `open store "${spec}": no such engine; use "memory" or "sqlite:PATH"`,
+    `open store "${spec}": no such engine; use "memory", "sqlite:PATH" or "etcd:URL[,URL]"`,
     { details: { spec } },
   );
 }

@@ -20,6 +20,7 @@ import {
   type ServerFlags,
   serverAddress,
   share,
+  storeAccess,
   wholeNumber,
 } from "../options.ts";
 import { table } from "../table.ts";
@@ -63,6 +64,7 @@ export async function server(flags: ServerFlags): Promise<void> {
     datacenter,
     insecure,
     store,
+    storeAccess: storeAccess(flags),
     http: parseHostPort("--http", flags.http),
     ...(flags.httpHost && { httpHosts: flags.httpHost }),
     grpc: parseHostPort("--grpc", flags.grpc),

@@ -10,6 +10,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
+import { credentials } from "@grpc/grpc-js";
 import { type Clock, systemClock } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import { LeaseTimers } from "../core/lease-timers.ts";
@@ -44,9 +45,9 @@ import {
 import { leaseNumber, planTxn, wrote } from "./txn-plan.ts";
 import { WatchFeed } from "./watch-feed.ts";
 
-export interface EtcdStoreOptions
-  extends StoreOptions,
-    Pick<ClusterOptions, "addresses" | "credentials" | "user"> {
+export interface EtcdStoreOptions extends StoreOptions, Pick<ClusterOptions, "addresses" | "user"> {
+  /** Absent: plain text. */
+  readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
   readonly prefix: string;
   readonly etcdLimits?: Partial<EtcdLimits>;
 }
@@ -90,7 +91,17 @@ export class EtcdStore implements Store {
     const limits = { ...defaultStoreLimits, ...options.limits };
     const times = { ...etcdLimits, ...options.etcdLimits };
     const space = new Keyspace(options.prefix);
-    const cluster = new Cluster({ ...options, clock, limits: times, pendingMax: limits.pendingTxnsMax });
+    const { tls } = options;
+    const channel = tls
+      ? credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null)
+      : credentials.createInsecure();
+    const cluster = new Cluster({
+      ...options,
+      credentials: channel,
+      clock,
+      limits: times,
+      pendingMax: limits.pendingTxnsMax,
+    });
     try {
       const identity = await identify(cluster, space, options.newId ?? randomUUID);
       return new EtcdStore({ cluster, space, limits, etcdLimits: times, clock }, identity);

@@ -5,7 +5,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { credentials } from "@grpc/grpc-js";
 import { EtcdStore, type EtcdStoreOptions } from "../../store/index.ts";
 import { requireWorld } from "../world.ts";
 import { Background, run, tryRun, waitFor } from "./command.ts";
@@ -148,7 +147,6 @@ export class EtcdCluster {
   open(prefix: string, options: Partial<EtcdStoreOptions> = {}): Promise<EtcdStore> {
     return EtcdStore.open({
       addresses: this.addresses,
-      credentials: credentials.createInsecure(),
       prefix,
       ...options,
     });

@@ -34,7 +34,7 @@ import {
   registrarLimits,
 } from "../../plugins/index.ts";
 import { defaultAgentLimits, registryLimits } from "../../registry/index.ts";
-import { defaultStoreLimits } from "../../store/index.ts";
+import { defaultStoreLimits, etcdLimits } from "../../store/index.ts";
 import { projectRoot } from "./source-files.ts";
 
 /** By heading of the page. */
@@ -74,6 +74,7 @@ const limits: Readonly<Record<string, object>> = {
   "registry: agent": defaultAgentLimits,
   "registry: server": registryLimits,
   store: defaultStoreLimits,
+  "store: etcd": etcdLimits,
 };
 
 type Scale = readonly (readonly [unit: string, size: number])[];

@@ -27,7 +27,7 @@ export function judge(error: ServiceError, action: string): Verdict {
   if (!text.startsWith("etcdserver:") && error.code === status.RESOURCE_EXHAUSTED) {
     return text.startsWith("grpc:") ? refused("STORE_LIMIT", "write less at once") : { kind: "unknown" };
   }
-  switch (error.code) {
+  switch (error.code as number) {
     case status.UNAUTHENTICATED:
       return { kind: "token" };
     case status.PERMISSION_DENIED:

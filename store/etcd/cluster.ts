@@ -97,7 +97,10 @@ export class Cluster {
       for (const member of this.inOrder()) {
         if (this.#closed) throw storeClosed(action);
         const leftMs = endMs - clock.monotonicMs();
-        if (leftMs <= 0) throw unavailable(action, `no member answered within ${timeoutMs} ms`, last);
+        if (leftMs <= 0) {
+          const why = last instanceof Error ? ` (${last.message})` : "";
+          throw unavailable(action, `no member answered within ${timeoutMs} ms${why}`, last);
+        }
         try {
           await this.admit(member, Math.min(leftMs, limits.connectTimeoutMs));
         } catch (error) {

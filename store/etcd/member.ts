@@ -7,6 +7,8 @@ import {
   type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
+import type { FabricError } from "../../errors/index.ts";
+import { unavailable } from "./call-failure.ts";
 import type { Call } from "./calls.ts";
 import type { EtcdLimits } from "./limits.ts";
 
@@ -45,10 +47,10 @@ export class Member {
       if (state === connectivityState.READY) return;
       // grpc-js goes on trying by itself; meanwhile another member may serve.
       if (state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN)
-        throw new Error(`${this.address} cannot be reached`);
+        throw unreachable(this.address);
       await new Promise<void>((resolve, reject) => {
         channel.watchConnectivityState(state, deadline, (error) =>
-          error ? reject(new Error(`${this.address} cannot be reached in time`)) : resolve(),
+          error ? reject(unreachable(this.address)) : resolve(),
         );
       });
     }
@@ -86,4 +88,8 @@ export class Member {
   close(): void {
     this.#client.close();
   }
+}
+
+function unreachable(address: string): FabricError {
+  return unavailable(`reach etcd at ${address}`, "no connection could be made");
 }

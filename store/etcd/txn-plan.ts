@@ -12,13 +12,13 @@ import type { Compare, Operation, OperationResult, StoreItem, Txn } from "../sto
 import type { Keyspace } from "./keyspace.ts";
 import { type NetPut, netWrites } from "./net-writes.ts";
 import {
-  type Compare as WireCompare,
   CompareSchema,
   type RequestOp,
   RequestOpSchema,
   type ResponseOp,
   type TxnRequest,
   TxnRequestSchema,
+  type Compare as WireCompare,
 } from "./proto/gen/etcd_pb.ts";
 
 export interface PlannedTxn {

@@ -13,8 +13,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceError } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
-import type { StoreEvent } from "../store.ts";
 import type { WatchHub } from "../core/watch-hub.ts";
+import type { StoreEvent } from "../store.ts";
 import { judge, unavailable } from "./call-failure.ts";
 import { calls } from "./calls.ts";
 import type { Cluster } from "./cluster.ts";

@@ -5,9 +5,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isFabricError } from "../../errors/index.ts";
 import type { EtcdStore, WatchBatch } from "../../store/index.ts";
+import { put, write } from "../contract/store-subject.ts";
 import { waitFor } from "../lab/command.ts";
 import { EtcdCluster } from "../lab/etcd-cluster.ts";
-import { put, write } from "../contract/store-subject.ts";
 
 let cluster: EtcdCluster;
 let store: EtcdStore;

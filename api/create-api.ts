@@ -11,6 +11,11 @@ import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
 import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
+import { heartbeatMs, StreamCount } from "./heddle/event-stream.ts";
+import { fabricOperations, localOperations } from "./heddle/fabric.ts";
+import { documentOperation } from "./heddle/openapi.ts";
+import { type Operation, operationRoutes } from "./heddle/operation.ts";
+import { watchOperations } from "./heddle/watch.ts";
 import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
 import type { Route } from "./route.ts";
@@ -21,7 +26,6 @@ import { catalogRoutes } from "./routes/catalog.ts";
 import { catalogWriteRoutes } from "./routes/catalog-write.ts";
 import { coordinateRoutes } from "./routes/coordinate.ts";
 import { eventRoutes } from "./routes/event.ts";
-import { fabricRoutes, localRoutes } from "./routes/fabric.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
@@ -41,7 +45,11 @@ export interface ApiOptions {
     readonly registry: RegistryReads;
     readonly writer: RegistryWrites;
     readonly fabric?: FabricBackend;
+    /** Event streams open at a time. */
+    readonly streamsMax?: number;
   };
+  /** Silence of an event stream until a sign of life. */
+  readonly heartbeatEveryMs?: number;
   /** On agents. */
   readonly agent?: AgentBackend;
   readonly local?: LocalBackend;
@@ -80,15 +88,15 @@ export function createApi(options: ApiOptions): ApiHandler {
   };
 }
 
-function routesOf(options: ApiOptions): readonly Route[] {
-  const { self, clock, random = Math.random, server, agent, local } = options;
+/** Every route of a process. */
+export function routesOf(options: ApiOptions): readonly Route[] {
+  const { self, clock, random = Math.random, server, agent } = options;
   const forwards = options.forward !== undefined && !server;
   const routes = [selfRoute(self), ...unsupportedRoutes(forwards)];
   if (agent) {
     routes.push(...agentRoutes({ agent, clock, random }, self), ...agentHealthRoutes(agent, self));
     routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
   }
-  if (local) routes.push(...localRoutes(local));
   if (server) {
     const context = { registry: server.registry, clock, random, node: self.node };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
@@ -96,10 +104,28 @@ function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
     routes.push(...queryRoutes(context, server.writer), ...coordinateRoutes(context, server.writer));
     routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
-    if (server.fabric) routes.push(...fabricRoutes(server.fabric));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
-  return routes;
+  return [...routes, ...operationRoutes(heddleOperations(options))];
+}
+
+/** Heddle's own: of the server, of this process, and the document of both where there is a server to speak for. */
+export function heddleOperations({
+  self,
+  clock,
+  server,
+  local,
+  heartbeatEveryMs,
+}: ApiOptions): readonly Operation[] {
+  const operations = [...localOperations(local)];
+  if (!server) return local ? operations : [];
+  const { registry } = server;
+  const streams = new StreamCount(server.streamsMax);
+  operations.push(
+    ...watchOperations({ registry, clock, streams, heartbeatMs: heartbeatEveryMs ?? heartbeatMs }),
+  );
+  if (server.fabric) operations.push(...fabricOperations(server.fabric));
+  return [...operations, documentOperation(operations, self.version)];
 }
 
 /** What only a server knows although it is called the agent's. */

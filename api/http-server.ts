@@ -5,7 +5,15 @@
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { FabricError } from "../errors/index.ts";
-import type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
+import {
+  type ApiHandler,
+  type ApiRequest,
+  type ApiResponse,
+  type ByteStream,
+  isByteStream,
+  isUpload,
+} from "./request.ts";
+import { writeStream } from "./write-stream.ts";
 
 export interface HttpLimits {
   readonly connectionsMax: number;
@@ -16,6 +24,8 @@ export interface HttpLimits {
   /** To the end of the request's body; answers may take longer (long polls). */
   readonly requestTimeoutMs: number;
   readonly keepAliveMs: number;
+  /** A streamed answer of which the client takes nothing for so long is cut. */
+  readonly streamStallMs: number;
   /** How long requests under way may take to finish on close. */
   readonly closeGraceMs: number;
 }
@@ -27,6 +37,7 @@ export const defaultHttpLimits: HttpLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   keepAliveMs: 120_000,
+  streamStallMs: 60_000,
   closeGraceMs: 3000,
 };
 
@@ -111,10 +122,14 @@ export class HttpServer {
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const body = await readBody(message, this.#limits.bodyBytesMax);
+      const upload = isUpload({ method: message.method ?? "", target: message.url ?? "" });
+      const body = upload ? noBody : await readBody(message, this.#limits.bodyBytesMax);
       if (!body) return refuseBody(message, response, this.#limits.bodyBytesMax);
-      const request = new IncomingRequest(message, response, body, this.#closing.signal);
-      send(response, await this.#handle(request), this.#closing.signal.aborted);
+      const request = new IncomingRequest(message, response, body, upload, this.#closing.signal);
+      const answer = await this.#handle(request);
+      if (isByteStream(answer.body))
+        await writeStream(response, answer, answer.body, this.#limits.streamStallMs);
+      else send(response, { ...answer, body: answer.body }, this.#closing.signal.aborted);
     } catch {
       // The client left, or the process is stopping: handlers answer everything else.
       if (!response.headersSent && !response.destroyed)
@@ -133,15 +148,24 @@ class IncomingRequest implements ApiRequest {
   readonly target: string;
   readonly headers: ApiRequest["headers"];
   readonly body: Uint8Array;
+  readonly upload?: ByteStream;
   readonly #response: ServerResponse;
   readonly #closing: AbortSignal;
   #signal: AbortSignal | undefined;
 
-  constructor(message: IncomingMessage, response: ServerResponse, body: Uint8Array, closing: AbortSignal) {
+  constructor(
+    message: IncomingMessage,
+    response: ServerResponse,
+    body: Uint8Array,
+    upload: boolean,
+    closing: AbortSignal,
+  ) {
     this.method = message.method ?? "GET";
     this.target = message.url ?? "/";
     this.headers = message.headers;
     this.body = body;
+    // Whoever reads only a part of it still has a connection to answer on.
+    if (upload) this.upload = message.iterator({ destroyOnReturn: false }) as ByteStream;
     this.#response = response;
     this.#closing = closing;
   }
@@ -211,7 +235,11 @@ function refuseBody(message: IncomingMessage, response: ServerResponse, bytesMax
   if (message.complete) response.end();
 }
 
-function send(response: ServerResponse, answer: ApiResponse, closing: boolean): void {
+function send(
+  response: ServerResponse,
+  answer: ApiResponse & { readonly body: string | Uint8Array },
+  closing: boolean,
+): void {
   const { status, headers, body } = answer;
   const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
   const framing = status === 204 ? {} : { "Content-Length": bytes };

@@ -13,6 +13,8 @@ export type {
   ProcessStatus,
 } from "./fabric-backend.ts";
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
+export { heartbeatMs, streamsMax } from "./heddle/event-stream.ts";
+export { nodeOf } from "./heddle/shapes.ts";
 export { guardHost } from "./host-guard.ts";
 export {
   defaultHttpLimits,
@@ -22,5 +24,12 @@ export {
   type HttpServerOptions,
 } from "./http-server.ts";
 export { clientAddressHeader } from "./near.ts";
-export type { ApiHandler, ApiRequest, ApiResponse } from "./request.ts";
+export {
+  type ApiHandler,
+  type ApiRequest,
+  type ApiResponse,
+  type ByteStream,
+  isByteStream,
+  isStreamed,
+} from "./request.ts";
 export { txnBytesMax } from "./routes/txn.ts";

@@ -20,6 +20,11 @@ export class Query {
     return this.#text;
   }
 
+  /** Each once. */
+  names(): readonly string[] {
+    return [...new Set(this.#params.keys())];
+  }
+
   has(name: string): boolean {
     return this.#params.has(name);
   }

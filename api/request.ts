@@ -3,6 +3,9 @@
  * forwards to its server over the control stream.
  */
 
+/** Parts of a body, made as fast as they are taken. Whoever stops to iterate ends its maker. */
+export type ByteStream = AsyncIterable<Uint8Array>;
+
 export interface ApiRequest {
   /** Upper case. */
   readonly method: string;
@@ -11,6 +14,8 @@ export interface ApiRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: Uint8Array;
+  /** In place of `body`, which is then empty, where `isUpload` says so. Read it to its end, or answer without it. */
+  readonly upload?: ByteStream;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
   /** Address that it came from. */
@@ -22,7 +27,29 @@ export interface ApiRequest {
 export interface ApiResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** A stream only where `isStreamed` says so. */
+  readonly body: string | Uint8Array | ByteStream;
+}
+
+/** Requests whose body has no bound but what its handler sets. */
+export function isUpload({ method, target }: Pick<ApiRequest, "method" | "target">): boolean {
+  return method === "PUT" && pathOf(target) === "/v1/snapshot";
+}
+
+/** Requests whose body or answer may be a stream; an agent forwards them as such. */
+export function isStreamed(request: Pick<ApiRequest, "method" | "target">): boolean {
+  if (isUpload(request)) return true;
+  const path = pathOf(request.target);
+  return request.method === "GET" && (path === "/v1/snapshot" || path.startsWith("/v1/heddle/watch/"));
+}
+
+export function isByteStream(body: ApiResponse["body"]): body is ByteStream {
+  return typeof body !== "string" && !(body instanceof Uint8Array);
+}
+
+function pathOf(target: string): string {
+  const mark = target.indexOf("?");
+  return mark < 0 ? target : target.slice(0, mark);
 }
 
 export type ApiHandler = (request: ApiRequest) => Promise<ApiResponse>;

@@ -30,9 +30,10 @@ export const controlService: Definitions = {
   releaseStatic: define(Control.method.releaseStatic),
   relinquish: define(Control.method.relinquish),
   http: define(Control.method.http),
+  httpStream: define(Control.method.httpStream),
 };
 
-export type UnaryName = Exclude<keyof Methods, "session">;
+export type UnaryName = Exclude<keyof Methods, "session" | "httpStream">;
 export type UnaryInput<Name extends UnaryName> = InputOf<Name>;
 export type UnaryOutput<Name extends UnaryName> = OutputOf<Name>;
 

@@ -13,7 +13,17 @@ export type { RegistrationSource } from "./agent/registration-sync.ts";
 export { type CachedView, storeViewCache, type ViewCache } from "./agent/view-cache.ts";
 export type { ViewChange, ViewHandle } from "./agent/view-handle.ts";
 export type { AgentIdentity } from "./agent-identity.ts";
-export type { ForwardedRequest, ForwardedResponse, HttpHandler, HttpHeaderField } from "./http-exchange.ts";
+export {
+  type ByteStream,
+  type ForwardedRequest,
+  type ForwardedResponse,
+  type HttpHandler,
+  type HttpHeaderField,
+  type HttpStreamHandler,
+  partsOf,
+  type StreamedRequest,
+  type StreamedResponse,
+} from "./http-exchange.ts";
 export {
   type ControlClientLimits,
   type ControlServerLimits,

@@ -1,7 +1,7 @@
 /** The address plan and the nodes, as the API's own routes show and change them. Runs on servers. */
-import type { FabricBackend, FabricNode } from "../api/index.ts";
+import { type FabricBackend, nodeOf } from "../api/index.ts";
 import type { PoolAuthority } from "../ipam/index.ts";
-import type { NodeEntry, RegistryReads, RegistryWrites } from "../registry/index.ts";
+import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
 
 export function fabricBackend(
   pools: PoolAuthority,
@@ -17,22 +17,10 @@ export function fabricBackend(
       const names = (await pools.networks()).map(({ name }) => name);
       return (await Promise.all(names.map((name) => pools.poolUse(name)))).flat();
     },
-    nodes: async () => registry.nodes().map((node) => describe(node, registry.isLive(node.name))),
+    nodes: async () => registry.nodes().map((node) => nodeOf(node, registry.isLive(node.name))),
     async forgetNode(name, options) {
       await pools.forgetNode(name, options);
       await writer.removeNode(name);
     },
-  };
-}
-
-function describe({ name, id, address, meta, fabric }: NodeEntry, alive: boolean): FabricNode {
-  return {
-    name,
-    id,
-    address,
-    alive,
-    meta,
-    underlay: fabric?.underlay ?? [],
-    ...(fabric && { zone: fabric.zone, epoch: fabric.epoch }),
   };
 }

@@ -20,7 +20,7 @@ import { Registry, RegistryWriter, SessionKeeper } from "../registry/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { createDefaultNetwork } from "./default-network.ts";
 import { fabricBackend } from "./fabric-backend.ts";
-import { serveForwarded } from "./forwarding.ts";
+import { serveForwarded, serveForwardedStreams } from "./forwarding.ts";
 import { printHostPort, requireLoopback } from "./host-port.ts";
 import type { Log } from "./log.ts";
 import { apiSockets, controlSocket, type ServerOptions } from "./options.ts";
@@ -76,6 +76,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     pools,
     store,
     http: serveForwarded(forwarded),
+    httpStream: serveForwardedStreams(forwarded),
     clock,
     insecure,
     log: (event) => logControl(log, event),

@@ -15,6 +15,14 @@ export {
 export { type NodeSpec, planNode } from "./catalog/plan-node.ts";
 export type { RegisteredCheck } from "./catalog/plan-registration.ts";
 export { planCheck, planService } from "./catalog/plan-registration.ts";
+export {
+  type Change,
+  type ChangeAction,
+  type ChangeBatch,
+  type ChangeSubject,
+  changePath,
+} from "./change/change.ts";
+export type { ChangeCursor, ChangePosition } from "./change/change-log.ts";
 export { type Coordinate, coordinateDimensions, distanceSeconds } from "./coordinate/coordinate.ts";
 export { nearestFirst, type QuerySource, sourceNode } from "./coordinate/nearness.ts";
 export { formatGoDuration, parseGoDuration } from "./go-duration.ts";

@@ -1,5 +1,6 @@
 /** Bounds and times of a server's registry, each where it is used, gathered for who shows or documents them. */
 import { writesPerTxnMax } from "./catalog/catalog-writer.ts";
+import { changeBytesMax, changesMax } from "./change/change-log.ts";
 import { segmentBytesMax, segmentsPerNodeMax } from "./coordinate/coordinate-writer.ts";
 import { eventPayloadBytesMax, eventsMax, eventTextBytesMax } from "./event/event-writer.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
@@ -31,6 +32,8 @@ export const registryLimits = {
   ownWriteWaitMaxMs,
   prefixIndexesMax,
   tombstonesMax,
+  changesMax,
+  changeBytesMax,
   txnOperationsMax,
   queriesMax,
   queryBytesMax,

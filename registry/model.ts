@@ -91,6 +91,10 @@ export interface KvRecord {
   readonly flags: bigint;
   readonly lockIndex: number;
   readonly session?: string;
+  /** How long it stays after it was written or renewed; absent: for ever. */
+  readonly ttlMs?: number;
+  /** Of the store; takes `kv-ttl/<lease>` with it when the time is over. With `ttlMs`. */
+  readonly lease?: string;
 }
 
 /** What happens to the keys that a session holds when it ends. */

@@ -3,6 +3,7 @@
  * Names of nodes and services are matched without regard to case.
  */
 import type { Ip } from "../addr/index.ts";
+import type { ChangeCursor, ChangePosition } from "./change/change-log.ts";
 import type {
   CheckEntry,
   CheckStatus,
@@ -62,6 +63,15 @@ export interface RegistryReads {
   wait(topic: Topic, index: number, signal?: AbortSignal): Promise<void>;
   /** Calls back, synchronously, after each applied revision that moved a topic. Returns the unsubscription. */
   onChange(listener: (change: RegistryChange) => void): () => void;
+  /** Revisions compare only between registries with the same. */
+  readonly storeId: string;
+  /** The oldest revision whose changes are known one by one; may be above `index` for a moment after a load. */
+  readonly changesFrom: number;
+  /**
+   * A reader of the changes under a prefix of paths (changePath); one of a revision that this registry has not reached
+   * waits for it. To be closed.
+   */
+  changesAfter(prefix: string, after: ChangePosition): ChangeCursor;
   contact(): StoreContact;
   status(): RegistryStatus;
 

@@ -7,6 +7,8 @@
 import type { StoreEvent, StoreItem } from "../store/index.ts";
 import { CatalogState, type CatalogTopic, fold } from "./catalog/catalog-state.ts";
 import { EntryList } from "./catalog/entry-list.ts";
+import type { Change } from "./change/change.ts";
+import { ChangeRecorder } from "./change/change-recorder.ts";
 import {
   decodeCheck,
   decodeCoordinate,
@@ -51,6 +53,8 @@ export interface Moved {
   readonly kvKeys: readonly string[];
   /** Keys that a session let go of by ending, and for how long nobody may lock them. */
   readonly delayed: readonly { readonly key: string; readonly lockDelayMs: number }[];
+  /** One by one, in order of path. */
+  readonly changes: readonly Change[];
 }
 
 export class RegistryState {
@@ -60,6 +64,7 @@ export class RegistryState {
   readonly events: EntryList<EventEntry>;
   readonly queries: QueryIndex;
   readonly coordinates: CoordinateState;
+  readonly #recorder: ChangeRecorder;
   #topics = new Map<string, MarkedTopic>();
   #kvKeys: string[] = [];
   #delayed: { key: string; lockDelayMs: number }[] = [];
@@ -72,6 +77,7 @@ export class RegistryState {
     this.events = new EntryList(() => mark({ kind: "events" }));
     this.queries = new QueryIndex(() => mark({ kind: "queries" }));
     this.coordinates = new CoordinateState(mark);
+    this.#recorder = new ChangeRecorder(this.catalog, this.kv);
   }
 
   get damaged(): number {
@@ -79,13 +85,20 @@ export class RegistryState {
   }
 
   apply(event: StoreEvent): void {
-    if (event.kind === "put") this.put(event.item);
-    else this.delete(event.key, event.modRevision);
+    const parts = parseKey(event.kind === "put" ? event.item.key : event.key);
+    if (!parts) return;
+    this.#recorder.touch(parts);
+    if (event.kind === "put") this.#put(parts, event.item);
+    else this.#delete(parts, event.modRevision);
   }
 
   put(item: StoreItem): void {
     const parts = parseKey(item.key);
-    if (!parts || item.modRevision <= this.#heldRevision(parts)) return;
+    if (parts) this.#put(parts, item);
+  }
+
+  #put(parts: KeyParts, item: StoreItem): void {
+    if (item.modRevision <= this.#heldRevision(parts)) return;
     if (!this.#decodeAndPut(parts, item)) {
       this.#damaged++;
       this.#remove(parts, item.modRevision);
@@ -94,7 +107,11 @@ export class RegistryState {
 
   delete(key: string, revision: number): void {
     const parts = parseKey(key);
-    if (parts && revision >= this.#heldRevision(parts)) this.#remove(parts, revision);
+    if (parts) this.#delete(parts, revision);
+  }
+
+  #delete(parts: KeyParts, revision: number): void {
+    if (revision >= this.#heldRevision(parts)) this.#remove(parts, revision);
   }
 
   /** Sessions that went away unseen have let go of their keys by ending. */
@@ -105,7 +122,8 @@ export class RegistryState {
 
   /** What moved since the last call. */
   takeMoved(): Moved {
-    const moved = { topics: this.#topics, kvKeys: this.#kvKeys, delayed: this.#delayed };
+    const changes = this.#recorder.take();
+    const moved = { topics: this.#topics, kvKeys: this.#kvKeys, delayed: this.#delayed, changes };
     this.#topics = new Map();
     this.#kvKeys = [];
     this.#delayed = [];

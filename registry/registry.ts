@@ -11,6 +11,7 @@ import { FabricError } from "../errors/index.ts";
 import { RevisionWaiters, type Store, type StoreItem, type WatchBatch } from "../store/index.ts";
 import * as catalog from "./catalog/catalog-reads.ts";
 import { fold } from "./catalog/catalog-state.ts";
+import { type ChangeCursor, ChangeLog, type ChangePosition } from "./change/change-log.ts";
 import { livePrefix } from "./keys.ts";
 import { LockDelays } from "./kv/lock-delays.ts";
 import type {
@@ -40,6 +41,7 @@ export interface RegistryOptions {
   readonly signal?: AbortSignal;
   readonly random?: () => number;
   readonly waitersMax?: number;
+  readonly changesMax?: number;
 }
 
 const inContact: StoreContact = { following: true, lastContactMs: 0 };
@@ -53,6 +55,7 @@ export class Registry implements RegistryReads {
   readonly #waiters: Waiters;
   readonly #revisions = new RevisionWaiters();
   readonly #lockDelays: LockDelays;
+  readonly #changes: ChangeLog;
   readonly #listeners = new Set<(change: RegistryChange) => void>();
   readonly #ending = new AbortController();
   #following: Promise<void> = Promise.resolve();
@@ -65,7 +68,8 @@ export class Registry implements RegistryReads {
   static async open(options: RegistryOptions): Promise<Registry> {
     const registry = new Registry(options);
     const target = {
-      load: (items: readonly StoreItem[], revision: number) => registry.#load(items, revision),
+      load: (items: readonly StoreItem[], revision: number, until: number) =>
+        registry.#load(items, revision, until),
       apply: (batch: WatchBatch) => registry.#apply(batch),
       following: (following: boolean) => registry.#setFollowing(following),
     };
@@ -83,6 +87,7 @@ export class Registry implements RegistryReads {
     this.#store = options.store;
     this.#lockDelays = new LockDelays(options.clock);
     this.#waiters = new Waiters(options.waitersMax ?? waitersMax);
+    this.#changes = new ChangeLog(options);
   }
 
   /** Stops following; whoever waits is told REGISTRY_CLOSED. */
@@ -129,6 +134,18 @@ export class Registry implements RegistryReads {
   onChange(listener: (change: RegistryChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  get storeId(): string {
+    return this.#store.id;
+  }
+
+  get changesFrom(): number {
+    return this.#changes.floor;
+  }
+
+  changesAfter(prefix: string, after: ChangePosition): ChangeCursor {
+    return this.#changes.follow(prefix, after);
   }
 
   contact(): StoreContact {
@@ -263,7 +280,7 @@ export class Registry implements RegistryReads {
   }
 
   /** What is held but not in the load went away unseen, at the latest by its revision. */
-  #load(items: readonly StoreItem[], revision: number): void {
+  #load(items: readonly StoreItem[], revision: number, until: number): void {
     const first = this.#index === 0;
     const missing = new Set(this.#state.heldKeys());
     for (const { key } of items) missing.delete(key);
@@ -276,6 +293,8 @@ export class Registry implements RegistryReads {
       this.#state.takeMoved();
       this.#index = revision;
     } else this.#finish(revision);
+    // What happened between the first page and the last is partly in the load: no reader could follow it.
+    this.#changes.reset(until);
   }
 
   #apply(batch: WatchBatch): void {
@@ -286,7 +305,8 @@ export class Registry implements RegistryReads {
 
   #finish(revision: number): void {
     this.#index = Math.max(this.#index, revision);
-    const { topics, kvKeys, delayed } = this.#state.takeMoved();
+    const { topics, kvKeys, delayed, changes } = this.#state.takeMoved();
+    this.#changes.append(revision, changes);
     for (const { key, lockDelayMs } of delayed) this.#lockDelays.set(key, lockDelayMs);
     for (const [key, topic] of topics) {
       this.#topicIndexes.moved(key, revision, this.#state.exists(topic));

@@ -7,6 +7,7 @@ import { Client, type ClientDuplexStream, credentials, type ServiceError } from 
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { controlService, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
+import type { StreamedRequest, StreamedResponse } from "../http-exchange.ts";
 import type { ControlClientLimits } from "../limits.ts";
 import {
   type AgentMessage,
@@ -16,6 +17,7 @@ import {
   type Welcome,
 } from "../proto/gen/fabric_pb.ts";
 import { fromServiceError } from "../wire-error.ts";
+import { exchangeStreams, type HttpStream, openHttpStream } from "./http-stream.ts";
 
 export interface ConnectionEvents {
   /** Any message but the welcome. */
@@ -33,6 +35,8 @@ export class Connection {
   readonly #events: ConnectionEvents;
   readonly #client: Client;
   readonly #beats = new Map<bigint, number>();
+  /** Ended with the connection: a silent server would leave them open. */
+  readonly #httpStreams = new Set<HttpStream>();
   #stream: ClientDuplexStream<AgentMessage, ServerMessage> | undefined;
   #timer: Timer | undefined;
   #sequence = 0n;
@@ -132,6 +136,19 @@ export class Connection {
     });
   }
 
+  /** @throws what the server answered with, CONTROL_UNAVAILABLE, the signal's reason */
+  async stream(request: StreamedRequest, signal: AbortSignal | undefined): Promise<StreamedResponse> {
+    if (this.#lost) throw this.#lost;
+    const stream = openHttpStream(this.#client);
+    this.#httpStreams.add(stream);
+    stream.once("close", () => this.#httpStreams.delete(stream));
+    return exchangeStreams(stream, request, this.server, signal);
+  }
+
+  get streams(): number {
+    return this.#httpStreams.size;
+  }
+
   /** Ends it; `goodbye` lets the server know that the node is gone. Nothing is called back afterwards. */
   async close(goodbye: boolean): Promise<void> {
     if (this.#lost) return;
@@ -221,6 +238,7 @@ export class Connection {
   #release(error: FabricError): void {
     this.#lost = error;
     this.#timer?.cancel();
+    for (const stream of this.#httpStreams) stream.cancel();
     this.#rejectOpen?.(error);
   }
 

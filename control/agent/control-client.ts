@@ -16,6 +16,8 @@ import {
   filterHeaders,
   requestHeaders,
   responseHeaders,
+  type StreamedRequest,
+  type StreamedResponse,
 } from "../http-exchange.ts";
 import { type ControlClientLimits, controlClientLimits } from "../limits.ts";
 import { type Hello, HttpRequestSchema, type ServerMessage } from "../proto/gen/fabric_pb.ts";
@@ -127,6 +129,17 @@ export class ControlClient {
     return { status, headers: filterHeaders(answered, responseHeaders), body: bytes };
   }
 
+  /**
+   * The same with streams for bodies; no time limit.
+   * @throws CONTROL_UNAVAILABLE, CONTROL_LIMIT, the signal's reason; the body throws CONTROL_UNAVAILABLE when the connection is lost
+   */
+  async httpStream(request: Omit<StreamedRequest, "node">, signal?: AbortSignal): Promise<StreamedResponse> {
+    const action = `forward ${request.method} ${request.target.slice(0, 200)}`;
+    if (!this.#connected || !this.#connection) throw unavailable(action, this.#error);
+    this.#assertRoom(action);
+    return this.#connection.stream({ ...request, node: this.node.name }, signal);
+  }
+
   /** Any unary call, on the connection of now. An answer after the deadline is dropped. */
   async call<Name extends UnaryName>(
     name: Name,
@@ -139,16 +152,7 @@ export class ControlClient {
   ): Promise<UnaryOutput<Name>> {
     const { action, timeoutMs = this.#limits.callTimeoutMs, signal } = options;
     if (!this.#connected || !this.#connection) throw unavailable(action, this.#error);
-    const { callsMax } = this.#limits;
-    if (this.#calls >= callsMax) {
-      throw new FabricError(
-        "CONTROL_LIMIT",
-        `${action}: ${callsMax} calls are under way; ask for less at a time`,
-        {
-          details: { limit: "callsMax", max: callsMax },
-        },
-      );
-    }
+    this.#assertRoom(action);
     this.#calls += 1;
     try {
       return await this.#connection.call(name, request, { action, timeoutMs, signal });
@@ -167,6 +171,19 @@ export class ControlClient {
     await this.#running;
     this.#sync?.close();
     await this.#views.close();
+  }
+
+  #assertRoom(action: string): void {
+    const { callsMax } = this.#limits;
+    if (this.#calls + (this.#connection?.streams ?? 0) >= callsMax) {
+      throw new FabricError(
+        "CONTROL_LIMIT",
+        `${action}: ${callsMax} calls are under way; ask for less at a time`,
+        {
+          details: { limit: "callsMax", max: callsMax },
+        },
+      );
+    }
   }
 
   async #run(): Promise<void> {

@@ -9,11 +9,13 @@ import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
 import { controlService, type UnaryName } from "../control-service.ts";
-import type { HttpHandler } from "../http-exchange.ts";
+import type { HttpHandler, HttpStreamHandler } from "../http-exchange.ts";
 import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
 import { toWireStatus } from "../wire-error.ts";
+import { CallCount } from "./call-count.ts";
 import { catalogViewSources } from "./catalog-view-sources.ts";
 import { fabricViewSource } from "./fabric-view-source.ts";
+import { type HttpStreamCall, serveHttpStream } from "./http-stream.ts";
 import { keyViewSource } from "./key-view-source.ts";
 import { assertMayListen, isExposed, listen } from "./listen.ts";
 import type { PoolService } from "./pool-service.ts";
@@ -26,7 +28,7 @@ import type { ViewSource } from "./view-source.ts";
 export type ControlServerEvent =
   | SessionEvent
   | { readonly kind: "exposed"; readonly address: string }
-  | { readonly kind: "callFailed"; readonly method: UnaryName; readonly error: unknown };
+  | { readonly kind: "callFailed"; readonly method: UnaryName | "httpStream"; readonly error: unknown };
 
 export interface ControlServerOptions {
   /** Shown to agents and in their status. */
@@ -38,6 +40,8 @@ export interface ControlServerOptions {
   readonly store: Store;
   /** Serves requests to the HTTP API that were made on an agent. */
   readonly http: HttpHandler;
+  /** The same with streams for bodies. */
+  readonly httpStream: HttpStreamHandler;
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads renewals. */
   readonly random?: () => number;
@@ -77,14 +81,25 @@ export class ControlServer {
       "grpc.max_concurrent_streams": limits.callsPerAgentMax + 8,
     });
     const log = (event: ControlServerEvent) => options.log?.(event);
+    const calls = new CallCount(limits);
     const unary = unaryHandlers({
       pools: options.pools,
       http: options.http,
-      limits,
+      calls,
       log: (method, error) => log({ kind: "callFailed", method, error }),
     });
     const session = (stream: SessionStream) => this.#accept(stream, log);
-    this.#grpc.addService(controlService, { ...unary, session } as UntypedServiceImplementation);
+    const httpStream = (call: HttpStreamCall) =>
+      void serveHttpStream(
+        {
+          handle: options.httpStream,
+          calls,
+          log: (error) => log({ kind: "callFailed", method: "httpStream", error }),
+        },
+        call,
+      );
+    const service = { ...unary, session, httpStream };
+    this.#grpc.addService(controlService, service as UntypedServiceImplementation);
   }
 
   /** Listens on `HOST:PORT` or `unix:PATH`; port 0 is any. Answers the address. @throws CONTROL_INSECURE, CONTROL_LISTEN_FAILED */

@@ -9,7 +9,6 @@ import { FabricError } from "../../errors/index.ts";
 import type { BlockClaim, StaticClaim } from "../../ipam/index.ts";
 import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
 import { filterHeaders, type HttpHandler, requestHeaders } from "../http-exchange.ts";
-import type { ControlServerLimits } from "../limits.ts";
 import {
   ClaimReplySchema,
   HttpResponseSchema,
@@ -17,12 +16,13 @@ import {
   type ReleaseRequest,
 } from "../proto/gen/fabric_pb.ts";
 import { toWireStatus } from "../wire-error.ts";
+import type { CallCount } from "./call-count.ts";
 import type { PoolService } from "./pool-service.ts";
 
 export interface UnaryContext {
   readonly pools: PoolService;
   readonly http: HttpHandler;
-  readonly limits: ControlServerLimits;
+  readonly calls: CallCount;
   readonly log: (method: UnaryName, error: unknown) => void;
 }
 
@@ -36,8 +36,7 @@ export type UnaryHandlers = {
 };
 
 export function unaryHandlers(context: UnaryContext): UnaryHandlers {
-  const { pools } = context;
-  const calls = new CallCount(context.limits);
+  const { pools, calls } = context;
   const handle =
     <Name extends UnaryName>(
       name: Name,
@@ -129,39 +128,4 @@ function readClaim<Claim extends BlockClaim | StaticClaim>(
     );
   }
   return claim as Claim;
-}
-
-class CallCount {
-  readonly #limits: ControlServerLimits;
-  readonly #byNode = new Map<string, number>();
-  #all = 0;
-
-  constructor(limits: ControlServerLimits) {
-    this.#limits = limits;
-  }
-
-  /** @throws CONTROL_LIMIT */
-  enter(node: string): void {
-    const { callsMax, callsPerAgentMax } = this.#limits;
-    const ofNode = this.#byNode.get(node) ?? 0;
-    if (this.#all >= callsMax || ofNode >= callsPerAgentMax) {
-      const limit = this.#all >= callsMax ? "callsMax" : "callsPerAgentMax";
-      throw new FabricError(
-        "CONTROL_LIMIT",
-        `serve a call of node "${node.slice(0, 80)}": ${limit} is reached; ask for less at a time`,
-        {
-          details: { limit, max: this.#limits[limit] },
-        },
-      );
-    }
-    this.#all += 1;
-    this.#byNode.set(node, ofNode + 1);
-  }
-
-  leave(node: string): void {
-    const left = (this.#byNode.get(node) ?? 1) - 1;
-    this.#all -= 1;
-    if (left > 0) this.#byNode.set(node, left);
-    else this.#byNode.delete(node);
-  }
 }

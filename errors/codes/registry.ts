@@ -13,5 +13,6 @@ export const registryCodes = {
   REGISTRY_SESSION_INVALID: "A session cannot be made, or cannot lock.",
   REGISTRY_SESSION_NOT_FOUND: "The session has ended or never was.",
   REGISTRY_TXN_TOO_LARGE: "A transaction has too many operations.",
+  REGISTRY_COMPACTED: "The changes or versions asked for are no longer known.",
   REGISTRY_QUERY_NOT_FOUND: "There is no such prepared query.",
 } as const;

@@ -103,20 +103,46 @@ function instances(state: CatalogState, services: Iterable<ServiceEntry>): Servi
 }
 
 function checksOfInstance(state: CatalogState, node: NodeEntry, service: ServiceEntry): CheckEntry[] {
-  const ofNode: CheckEntry[] = [];
-  const ofService: CheckEntry[] = [];
-  const liveness = livenessCheck(state, node);
-  for (const check of state.checks.get(fold(node.name))?.values() ?? []) {
-    if (liveness && check.id === livenessCheckId) continue;
-    if (check.serviceId === service.id) ofService.push(check);
-    else if (check.serviceId === "") ofNode.push(check);
-  }
-  ofNode.sort((a, b) => compare(a.id, b.id));
-  ofService.sort((a, b) => compare(a.id, b.id));
-  return liveness ? [liveness, ...ofNode, ...ofService] : [...ofNode, ...ofService];
+  const { ofNode, ofService } = checksByService(state, node, (id) => id === service.id);
+  return [...ofNode, ...(ofService.get(service.id) ?? [])];
 }
 
-function livenessCheck(state: CatalogState, node: NodeEntry): CheckEntry | undefined {
+/** Several instances of one node: one pass over its checks. */
+export function instancesOn(
+  state: CatalogState,
+  nodeName: string,
+  ids: ReadonlySet<string>,
+): ReadonlyMap<string, ServiceInstance> {
+  const found = new Map<string, ServiceInstance>();
+  const node = state.nodes.get(fold(nodeName));
+  if (!node) return found;
+  const { ofNode, ofService } = checksByService(state, node, (id) => ids.has(id));
+  for (const id of ids) {
+    const service = state.services.get(fold(nodeName))?.get(id);
+    if (service) found.set(id, { node, service, checks: [...ofNode, ...(ofService.get(id) ?? [])] });
+  }
+  return found;
+}
+
+function checksByService(state: CatalogState, node: NodeEntry, isWanted: (serviceId: string) => boolean) {
+  const liveness = livenessCheck(state, node);
+  const ofNode: CheckEntry[] = [];
+  const ofService = new Map<string, CheckEntry[]>();
+  for (const check of state.checks.get(fold(node.name))?.values() ?? []) {
+    if (liveness && check.id === livenessCheckId) continue;
+    if (check.serviceId === "") ofNode.push(check);
+    else if (isWanted(check.serviceId)) {
+      const checks = ofService.get(check.serviceId);
+      if (checks) checks.push(check);
+      else ofService.set(check.serviceId, [check]);
+    }
+  }
+  for (const checks of [ofNode, ...ofService.values()]) checks.sort((a, b) => compare(a.id, b.id));
+  return { ofNode: liveness ? [liveness, ...ofNode] : ofNode, ofService };
+}
+
+/** The check that a fabric node's liveness makes; undefined for a node outside of the fabric. */
+export function livenessCheck(state: CatalogState, node: NodeEntry): CheckEntry | undefined {
   if (!node.fabric) return undefined;
   const liveness = state.liveness.get(fold(node.name));
   const alive = liveness?.alive ?? false;

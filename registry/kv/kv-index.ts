@@ -14,6 +14,8 @@ export const prefixIndexesMax = 1024;
 
 export class KvIndex {
   readonly #entries = new Map<string, KvEntry>();
+  /** Leases whose time lasts → their revision. */
+  readonly #timed = new Map<string, number>();
   /** Session → keys that it holds. */
   readonly #held = new Map<string, Set<string>>();
   readonly #keys = new OrderedKeys();
@@ -35,6 +37,25 @@ export class KvIndex {
 
   get(key: string): KvEntry | undefined {
     return this.#entries.get(key);
+  }
+
+  /** Its time is over although it is still here. */
+  isOutOfTime({ lease }: KvEntry): boolean {
+    return lease !== undefined && !this.#timed.has(lease);
+  }
+
+  /** The lease of a key lasts, or does no longer. */
+  setTime(lease: string, revision: number | undefined): void {
+    if (revision === undefined) this.#timed.delete(lease);
+    else this.#timed.set(lease, revision);
+  }
+
+  timeRevision(lease: string): number {
+    return this.#timed.get(lease) ?? 0;
+  }
+
+  timedLeases(): IterableIterator<string> {
+    return this.#timed.keys();
   }
 
   keys(): IterableIterator<string> {

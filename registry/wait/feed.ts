@@ -33,8 +33,8 @@ const retryMinMs = 100;
 const retryMaxMs = 5000;
 
 export interface FeedTarget {
-  /** The whole truth as of `revision`, or later by what the following batches hold. */
-  load(items: readonly StoreItem[], revision: number): void;
+  /** The whole truth as of `revision`, or later by what the batches up to `until` hold. */
+  load(items: readonly StoreItem[], revision: number, until: number): void;
   apply(batch: WatchBatch): void;
   /** The store answers again, or no longer. */
   following(following: boolean): void;
@@ -43,6 +43,7 @@ export interface FeedTarget {
 export async function loadFrom(store: Store, target: FeedTarget): Promise<number> {
   const items: StoreItem[] = [];
   let first = Number.POSITIVE_INFINITY;
+  let last = 0;
   for (const prefix of loadedPrefixes) {
     let from: string | undefined;
     do {
@@ -51,12 +52,13 @@ export async function loadFrom(store: Store, target: FeedTarget): Promise<number
         from === undefined ? { limit: pageItems } : { limit: pageItems, from },
       );
       first = Math.min(first, page.revision);
+      last = Math.max(last, page.revision);
       items.push(...page.items);
-      const last = page.items.at(-1);
-      from = page.more && last ? `${last.key}\u0000` : undefined;
+      const end = page.items.at(-1);
+      from = page.more && end ? `${end.key}\u0000` : undefined;
     } while (from !== undefined);
   }
-  target.load(items, first);
+  target.load(items, first, last);
   return first;
 }
 

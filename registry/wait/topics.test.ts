@@ -1,21 +1,14 @@
 /** A topic moves whenever an answer built from it changes: random histories, every topic, every step. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseIp, parseMac } from "../../addr/index.ts";
 import { systemClock } from "../../clock/index.ts";
-import { MemoryStore, type Operation } from "../../store/index.ts";
-import { encodeCheck, encodeNode, encodeService } from "../codec.ts";
-import { checkKey, liveKey, nodeKey, serviceKey } from "../keys.ts";
-import type { CheckStatus } from "../model.ts";
+import { MemoryStore } from "../../store/index.ts";
+import { catalogWrite, ips, nodeNames, serviceNames } from "../../test/fixtures/random-catalog.ts";
 import type { RegistryReads } from "../reads.ts";
 import { Registry } from "../registry.ts";
 import { RegistryState } from "../registry-state.ts";
 import { transaction } from "../transaction.ts";
 import type { Topic } from "./topic.ts";
-
-const ips = [parseIp("10.0.0.1"), parseIp("10.0.0.2")] as const;
-const nodeNames = ["n1", "n2"] as const;
-const serviceNames = ["web", "db"] as const;
 
 const answers: readonly (readonly [Topic, (registry: RegistryReads) => unknown])[] = [
   [{ kind: "nodes" }, (registry) => registry.nodes()],
@@ -47,91 +40,9 @@ const answers: readonly (readonly [Topic, (registry: RegistryReads) => unknown])
   ]),
 ];
 
-const node = fc.constantFrom(...nodeNames);
-const id = fc.constantFrom("i1", "i2");
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  fc
-    .tuple(node, fc.constantFrom(...ips), fc.boolean(), fc.constantFrom("a", "b"))
-    .map(([name, address, fabric, meta]) => {
-      const identity = {
-        zone: "z",
-        underlay: [address],
-        vtepMac: parseMac("02:00:00:00:00:01"),
-        vxlanPort: 4789,
-        epoch: 1,
-      };
-      const record = {
-        name,
-        id: `id-${name}`,
-        address,
-        datacenter: "dc1",
-        meta: { meta },
-        taggedAddresses: {},
-      };
-      return {
-        op: "put" as const,
-        key: nodeKey(name),
-        value: encodeNode({ ...record, ...(fabric && { fabric: identity }) }),
-      };
-    }),
-  fc
-    .tuple(node, id, fc.constantFrom(...serviceNames), fc.constantFrom("", ...ips), fc.subarray(["x", "y"]))
-    .map(([name, instance, service, address, tags]) => ({
-      op: "put" as const,
-      key: serviceKey(name, instance),
-      value: encodeService({
-        node: name,
-        id: instance,
-        name: service,
-        kind: "",
-        tags,
-        address,
-        port: 1,
-        meta: {},
-        weights: { passing: 1, warning: 1 },
-        enableTagOverride: false,
-        taggedAddresses: {},
-      }),
-    })),
-  fc
-    .tuple(
-      node,
-      fc.constantFrom("c1", "c2", "serfHealth"),
-      fc.constantFrom("", "i1", "i2"),
-      fc.constantFrom<CheckStatus>("passing", "warning", "critical"),
-    )
-    .map(([name, check, serviceId, status]) => ({
-      op: "put" as const,
-      key: checkKey(name, check),
-      value: encodeCheck({
-        node: name,
-        id: check,
-        name: check,
-        status,
-        notes: "",
-        output: "",
-        serviceId,
-        serviceName: "",
-        serviceTags: [],
-        type: "",
-        interval: "",
-        timeout: "",
-      }),
-    })),
-  node.map((name) => ({ op: "put" as const, key: liveKey(name), value: new Uint8Array(0) })),
-  fc
-    .oneof(
-      node.map(nodeKey),
-      node.map(liveKey),
-      fc.tuple(node, id).map(([name, instance]) => serviceKey(name, instance)),
-      fc.tuple(node, fc.constantFrom("c1", "c2", "serfHealth")).map(([name, check]) => checkKey(name, check)),
-    )
-    .map((key) => ({ op: "delete" as const, key })),
-);
-
 test("a changed answer means a moved topic, and a reload answers the same", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(operation, { maxLength: 40 }), async (history) => {
+    fc.asyncProperty(fc.array(catalogWrite, { maxLength: 40 }), async (history) => {
       const store = new MemoryStore();
       const registry = await Registry.open({ store, clock: systemClock, datacenter: "dc1" });
       let before = answers.map(([topic, answer]) => ({

@@ -57,6 +57,7 @@ export class TestFabric {
       pools,
       store,
       http: async () => ({ status: 404, headers: [], body: new Uint8Array() }),
+      httpStream: async ({ body }) => ({ status: 404, headers: [], body }),
       clock,
       log: (event) => void events.push(event),
       ...options,

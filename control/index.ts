@@ -43,6 +43,7 @@ export {
   type KeyViewItem,
   type NodeViewItem,
   overflowKey,
+  type QueryViewItem,
   type ReverseViewItem,
   type ServiceViewItem,
 } from "./view-items.ts";

@@ -6,9 +6,11 @@
  * - `service/<name>`: `<node>/<id>` (both percent-encoded) → ServiceViewItem
  * - `node/<name>`: `node` → NodeViewItem, nothing when there is no such node
  * - `keys/<path>`: the key itself, and each key below `<path>/` → KeyViewItem, or `overflowKey` alone when there are too many
+ * - `query/<name>`: what a prepared query finds for that name: `query` → QueryViewItem, and `<node>/<id>` →
+ *   ServiceViewItem of each instance that it may name; nothing when no query answers for the name
  * - `reverse/<ip>`: `node/<node>` or `service/<node>/<id>` → ReverseViewItem; of a container's names only its own
  */
-import type { CheckStatus, NodeRecord, ServiceRecord } from "../registry/index.ts";
+import type { CheckStatus, Coordinate, NodeRecord, ServiceRecord } from "../registry/index.ts";
 
 export interface CheckBrief {
   readonly id: string;
@@ -23,12 +25,26 @@ export interface ServiceViewItem {
   readonly service: ServiceRecord;
   /** Checks of the node, with its liveness, and of the instance. */
   readonly checks: readonly CheckBrief[];
+  /** Of the node, in the view of a query that sorts by nearness. */
+  readonly coordinate?: Coordinate;
+}
+
+export interface QueryViewItem {
+  /** The service that is asked for. */
+  readonly service: string;
+  /** 0: as for the service. */
+  readonly ttlSeconds: number;
+  /** A node, `_agent`, `_ip` or "", as of the query. */
+  readonly near: string;
+  /** Of the node that `near` names. */
+  readonly origin?: Coordinate;
 }
 
 export interface NodeViewItem {
   readonly node: NodeRecord;
   /** Checks of the node itself, with its liveness. */
   readonly checks: readonly CheckBrief[];
+  readonly coordinate?: Coordinate;
 }
 
 export type ReverseViewItem =

@@ -32,6 +32,7 @@ import {
   seenByServer,
   serverComponent,
 } from "./server-link.ts";
+import { Standpoints } from "./standpoints.ts";
 import { startWhole, type Teardown } from "./teardown.ts";
 import { version } from "./version.ts";
 import { ViewCatalog } from "./view-catalog.ts";
@@ -163,6 +164,7 @@ export async function wireAgent(
   const damping = { ...dampingDefaults, enabled: answers.flapDamping };
   const catalog = new DampedCatalog(held, clock, damping, dnsLimitDefaults.dampedServicesMax);
   teardown.add("flap damping", () => catalog.close());
+  const standpoints = new Standpoints(() => dataplane.view);
   const networksOf = (client: Ip) => {
     const lease = dataplane.ipam.leaseAt(client);
     return lease ? [lease.network] : [];
@@ -179,6 +181,7 @@ export async function wireAgent(
       listen,
       pools,
       networksOf,
+      whereIs: (subnet) => standpoints.whereIs(subnet),
       log,
       ...(upstream && { upstream }),
     },

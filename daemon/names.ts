@@ -6,7 +6,7 @@
 import { type Cidr, cidrContains, type Ip, isLoopback } from "../addr/index.ts";
 import type { ComponentStatus } from "../api/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
-import { type CatalogReader, type DnsServer, dnsServer } from "../dns/index.ts";
+import { type CatalogReader, type DnsServer, dnsServer, type Standpoint } from "../dns/index.ts";
 import { gateway4 } from "../overlay/index.ts";
 import { type HostPort, printHostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
@@ -28,6 +28,8 @@ export interface NamesOptions {
   readonly pools: () => readonly Cidr[];
   /** Networks of whoever has the address. */
   readonly networksOf: (client: Ip) => readonly string[];
+  /** Where the clients of a subnet are. */
+  readonly whereIs: (subnet: Cidr) => Standpoint | undefined;
   readonly log: Log;
 }
 
@@ -68,7 +70,8 @@ export class Names {
   }
 
   #server(listen: HostPort): DnsServer {
-    const { catalog, clock, datacenter, node, answers, upstream, pools, networksOf, log } = this.#options;
+    const { catalog, clock, datacenter, node, answers, upstream, pools, networksOf, whereIs, log } =
+      this.#options;
     return dnsServer({
       listen: [{ address: listen.ip, port: listen.port }],
       catalog,
@@ -76,6 +79,7 @@ export class Names {
       clock,
       reversePools: pools,
       networksOf,
+      whereIs,
       health: { panicThreshold: answers.panicThreshold },
       dialects: answers.dialects,
       subset: { instancesMax: answers.subsetMax, node },

@@ -12,6 +12,7 @@ import {
   type KeyViewItem,
   type NodeViewItem,
   overflowKey,
+  type QueryViewItem,
   type ReverseViewItem,
   type ServiceViewItem,
   type ViewHandle,
@@ -22,6 +23,7 @@ import type {
   KeyTree,
   MaybePromise,
   NodeAnswer,
+  QueryAnswer,
   ReverseTarget,
   ServiceInstance,
 } from "../dns/index.ts";
@@ -95,8 +97,17 @@ export class ViewCatalog implements CatalogReader {
           up: isUp(item),
           addresses: addressesOf(item.node),
           meta: item.node.meta,
+          ...placeOf(item),
         }
       );
+    });
+  }
+
+  query(name: string): MaybePromise<QueryAnswer | undefined> {
+    return this.#read(`query/${name}`, { kind: "query", name }, (items) => {
+      const item = items.get("query") as QueryViewItem | undefined;
+      const found = new Map([...items].filter(([key]) => key !== "query"));
+      return item && { ...item, instances: instancesOf(found) };
     });
   }
 
@@ -242,7 +253,7 @@ function instancesOf(items: ReadonlyMap<string, unknown>): readonly ServiceInsta
 function changeOf(view: string): CatalogChange | undefined {
   const slash = view.indexOf("/");
   const [kind, name] = [view.slice(0, slash), view.slice(slash + 1)];
-  if (kind === "node") return { kind, name };
+  if (kind === "node" || kind === "query") return { kind, name };
   if (kind === "reverse" && isIp(name)) return { kind, ip: parseIp(name) };
   if (kind === "keys") return { kind, path: name };
   if (kind !== "service") return undefined;
@@ -250,7 +261,7 @@ function changeOf(view: string): CatalogChange | undefined {
   return container ? { kind: "container", ...container } : { kind, name };
 }
 
-function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance {
+function instanceOf({ node, service, checks, coordinate }: ServiceViewItem): ServiceInstance {
   const failing = checks.flatMap(({ id, name, status }) =>
     status === "passing" ? [] : [{ id, name, status }],
   );
@@ -268,7 +279,12 @@ function instanceOf({ node, service, checks }: ServiceViewItem): ServiceInstance
     meta: service.meta,
     maintenance: checks.some(isMaintenanceCheck),
     failing,
+    ...placeOf({ node, ...(coordinate && { coordinate }) }),
   };
+}
+
+function placeOf({ node: { fabric }, coordinate }: Pick<NodeViewItem, "node" | "coordinate">) {
+  return { ...(fabric && { zone: fabric.zone }), ...(coordinate && { coordinate }) };
 }
 
 function isUp({ checks }: Pick<NodeViewItem, "checks">): boolean {

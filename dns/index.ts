@@ -17,8 +17,10 @@ export type {
   KeyTree,
   MaybePromise,
   NodeAnswer,
+  QueryAnswer,
   ReverseTarget,
   ServiceInstance,
+  Standpoint,
   SubsetPolicy,
   TtlPolicy,
 } from "./resolver/index.ts";

@@ -6,7 +6,14 @@ import { FabricError } from "../errors/index.ts";
 import type { NameServer } from "./client/index.ts";
 import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 import type { Endpoint } from "./listen/index.ts";
-import type { CatalogReader, Dialect, HealthPolicy, SubsetPolicy, TtlPolicy } from "./resolver/index.ts";
+import type {
+  CatalogReader,
+  Dialect,
+  HealthPolicy,
+  Standpoint,
+  SubsetPolicy,
+  TtlPolicy,
+} from "./resolver/index.ts";
 import { type CookiePolicy, sipKeyBytes } from "./serve/index.ts";
 import { SkyDnsDialect } from "./skydns/index.ts";
 
@@ -54,6 +61,8 @@ export interface DnsServerOptions {
   readonly dialects?: DialectOptions;
   /** Default: every answer names all. */
   readonly subset?: Partial<SubsetPolicy>;
+  /** Where the clients of a subnet are; for answers to resolvers that name one (RFC 7871), and to queries that sort. */
+  readonly whereIs?: (subnet: Cidr) => Standpoint | undefined;
   readonly limits?: Partial<DnsLimits>;
   readonly cookies?: CookieOptions;
   /** Networks whose UDP replies are never limited in rate, besides loopback. Default: none. */
@@ -78,6 +87,7 @@ export interface SettledOptions {
   readonly health: HealthPolicy;
   readonly dialects: readonly Dialect[];
   readonly subset: SubsetPolicy;
+  readonly whereIs: (subnet: Cidr) => Standpoint | undefined;
   readonly limits: DnsLimits;
   readonly cookies: CookiePolicy;
   readonly unlimited: () => readonly Cidr[];
@@ -132,6 +142,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     health,
     dialects,
     subset,
+    whereIs: options.whereIs ?? (() => undefined),
     limits,
     cookies: settleCookies(options.cookies),
     unlimited: options.unlimited ?? (() => []),

@@ -79,6 +79,38 @@ const dig = async (port: number, ...args: string[]) =>
 const kdig = async (port: number, ...args: string[]) =>
   (await run("kdig", ["@127.0.0.1", "-p", String(port), "+retry=0", "+time=4", ...args])).stdout;
 
+describe("client subnet", () => {
+  test("is answered by what is near to it, with a scope, also when a ready answer is there", async () => {
+    const { port, catalog } = await start({
+      whereIs: (subnet) => (subnet === "10.9.8.0/24" ? { zone: "z2" } : undefined),
+    });
+    catalog.setService("web", [instance(1, { zone: "z1" }), instance(2, { zone: "z2" })]);
+    await dig(port, "web.service.consul", "A", "+short");
+    for (let turn = 0; turn < 8; turn++) {
+      const near = await dig(port, "web.service.consul", "A", "+subnet=10.9.8.0/24");
+      expect(near).toContain("CLIENT-SUBNET: 10.9.8.0/24/24");
+      expect(near.indexOf("10.1.0.2")).toBeLessThan(near.indexOf("10.1.0.1\n"));
+    }
+    const elsewhere = await dig(port, "web.service.consul", "A", "+subnet=10.7.0.0/16");
+    expect(elsewhere).toContain("CLIENT-SUBNET: 10.7.0.0/16/0");
+    expect(elsewhere).toContain("ANSWER: 2");
+    expect(await dig(port, "web.service.consul", "A", "+subnet=0")).toContain("CLIENT-SUBNET: 0.0.0.0/0/0");
+    expect(await dig(port, "web.service.consul", "A", "+ednsopt=8:0001180a0a")).toContain("FORMERR");
+    expect(await dig(port, "web.service.consul", "A")).not.toContain("CLIENT-SUBNET");
+  });
+
+  test("of a query's name, and its TTL", async () => {
+    const { port, catalog } = await start();
+    catalog.setQuery("q", { service: "web", instances: [instance(4)], ttlSeconds: 12, near: "" });
+    for (let turn = 0; turn < 3; turn++)
+      expect(await dig(port, "q.query.consul", "A", "+noall", "+answer")).toMatch(
+        /q\.query\.consul\.\s+12\sIN\sA\s10\.1\.0\.4/,
+      );
+    catalog.setQuery("q", undefined);
+    expect(await dig(port, "q.query.consul", "A")).toContain("NXDOMAIN");
+  });
+});
+
 describe("dig and kdig", () => {
   test("get the addresses of healthy instances, in the case that they asked", async () => {
     const { port } = await start();

@@ -1,25 +1,21 @@
 /**
- * The views of the catalog: `service/<name>`, `node/<name>`, `reverse/<ip>`. One listener on the registry serves
+ * The views of the catalog: `service/<name>`, `node/<name>`, `reverse/<ip>`, `query/<name>`. One listener on the registry serves
  * all of them: a change names the topics that moved, and only the open views of those are computed again, once
  * in a turn of the event loop whatever the number of changes and of subscribers.
  */
 import { isIp, parseIp } from "../../addr/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import {
-  type CheckEntry,
   containerNameKind,
-  type Indexes,
-  livenessCheckId,
   primaryNameTag,
   type RegistryReads,
-  type ServiceInstance,
   type Topic,
   topicKey,
 } from "../../registry/index.ts";
-import type { CheckBrief, NodeViewItem, ReverseViewItem, ServiceViewItem } from "../view-items.ts";
+import type { NodeViewItem, ReverseViewItem } from "../view-items.ts";
+import { queryReader } from "./query-view.ts";
+import { bare, brief, type Items, serviceItems } from "./service-items.ts";
 import type { ViewFeed, ViewSink, ViewSource } from "./view-source.ts";
-
-type Items = ReadonlyMap<string, string>;
 
 export function catalogViewSources(registry: RegistryReads): readonly ViewSource[] {
   const openViews = new Map<string, Set<() => void>>();
@@ -35,40 +31,74 @@ export function catalogViewSources(registry: RegistryReads): readonly ViewSource
     if (wasClean && dirty.size > 0) setImmediate(refresh);
   });
 
-  function open(topic: Topic, sink: ViewSink, read: () => Items): ViewFeed {
-    const key = topicKey(topic);
-    const views = openViews.get(key) ?? new Set();
-    openViews.set(key, views);
-    const recompute = () => sink.load(registry.indexOf(topic), read());
-    views.add(recompute);
+  /** `topics` may be others after each change; the content is read again when any of them moves. */
+  function open(topics: () => readonly Topic[], sink: ViewSink, read: () => Items): ViewFeed {
+    let keys: readonly string[] = [];
+    const recompute = () => {
+      const current = topics();
+      follow(current.map(topicKey));
+      sink.load(Math.max(...current.map((topic) => registry.indexOf(topic))), read());
+    };
+    const follow = (wanted: readonly string[]) => {
+      for (const key of keys) {
+        const views = openViews.get(key);
+        views?.delete(recompute);
+        if (views?.size === 0) openViews.delete(key);
+      }
+      keys = wanted;
+      for (const key of keys) openViews.set(key, (openViews.get(key) ?? new Set()).add(recompute));
+    };
     recompute();
     return {
       caughtUp: async (revision, signal) => {
         await registry.applied(revision, signal);
-        if (dirty.has(key)) await new Promise((resolve) => setImmediate(resolve));
+        if (keys.some((key) => dirty.has(key))) await new Promise((resolve) => setImmediate(resolve));
       },
-      close: () => {
-        views.delete(recompute);
-        if (views.size === 0) openViews.delete(key);
-      },
+      close: () => follow([]),
     };
   }
 
   return [
     {
       prefix: "service/",
-      open: async (name, sink) => open({ kind: "service", name }, sink, readService(registry, name)),
+      open: async (name, sink) => {
+        const read = serviceItems();
+        return open(
+          () => [{ kind: "service", name }],
+          sink,
+          () => new Map(read(registry.service(name))),
+        );
+      },
     },
     {
       prefix: "node/",
-      open: async (name, sink) => open({ kind: "node", name }, sink, () => readNode(registry, name)),
+      open: async (name, sink) =>
+        open(
+          () => [
+            { kind: "node", name },
+            { kind: "nodeCoordinates", node: name },
+          ],
+          sink,
+          () => readNode(registry, name),
+        ),
     },
     {
       prefix: "reverse/",
       async open(text, sink) {
         if (!isIp(text)) throw unknownView(`reverse/${text}`);
         const ip = parseIp(text);
-        return open({ kind: "address", ip }, sink, () => readReverse(registry, ip));
+        return open(
+          () => [{ kind: "address", ip }],
+          sink,
+          () => readReverse(registry, ip),
+        );
+      },
+    },
+    {
+      prefix: "query/",
+      async open(name, sink) {
+        const read = queryReader(registry, name);
+        return open(read.topics, sink, read.items);
       },
     },
   ];
@@ -85,38 +115,16 @@ export function unknownView(view: string): FabricError {
   );
 }
 
-/** Remembers the JSON of each instance: of a thousand instances usually one has changed. */
-function readService(registry: RegistryReads, name: string): () => Items {
-  let before = new Map<string, { readonly stamp: string; readonly json: string }>();
-  return () => {
-    const now: typeof before = new Map();
-    for (const instance of registry.service(name)) {
-      const key = `${encodeURIComponent(instance.node.name)}/${encodeURIComponent(instance.service.id)}`;
-      const stamp = stampOf(instance);
-      const known = before.get(key);
-      now.set(key, known?.stamp === stamp ? known : { stamp, json: serviceJson(instance) });
-    }
-    before = now;
-    return new Map([...now].map(([key, { json }]) => [key, json]));
-  };
-}
-
-function stampOf({ node, service, checks }: ServiceInstance): string {
-  let stamp = `${node.modifyIndex} ${service.createIndex} ${service.modifyIndex}`;
-  for (const check of checks) stamp += ` ${check.id} ${check.modifyIndex} ${check.status}`;
-  return stamp;
-}
-
-function serviceJson({ node, service, checks }: ServiceInstance): string {
-  const item: ServiceViewItem = { node: bare(node), service: bare(service), checks: checks.map(brief) };
-  return JSON.stringify(item);
-}
-
 function readNode(registry: RegistryReads, name: string): Items {
   const node = registry.node(name);
   if (node?.name.toLowerCase() !== name.toLowerCase()) return new Map();
   const checks = registry.checksOfNode(node.name).filter((check) => check.serviceId === "");
-  const item: NodeViewItem = { node: bare(node), checks: checks.map(brief) };
+  const [held] = registry.coordinatesOfNode(node.name);
+  const item: NodeViewItem = {
+    node: bare(node),
+    checks: checks.map(brief),
+    ...(held && { coordinate: held.coordinate }),
+  };
   return new Map([["node", JSON.stringify(item)]]);
 }
 
@@ -133,14 +141,4 @@ function readReverse(registry: RegistryReads, ip: ReturnType<typeof parseIp>): I
       add(key, { kind: "container", name: service.name, node: node.name });
   }
   return items;
-}
-
-function brief({ id, name, status, serviceId }: CheckEntry): CheckBrief {
-  return { id, name: id === livenessCheckId ? "" : name, status, serviceId };
-}
-
-/** A record without the revisions, which differ between equal records. */
-export function bare<T extends object>(entry: T & Indexes): Omit<T, keyof Indexes> & T {
-  const { createIndex: _created, modifyIndex: _modified, ...record } = entry;
-  return record as Omit<T, keyof Indexes> & T;
 }

@@ -14,7 +14,7 @@ import {
 import type { RegistrationSet, Registrations } from "../proto/gen/fabric_pb.ts";
 import { registrationDigest } from "../registration-digest.ts";
 import { asFabricError, encodeError } from "../wire-error.ts";
-import { bare } from "./catalog-view-sources.ts";
+import { bare } from "./service-items.ts";
 
 export interface RegistrationAnswer {
   readonly revision: number;

@@ -94,6 +94,7 @@ function world(random: () => number, required = false, staleSinceMs?: number) {
     datacenter: "dc1",
     nameserverAddresses: () => [],
     reversePools: () => [],
+    whereIs: () => undefined,
     networksOf: () => [],
     dialects: [],
     subset: { instancesMax: 0, node: "n0" },

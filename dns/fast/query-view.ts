@@ -1,13 +1,13 @@
 /**
  * Looks at a query in place, without making objects of it: is it of the plain kind that the table of ready
  * answers serves, and what is its key. Plain is: one question, no other records but at most one well-formed
- * OPT of version 0 with at most one well-formed cookie, no flags but RD, AD and CD. Everything else takes the
+ * OPT of version 0 with at most one well-formed cookie and without client subnet, no flags but RD, AD and CD. Everything else takes the
  * general path.
  *
  * The key is the question's bytes in lower case. Length bytes are below 64, so they survive lower-casing.
  */
 import { isCookieLength } from "../serve/index.ts";
-import { cookieOption, headerBytes, nameBytesMax, typeNumbers } from "../wire/index.ts";
+import { clientSubnetOption, cookieOption, headerBytes, nameBytesMax, typeNumbers } from "../wire/index.ts";
 
 /** A larger query over UDP is cut by the kernel and dropped by us. */
 export const queryBytesMax = 2048;
@@ -87,7 +87,9 @@ function viewOpt(bytes: Uint8Array, at: number, end: number, view: QueryView): b
   if (option + ((byteAt(bytes, at + 9) << 8) | byteAt(bytes, at + 10)) !== end) return false;
   while (option + 4 <= end) {
     const length = (byteAt(bytes, option + 2) << 8) | byteAt(bytes, option + 3);
-    if (((byteAt(bytes, option) << 8) | byteAt(bytes, option + 1)) === cookieOption) {
+    const code = (byteAt(bytes, option) << 8) | byteAt(bytes, option + 1);
+    if (code === clientSubnetOption) return false;
+    if (code === cookieOption) {
       if (view.cookieBytes !== 0 || !isCookieLength(length)) return false;
       view.cookieBytes = length;
       view.cookieAt = option + 4;

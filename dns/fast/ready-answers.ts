@@ -13,8 +13,8 @@ import {
   type ExtendedError,
   extendedError,
   type RateGate,
-  shuffled,
 } from "../serve/index.ts";
+import { shuffled } from "../shuffled.ts";
 import { type EdnsOption, type Message, rcodes, typeNumbers } from "../wire/index.ts";
 import { AnswerTable, type TableBounds } from "./answer-table.ts";
 import { queryBytesMax } from "./query-view.ts";

@@ -4,6 +4,8 @@
  *   [tag.]web.service[.dc]     web's instances; everything left of the name is one tag, dots included
  *   _web._tag[.service][.dc]   the same as RFC 2782 writes it; tag `tcp` means any instance
  *   name.node[.dc]             a node; its name may have dots
+ *   web.query[.dc]                what a prepared query finds; its name may have dots
+ *   _web._tcp.query[.dc]          the same as RFC 2782 writes it; the tag means nothing
  *   0a000001.addr[.dc]         the address itself, 8 or 32 hexadecimal digits
  *   web.shop.docker[.dc]       a container by its name or alias in the network `shop`; the name may have dots
  *   ns                         the name server of the domain
@@ -24,6 +26,7 @@ export type ConsulName =
       readonly tag: string | undefined;
       readonly datacenter: string | undefined;
     }
+  | { readonly kind: "query"; readonly name: string; readonly datacenter: string | undefined }
   | { readonly kind: "node"; readonly name: string; readonly datacenter: string | undefined }
   | { readonly kind: "address"; readonly ip: Ip; readonly datacenter: string | undefined }
   | {
@@ -37,7 +40,10 @@ export type ConsulName =
   /** Nothing can have this name. */
   | { readonly kind: "none" };
 
-/** Keywords of Consul that we know of but do not serve, `query` or `connect`, still split a name. */
+/**
+ * Keywords that we know of but do not serve still split a name: `connect`, `virtual` and `ingress` name what a mesh
+ * has, which is not there, so nothing has such a name.
+ */
 const keywords = new Set(["service", "node", "addr", "docker", "query", "connect", "virtual", "ingress"]);
 /** This RFC 2782 protocol label selects no tag. */
 const anyTag = "tcp";
@@ -56,6 +62,7 @@ export function parseConsulName(labels: readonly string[]): ConsulName {
   const keyword = labels[at];
   if (keyword === "service") return parseService(parts, datacenter);
   if (keyword === "docker") return parseContainer(parts, datacenter);
+  if (keyword === "query") return parseQuery(parts, datacenter);
   if (keyword === "addr") return parseAddress(parts, datacenter);
   if (keyword !== "node") return none;
   return parts.length === 0
@@ -85,6 +92,14 @@ function parseService(parts: readonly string[], datacenter: string | undefined):
   if (parts.length === 1 && name.startsWith("_")) return { kind: "empty", datacenter };
   const tag = parts.length > 1 ? parts.slice(0, -1).join(".") : undefined;
   return { kind: "service", name, tag, datacenter };
+}
+
+function parseQuery(parts: readonly string[], datacenter: string | undefined): ConsulName {
+  const [first = "", second = ""] = parts;
+  if (parts.length === 0) return { kind: "empty", datacenter };
+  const isSrvForm = parts.length === 2 && first.startsWith("_") && second.startsWith("_");
+  const name = isSrvForm ? first.slice(1) : parts.join(".");
+  return name === "" ? { kind: "empty", datacenter } : { kind: "query", name, datacenter };
 }
 
 function parseContainer(parts: readonly string[], datacenter: string | undefined): ConsulName {

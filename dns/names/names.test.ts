@@ -46,7 +46,12 @@ describe("Consul's grammar", () => {
     ["docker", empty()],
     ["0a0000.addr", none],
     ["x.0a000001.addr", none],
-    ["name.query", none],
+    ["name.query", { kind: "query", name: "name", datacenter: undefined }],
+    ["geo.name.query.dc2", { kind: "query", name: "geo.name", datacenter: "dc2" }],
+    ["_name._tcp.query", { kind: "query", name: "name", datacenter: undefined }],
+    ["query", { kind: "empty", datacenter: undefined }],
+    ["web.virtual", none],
+    ["web.ingress", none],
     ["web.connect", none],
     ["a.b.c", none],
   ];

@@ -12,6 +12,7 @@
  *   the address and state of its instances' nodes: when a node changes, announce its services as well.
  */
 import type { Ip } from "../../addr/index.ts";
+import type { Coordinate } from "../../registry/index.ts";
 
 export type MaybePromise<T> = T | Promise<T>;
 
@@ -50,6 +51,24 @@ export interface ServiceInstance {
   readonly damped?: boolean;
   /** Why `status` is not passing. */
   readonly failing?: readonly FailingCheck[];
+  /** Zone of its node. */
+  readonly zone?: string;
+  /** Of its node. */
+  readonly coordinate?: Coordinate;
+}
+
+/** What a prepared query finds. */
+export interface QueryAnswer {
+  /** The service that it asks for. */
+  readonly service: string;
+  /** Those that may be named, in no order. */
+  readonly instances: readonly ServiceInstance[];
+  /** 0: as for the service. */
+  readonly ttlSeconds: number;
+  /** `_agent`, `_ip`, the name of a node, or "". */
+  readonly near: string;
+  /** Of the node that `near` names. */
+  readonly origin?: Coordinate;
 }
 
 /** One text for an instance among those of its service. */
@@ -62,6 +81,8 @@ export interface NodeAnswer {
   readonly up: boolean;
   readonly addresses: readonly Ip[];
   readonly meta: Readonly<Record<string, string>>;
+  readonly zone?: string;
+  readonly coordinate?: Coordinate;
 }
 
 export type ReverseTarget =
@@ -84,7 +105,7 @@ export type CatalogChange =
       /** The instances after the change; absent when the reader does not hold them any longer. */
       readonly instances?: () => readonly ServiceInstance[];
     }
-  | { readonly kind: "node"; readonly name: string }
+  | { readonly kind: "node" | "query"; readonly name: string }
   | { readonly kind: "container"; readonly name: string; readonly network: string }
   | { readonly kind: "reverse"; readonly ip: Ip }
   | { readonly kind: "keys"; readonly path: string }
@@ -95,6 +116,8 @@ export interface CatalogReader {
   /** All instances, of whatever status; undefined if there is no such service. */
   service(name: string, datacenter: string): MaybePromise<readonly ServiceInstance[] | undefined>;
   node(name: string, datacenter: string): MaybePromise<NodeAnswer | undefined>;
+  /** Undefined if no prepared query answers for the name. */
+  query(name: string, datacenter: string): MaybePromise<QueryAnswer | undefined>;
   /** Addresses of the containers with this name or alias in the network, those on nodes that are down left out. */
   container(name: string, network: string, datacenter: string): MaybePromise<readonly Ip[]>;
   /** What has this address; empty if nothing does. */

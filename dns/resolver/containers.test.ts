@@ -27,6 +27,7 @@ function world() {
     datacenter: "dc1",
     nameserverAddresses: () => [],
     reversePools: () => [],
+    whereIs: () => undefined,
     networksOf: (client) => networks.get(client) ?? [],
     dialects: [],
     subset: { instancesMax: 0, node: "n0" },

@@ -15,6 +15,7 @@ import {
   type KeyTree,
   type MaybePromise,
   type NodeAnswer,
+  type QueryAnswer,
   type ReverseTarget,
   type ServiceInstance,
 } from "./catalog-reader.ts";
@@ -72,6 +73,10 @@ export class DampedCatalog implements CatalogReader {
 
   node(name: string, datacenter: string): MaybePromise<NodeAnswer | undefined> {
     return this.#inner.node(name, datacenter);
+  }
+
+  query(name: string, datacenter: string): MaybePromise<QueryAnswer | undefined> {
+    return this.#inner.query(name, datacenter);
   }
 
   container(name: string, network: string, datacenter: string): MaybePromise<readonly Ip[]> {

@@ -10,6 +10,7 @@ export {
   type KeyTree,
   type MaybePromise,
   type NodeAnswer,
+  type QueryAnswer,
   type ReverseTarget,
   type ServiceInstance,
 } from "./catalog-reader.ts";
@@ -19,6 +20,7 @@ export { type DampingPolicy, dampingDefaults } from "./flap-damping.ts";
 export { type HealthPolicy, type Judgement, judgeInstances, type Verdict } from "./instances.ts";
 export { MemoryCatalog } from "./memory-catalog.ts";
 export { textStrings } from "./meta.ts";
+export type { Standpoint } from "./nearness.ts";
 export { answer, found, negative, type Resolution, record } from "./resolution.ts";
 export { Resolver, type ResolverOptions, type SubsetPolicy } from "./resolver.ts";
 export type { TtlPolicy } from "./ttl.ts";

@@ -5,6 +5,7 @@ import type {
   CatalogReader,
   KeyTree,
   NodeAnswer,
+  QueryAnswer,
   ReverseTarget,
   ServiceInstance,
 } from "./catalog-reader.ts";
@@ -13,6 +14,7 @@ export class MemoryCatalog implements CatalogReader {
   readonly #datacenter: string;
   readonly #services = new Map<string, readonly ServiceInstance[]>();
   readonly #containers = new Map<string, readonly Ip[]>();
+  readonly #queries = new Map<string, QueryAnswer>();
   readonly #nodes = new Map<string, NodeAnswer>();
   readonly #reverse = new Map<Ip, readonly ReverseTarget[]>();
   readonly #keys = new Map<string, string>();
@@ -28,6 +30,10 @@ export class MemoryCatalog implements CatalogReader {
 
   node(name: string, datacenter: string): NodeAnswer | undefined {
     return datacenter === this.#datacenter ? this.#nodes.get(name) : undefined;
+  }
+
+  query(name: string, datacenter: string): QueryAnswer | undefined {
+    return datacenter === this.#datacenter ? this.#queries.get(name) : undefined;
   }
 
   container(name: string, network: string, datacenter: string): readonly Ip[] {
@@ -61,6 +67,11 @@ export class MemoryCatalog implements CatalogReader {
   setNode(name: string, node: NodeAnswer | undefined): void {
     setOrDelete(this.#nodes, name.toLowerCase(), node);
     this.#announce({ kind: "node", name });
+  }
+
+  setQuery(name: string, answer: QueryAnswer | undefined): void {
+    setOrDelete(this.#queries, name.toLowerCase(), answer);
+    this.#announce({ kind: "query", name });
   }
 
   /** None removes it. */

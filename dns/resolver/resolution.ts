@@ -10,6 +10,8 @@ export interface Resolution {
   readonly dependsOn: readonly string[];
   /** The answers are equals and may be given in any order; otherwise their order has a meaning (CNAME first). */
   readonly anyOrder: boolean;
+  /** The order is for the subnet that was named in the question (RFC 7871). */
+  readonly tailored?: boolean;
   /** A name outside of our domains that an answered CNAME points to. */
   readonly chase?: string;
 }

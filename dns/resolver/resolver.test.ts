@@ -31,6 +31,7 @@ function world(more: Partial<ResolverOptions> = {}) {
     datacenter: "dc1",
     nameserverAddresses: () => [],
     reversePools: () => [],
+    whereIs: () => undefined,
     networksOf: () => [],
     ttl: { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0 },
     health: { onlyPassing: false, panicThreshold: 0 },

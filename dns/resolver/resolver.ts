@@ -3,9 +3,10 @@
  * random numbers give the same answer. It answers for our domains and for reverse names of what the fabric
  * knows; for anything else it answers undefined, and the forwarder decides.
  */
-import { type Cidr, cidrContains, familyOf, type Ip, isLoopback } from "../../addr/index.ts";
+import { type Cidr, cidrContains, familyOf, hostCidr, type Ip, isLoopback } from "../../addr/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import { type ConsulName, domainOf, parseConsulName, parseReverseName, reverseZone } from "../names/index.ts";
+import { shuffled } from "../shuffled.ts";
 import {
   type DnsRecord,
   isPlainName,
@@ -21,12 +22,14 @@ import {
   type CatalogReader,
   changeKey,
   instanceKey,
+  type QueryAnswer,
   type ReverseTarget,
   type ServiceInstance,
 } from "./catalog-reader.ts";
 import type { Dialect, Pointers } from "./dialect.ts";
 import { type HealthPolicy, usableInstances } from "./instances.ts";
 import { metaRecords } from "./meta.ts";
+import { nearestFirst, type Standpoint } from "./nearness.ts";
 import { answer, found, negative, type Resolution, record } from "./resolution.ts";
 import { serviceRecords } from "./service.ts";
 import { serviceSetting } from "./service-settings.ts";
@@ -50,6 +53,8 @@ export interface ResolverOptions {
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
   readonly subset: SubsetPolicy;
+  /** Where the clients of a subnet are, as far as the fabric knows. */
+  readonly whereIs: (subnet: Cidr) => Standpoint | undefined;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -70,6 +75,8 @@ interface Asked {
   /** Names end in the domain as it was asked, case included, so that all of them compress against the question. */
   readonly soa: DnsRecord;
   readonly client: Ip | undefined;
+  /** Of the client behind a resolver that asks for it (RFC 7871). */
+  readonly subnet: Cidr | undefined;
   readonly depth: number;
 }
 
@@ -90,16 +97,23 @@ export class Resolver {
   }
 
   /** Undefined when the name is none of ours. Class and opcode are the caller's to check. */
-  async resolve(question: Question, client?: Ip, depth = 0): Promise<Resolution | undefined> {
+  resolve(question: Question, client?: Ip, subnet?: Cidr): Promise<Resolution | undefined> {
+    return this.#resolveAt(question, { client, subnet, depth: 0 });
+  }
+
+  async #resolveAt(
+    question: Question,
+    from: Pick<Asked, "client" | "subnet" | "depth">,
+  ): Promise<Resolution | undefined> {
     const labels = nameLabels(lowerName(question.name));
     const domain = domainOf(labels, this.#domains);
     if (domain === undefined) {
       if (labels.at(-1) === "arpa") return this.#resolveReverse(question, labels);
-      return client === undefined ? undefined : this.#resolveNeighbour(question, labels, client);
+      return from.client && this.#resolveNeighbour(question, labels, from.client);
     }
     const left = labels.slice(0, labels.length - domain.split(".").length);
     const zone = nameFromLabels(nameLabels(question.name).slice(left.length));
-    const asked = { question, domain, soa: this.#soa(zone, zone), client, depth };
+    const asked = { ...from, question, domain, soa: this.#soa(zone, zone) };
     const dialect = this.#options.dialects.find((each) => each.domain === domain);
     return dialect
       ? this.#resolveDialect(asked, dialect, left)
@@ -107,7 +121,7 @@ export class Resolver {
   }
 
   #resolveDialect(asked: Asked, dialect: Dialect, labels: readonly string[]): Promise<Resolution> {
-    const { question, soa, client, depth } = asked;
+    const { question, soa, depth } = asked;
     const { catalog, datacenter, health, random, nameserverAddresses } = this.#options;
     return dialect.resolve({
       question,
@@ -122,7 +136,7 @@ export class Resolver {
       lookup: async (name, type) => {
         const isOurs = domainOf(nameLabels(lowerName(name)), this.#domains) !== undefined;
         if (!isOurs || depth >= chaseDepthMax) return undefined;
-        return this.resolve({ ...question, name, type }, client, depth + 1);
+        return this.#resolveAt({ ...question, name, type }, { ...asked, depth: depth + 1 });
       },
     });
   }
@@ -139,6 +153,8 @@ export class Resolver {
       }
       case "service":
         return this.#resolveService(asked, name);
+      case "query":
+        return this.#resolveQuery(asked, name);
       case "node":
         return this.#resolveNode(asked, name);
       case "address":
@@ -158,8 +174,8 @@ export class Resolver {
   }
 
   async #resolveService(asked: Asked, name: Extract<ConsulName, { kind: "service" }>): Promise<Resolution> {
-    const { question, domain, soa } = asked;
-    const { catalog, ttl, health, random } = this.#options;
+    const { soa } = asked;
+    const { catalog, ttl, health, whereIs } = this.#options;
     const dependsOn = [changeKey({ kind: "service", name: name.name })];
     const datacenter = this.#datacenter(name.datacenter);
     if (datacenter === undefined) return negative(rcodes.NXDOMAIN, soa, dependsOn);
@@ -167,17 +183,71 @@ export class Resolver {
     const usable = usableInstances(instances, name.tag, health);
     if (usable.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
     const part = this.#subset(instances, usable, asked.client);
-    const ttlSeconds = serviceTtl(ttl, name.name);
-    const records = serviceRecords(
-      { owner: question.name, type: question.type, domain, datacenter, ttlSeconds, random },
-      part,
-    );
     // A part depends on who asks, so it is never kept.
     const source = part.length < usable.length ? [] : dependsOn;
-    if (records.alias !== undefined && question.type !== typeNumbers.CNAME) {
+    const from = asked.subnet && whereIs(asked.subnet);
+    return this.#answerInstances(asked, part, from, source, {
+      datacenter,
+      ttlSeconds: serviceTtl(ttl, name.name),
+    });
+  }
+
+  /** Which instances there are was decided by the query. Its own nearness comes before that of the client's subnet. */
+  async #resolveQuery(asked: Asked, name: Extract<ConsulName, { kind: "query" }>): Promise<Resolution> {
+    const { catalog, ttl } = this.#options;
+    const dependsOn = [changeKey({ kind: "query", name: name.name })];
+    const datacenter = this.#datacenter(name.datacenter);
+    const query = datacenter === undefined ? undefined : await catalog.query(name.name, datacenter);
+    if (datacenter === undefined || !query || query.instances.length === 0)
+      return negative(rcodes.NXDOMAIN, asked.soa, dependsOn);
+    const ttlSeconds = query.ttlSeconds || serviceTtl(ttl, query.service);
+    const from = await this.#queryStandpoint(asked, query, datacenter);
+    return this.#answerInstances(asked, query.instances, from, dependsOn, { datacenter, ttlSeconds });
+  }
+
+  async #queryStandpoint(
+    { client, subnet }: Asked,
+    { near, origin }: QueryAnswer,
+    datacenter: string,
+  ): Promise<Standpoint | undefined> {
+    const { catalog, whereIs, subset } = this.#options;
+    const asking = subnet ?? (client && hostCidr(client));
+    const known = near === "_agent" ? { node: subset.node } : asking && whereIs(asking);
+    if (near === "") return subnet && known;
+    if (near !== "_agent" && near !== "_ip") return { node: near, ...(origin && { coordinate: origin }) };
+    const node = known?.node === undefined ? undefined : await catalog.node(known.node, datacenter);
+    if (!node) return known;
+    const { zone, coordinate } = node;
+    return { ...known, ...(zone !== undefined && { zone }), ...(coordinate && { coordinate }) };
+  }
+
+  /** In random order, or the nearest to the standpoint first; an answer for one standpoint is never kept. */
+  #answerInstances(
+    asked: Asked,
+    instances: readonly ServiceInstance[],
+    from: Standpoint | undefined,
+    dependsOn: readonly string[],
+    { datacenter, ttlSeconds }: { readonly datacenter: string; readonly ttlSeconds: number },
+  ): Promise<Resolution> | Resolution {
+    const { question, domain, soa } = asked;
+    const { random } = this.#options;
+    const sorted = from ? nearestFirst(shuffled(instances, random), from) : instances;
+    const records = serviceRecords(
+      {
+        owner: question.name,
+        type: question.type,
+        domain,
+        datacenter,
+        ttlSeconds,
+        random: from ? () => 0 : random,
+      },
+      sorted,
+    );
+    const source = from ? [] : dependsOn;
+    if (records.alias !== undefined && question.type !== typeNumbers.CNAME)
       return this.#chase(asked, records.alias, records.answers, source);
-    }
-    return answer(records.answers, soa, source, records.additionals);
+    const resolution = answer(records.answers, soa, source, records.additionals);
+    return from ? { ...resolution, anyOrder: false, tailored: asked.subnet !== undefined } : resolution;
   }
 
   #subset(
@@ -292,7 +362,10 @@ export class Resolver {
     const first = { ...found(answers, dependsOn), anyOrder: false };
     if (!ours) return { ...first, chase: alias };
     if (asked.depth >= chaseDepthMax) return first;
-    const next = await this.resolve({ ...asked.question, name: alias }, asked.client, asked.depth + 1);
+    const next = await this.#resolveAt(
+      { ...asked.question, name: alias },
+      { ...asked, depth: asked.depth + 1 },
+    );
     if (!next) return first;
     return {
       ...next,

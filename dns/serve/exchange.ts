@@ -20,6 +20,7 @@ import {
   type Question,
   rcodes,
 } from "../wire/index.ts";
+import { clientSubnetOf, replySubnet } from "./client-subnet.ts";
 import type { ClientView, CookieJar } from "./cookie.ts";
 import { clientView, keepalive, padded, viewCookie } from "./edns-options.ts";
 import { encodeShuffled } from "./order.ts";
@@ -174,14 +175,16 @@ export class Exchange {
     const { query, client, options } = asked;
     const { resolver, facts, keeper } = this.#options;
     const mark = keeper.mark();
-    const resolution = await resolver.resolve(question, client.ip);
+    const subnet = clientSubnetOf(query.edns);
+    if (subnet === "malformed") return this.#bare(asked, rcodes.FORMERR);
+    const resolution = await resolver.resolve(question, client.ip, subnet?.subnet);
     if (!resolution) return this.#forward(asked, question);
-    const { rcode, answers, authorities, additionals } = resolution;
+    const { rcode, answers, authorities, additionals, tailored = false } = resolution;
     const found = { ...replyTo(query, facts, rcode), authoritative: true, answers, authorities, additionals };
-    const message = this.#stated(found, options);
+    const message = this.#stated(found, subnet ? [...options, replySubnet(subnet, tailored)] : options);
     if (resolution.chase !== undefined) return this.#chase(asked, question, message, resolution.chase);
     if (!resolution.anyOrder) return { message };
-    keeper.offer(message, resolution, mark);
+    if (!subnet) keeper.offer(message, resolution, mark);
     return { message, anyOrder: true };
   }
 

@@ -3,19 +3,8 @@
  * given is the same each time (the first in a fixed order) and only then shuffled: clients that follow a list,
  * as HAProxy does, would otherwise see servers come and go.
  */
+import { shuffled } from "../shuffled.ts";
 import { type DnsRecord, encodeMessage, type Message } from "../wire/index.ts";
-
-/** Fisher-Yates, in a copy. `random` gives 0 ≤ x < 1. */
-export function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const result = [...items];
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    const moved = result[i] as T;
-    result[i] = result[j] as T;
-    result[j] = moved;
-  }
-  return result;
-}
 
 const flagsAt = 2;
 const truncatedBit = 0x02;

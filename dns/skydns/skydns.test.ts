@@ -21,6 +21,7 @@ beforeEach(() => {
     datacenter: "dc1",
     nameserverAddresses: () => [parseIp("127.0.0.1")],
     reversePools: () => [],
+    whereIs: () => undefined,
     networksOf: () => [],
     ttl: { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 5 },
     health: { onlyPassing: false, panicThreshold: 0 },

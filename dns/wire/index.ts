@@ -14,6 +14,7 @@ export {
 export { escapeLabel, isPlainName, lowerName, nameBytesMax, nameFromLabels, nameLabels } from "./name.ts";
 export {
   classIn,
+  clientSubnetOption,
   cookieOption,
   extendedErrorOption,
   extendedErrors,

@@ -79,6 +79,8 @@ export function rcodeName(rcode: number): string {
 }
 
 /** EDNS options (IANA "DNS EDNS0 Option Codes"). */
+/** For whose network a resolver asks (RFC 7871). */
+export const clientSubnetOption = 8;
 export const cookieOption = 10;
 export const keepaliveOption = 11;
 export const paddingOption = 12;

@@ -26,6 +26,8 @@ export interface ClaimBlockRequest {
   readonly pool: Cidr;
   /** Blocks that the node knows it holds. One that it does not know (its answer got lost) is answered again. */
   readonly held?: readonly Cidr[];
+  /** A part of the pool that the block must lie in. */
+  readonly within?: Cidr;
 }
 
 /** The static addresses inside of one block. */
@@ -57,7 +59,7 @@ export class BlockClaims {
       throw noSuchPool(index.network, request.pool);
     }
     const forgotten = request.held && index.forgottenBy(node, epoch, wanted.cidr, request.held);
-    const block = forgotten ?? index.nextFree(wanted, node);
+    const block = forgotten ?? index.nextFree(wanted, node, request.within);
     if (block === undefined) {
       if (this.#refresh(index)) return { kind: "again" };
       throw exhausted(request, wanted, index);
@@ -192,6 +194,13 @@ function exhausted(request: ClaimBlockRequest, pool: PoolRecord, index: BlockInd
   const size = usableCount(pool);
   const blocks = subnetCount(pool.cidr, pool.blockPrefix);
   const taken = index.takenIn(pool.cidr);
+  if (request.within !== undefined) {
+    return new FabricError(
+      "IPAM_POOL_EXHAUSTED",
+      `claim block of network "${request.network}": no block of /${pool.blockPrefix} in ${request.within} is free; stop containers, or choose a larger range`,
+      { details: { network: request.network, pool: pool.cidr, range: request.within } },
+    );
+  }
   return new FabricError(
     "IPAM_POOL_EXHAUSTED",
     `claim block of network "${request.network}": pool ${pool.cidr} is full (${size} addresses in ${blocks} blocks of /${pool.blockPrefix}, ${taken} taken, none free); stop containers or add a pool`,

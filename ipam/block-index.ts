@@ -7,7 +7,7 @@
  * that comes back is likely to find its old block. From there on the first free block is taken.
  */
 import { createHash } from "node:crypto";
-import { type Cidr, subnetCount } from "../addr/index.ts";
+import { type Cidr, cidrContainsCidr, cidrPrefix, subnetCount } from "../addr/index.ts";
 import type { BlockClaim } from "./claims.ts";
 import type { NetworkRecord, PoolRecord } from "./network.ts";
 import { blocksFrom } from "./pool-layout.ts";
@@ -56,14 +56,24 @@ export class BlockIndex {
     return undefined;
   }
 
-  /** The block to try next for `node`, or undefined if the pool looks full. */
-  nextFree(pool: PoolRecord, node: string): Cidr | undefined {
+  /** The block to try next for `node`, or undefined if the pool, or the part of it, looks full. */
+  nextFree(pool: PoolRecord, node: string, within?: Cidr): Cidr | undefined {
+    if (within !== undefined) return this.#nextFreeWithin(pool, node, within);
     const count = subnetCount(pool.cidr, pool.blockPrefix);
     if (this.#full.has(pool.cidr) || BigInt(this.takenIn(pool.cidr)) >= count) return undefined;
     for (const block of blocksFrom(pool, preferredStart(pool.cidr, node, count))) {
       if (!this.#holders.has(block)) return block;
     }
     this.#full.add(pool.cidr);
+    return undefined;
+  }
+
+  #nextFreeWithin(pool: PoolRecord, node: string, within: Cidr): Cidr | undefined {
+    if (!cidrContainsCidr(pool.cidr, within) || cidrPrefix(within) > pool.blockPrefix) return undefined;
+    const part = { ...pool, cidr: within };
+    const count = subnetCount(within, pool.blockPrefix);
+    for (const block of blocksFrom(part, preferredStart(within, node, count)))
+      if (!this.#holders.has(block)) return block;
     return undefined;
   }
 }

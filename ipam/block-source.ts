@@ -19,12 +19,14 @@ export interface BlockSource {
   network(name: string): NetworkRecord | undefined;
   /**
    * `held`: the blocks of the pool that the node has, so that one whose answer got lost is answered again.
+   * `within`: a part of the pool that the block must lie in.
    * @throws IPAM_POOL_EXHAUSTED, IPAM_STALE_EPOCH, IPAM_NETWORK_NOT_FOUND; anything else means unavailable
    */
   claimBlock(request: {
     readonly network: string;
     readonly pool: Cidr;
     readonly held: readonly Cidr[];
+    readonly within?: Cidr;
   }): Promise<BlockClaim>;
   /** Idempotent. */
   releaseBlock(claim: BlockClaim): Promise<void>;

@@ -68,6 +68,8 @@ export interface AllocateRequest {
   readonly owner: LeaseOwner;
   /** Addresses wanted by name, at most one a family; the other families get any free one. */
   readonly addresses?: readonly Ip[];
+  /** Of its family, only addresses of blocks that lie in this part of a pool. */
+  readonly within?: Cidr;
   /** Default: every family that the network has a pool of. */
   readonly families?: readonly Family[];
 }

@@ -2,7 +2,7 @@
  * One allocation, decided from what the node holds. Either every family of the request gets its address in
  * one step, or nothing changes and the effects say what to claim first: an allocation is never half done.
  */
-import { cidrFamily, type Family, familyOf, type Ip } from "../addr/index.ts";
+import { type Cidr, cidrContainsCidr, cidrFamily, type Family, familyOf, type Ip } from "../addr/index.ts";
 import { FabricError } from "../errors/index.ts";
 import { type Block, cellOf, nextFree } from "./block.ts";
 import {
@@ -101,7 +101,7 @@ function pick(state: NodeState, network: NetworkRecord, request: AllocateRequest
   }
   if (lease) return { kind: "have", lease };
   return named === undefined
-    ? pickAny(state, network, family)
+    ? pickAny(state, network, family, request.within)
     : pickNamed(state, network, request.owner, named);
 }
 
@@ -119,15 +119,32 @@ function leaseOf(
   return undefined;
 }
 
-function pickAny(state: NodeState, network: NetworkRecord, family: Family): Choice {
-  const pools = poolsOfFamily(network, family).map((pool) => pool.cidr);
+function pickAny(state: NodeState, network: NetworkRecord, family: Family, range: Cidr | undefined): Choice {
+  const within = range !== undefined && cidrFamily(range) === family ? range : undefined;
+  const pools = poolsOfFamily(network, family)
+    .map((pool) => pool.cidr)
+    .filter((pool) => within === undefined || cidrContainsCidr(pool, within));
+  if (within !== undefined && pools.length === 0) throw outside(network, within);
   for (const pool of pools) {
     for (const block of state.blocks.values()) {
-      const ip = block.claim.pool === pool && isBlockOf(network, block) ? nextFree(block) : undefined;
+      const { claim } = block;
+      if (claim.pool !== pool || !isBlockOf(network, block)) continue;
+      if (within !== undefined && !cidrContainsCidr(within, claim.cidr)) continue;
+      const ip = nextFree(block);
       if (ip !== undefined) return { kind: "take", ip, isStatic: false };
     }
   }
-  return { kind: "need", effect: { kind: "claim block", network: network.name, pools } };
+  const effect = { kind: "claim block", network: network.name, pools } as const;
+  return { kind: "need", effect: within === undefined ? effect : { ...effect, within } };
+}
+
+function outside({ name, pools }: NetworkRecord, range: Cidr): FabricError {
+  const list = pools.map(({ cidr }) => cidr).join(", ");
+  return new FabricError(
+    "IPAM_REQUEST_INVALID",
+    `allocate an address of ${range} in network "${name}": it is no part of a pool (${list}); choose a range inside of one`,
+    { details: { network: name, range } },
+  );
 }
 
 /** Not if the network was deleted by force and made again: its blocks may belong to other nodes now. */

@@ -13,6 +13,8 @@ import type { CommitQueue } from "./commit-queue.ts";
 import type { NodeEffect } from "./node-step.ts";
 import { poolStatus } from "./pool-status.ts";
 
+type BlockNeed = Extract<NodeEffect, { readonly kind: "claim block" }>;
+
 export class NodeClaims {
   readonly #source: BlockSource;
   readonly #queue: CommitQueue;
@@ -33,7 +35,7 @@ export class NodeClaims {
           const claim = await this.#ask(network, () => this.#source.claimStatic({ network, ip, owner }));
           await this.#queue.run({ kind: "static claimed", claim });
         } else if (effect.kind === "claim block") {
-          await this.#claimBlock(effect.network, effect.pools);
+          await this.#claimBlock(effect);
         }
       }),
     );
@@ -65,11 +67,11 @@ export class NodeClaims {
     }
   }
 
-  async #claimBlock(network: string, pools: readonly Cidr[]): Promise<void> {
+  async #claimBlock({ network, pools, within }: BlockNeed): Promise<void> {
     let exhausted: unknown;
     for (const pool of pools) {
       try {
-        return await this.#claimOnce(network, pool);
+        return await this.#claimOnce(network, pool, within);
       } catch (error) {
         if (!isFabricError(error, "IPAM_POOL_EXHAUSTED")) throw error;
         exhausted ??= error;
@@ -78,17 +80,19 @@ export class NodeClaims {
     throw this.#exhausted(network, pools, exhausted);
   }
 
-  #claimOnce(network: string, pool: Cidr): Promise<void> {
+  /** Whoever finds that the claim under way was not what it needs asks again. */
+  #claimOnce(network: string, pool: Cidr, within: Cidr | undefined): Promise<void> {
     const underWay = this.#claiming.get(pool);
     if (underWay) return underWay;
-    const claiming = this.#claimNow(network, pool).finally(() => this.#claiming.delete(pool));
+    const claiming = this.#claimNow(network, pool, within).finally(() => this.#claiming.delete(pool));
     this.#claiming.set(pool, claiming);
     return claiming;
   }
 
-  async #claimNow(network: string, pool: Cidr): Promise<void> {
+  async #claimNow(network: string, pool: Cidr, within: Cidr | undefined): Promise<void> {
     const held = blockCidrs(this.#queue.state.blocks.values(), pool);
-    const claim = await this.#ask(network, () => this.#source.claimBlock({ network, pool, held }));
+    const request = { network, pool, held, ...(within !== undefined && { within }) };
+    const claim = await this.#ask(network, () => this.#source.claimBlock(request));
     await this.#queue.run({ kind: "block claimed", claim });
   }
 

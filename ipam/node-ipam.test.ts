@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type Ip, parseIp } from "../addr/index.ts";
+import { cidrContains, type Ip, parseCidr, parseIp } from "../addr/index.ts";
 import { ManualClock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import { MemoryStore } from "../store/index.ts";
@@ -99,6 +99,21 @@ const only = (leases: readonly AddressLease[]): Ip => {
 test("allocate() asks the servers for a block once, then for nothing", async () => {
   for (let i = 0; i < 10; i++) await ask(`c${i}`);
   expect(calls).toEqual(["claimBlock"]);
+});
+
+test("allocate() within a part of a pool takes of blocks in it only, and without a server once it has one", async () => {
+  await ask("elsewhere");
+  const within = (id: string, range: string) =>
+    ipam.allocate({ network: "web", owner: ownerOf(id), within: parseCidr(range) });
+  const ips = await Promise.all(
+    Array.from({ length: 10 }, async (_, i) => only(await within(`c${i}`, "10.9.0.128/27"))),
+  );
+  isCutOff = true;
+  for (let i = 10; i < 14; i++) ips.push(only(await within(`c${i}`, "10.9.0.128/27")));
+  expect(new Set(ips).size).toBe(14);
+  expect(ips.every((ip) => cidrContains(parseCidr("10.9.0.128/27"), ip))).toBe(true);
+  expect(calls).toEqual(["claimBlock", "claimBlock"]);
+  await expect(within("c99", "10.10.0.0/24")).rejects.toEqual(code("IPAM_REQUEST_INVALID"));
 });
 
 test("allocate() at the same time for many containers gives each its own address", async () => {

@@ -48,7 +48,12 @@ export type NodeEffect =
   | { readonly kind: "answer"; readonly leases: readonly AddressLease[] }
   | { readonly kind: "refuse"; readonly error: FabricError }
   /** The allocation needs a block of one of these pools, in this order; then it is to be tried again. */
-  | { readonly kind: "claim block"; readonly network: string; readonly pools: readonly Cidr[] }
+  | {
+      readonly kind: "claim block";
+      readonly network: string;
+      readonly pools: readonly Cidr[];
+      readonly within?: Cidr;
+    }
   | { readonly kind: "claim static"; readonly network: string; readonly ip: Ip; readonly owner: LeaseOwner }
   | { readonly kind: "release block"; readonly claim: BlockClaim }
   | { readonly kind: "release static"; readonly claim: StaticClaim };

@@ -32,6 +32,22 @@ test("every block of a pool can be claimed, once, and then it is exhausted by na
   );
 });
 
+test("a part of a pool gives its own blocks only, each once, and then it is exhausted by name", async () => {
+  const { epoch } = await authority.joinNode("n1");
+  const half = parseCidr("10.9.0.128/25");
+  const claimHalf = () => authority.claimBlock("n1", epoch, { network: "web", pool, within: half });
+  const blocks = [await claimHalf(), await claimHalf()].map(({ cidr }) => cidr);
+  expect(blocks.toSorted()).toEqual(["10.9.0.128/26", "10.9.0.192/26"]);
+  await expect(claimHalf()).rejects.toThrow(/no block of \/26 in 10.9.0.128\/25 is free/);
+  expect((await claim("n1", epoch)).cidr).toMatch(/^10\.9\.0\.(0|64)\/26$/);
+});
+
+test.each(["10.9.0.0/28", "10.7.0.0/16"])("no block lies in %s: too small, or elsewhere", async (within) => {
+  const { epoch } = await authority.joinNode("n1");
+  const request = { network: "web", pool, within: parseCidr(within) };
+  await expect(authority.claimBlock("n1", epoch, request)).rejects.toEqual(code("IPAM_POOL_EXHAUSTED"));
+});
+
 test("servers that claim at the same time never answer the same block", async () => {
   const other = new PoolAuthority(store, clock);
   const { epoch } = await authority.joinNode("n1");

@@ -22,9 +22,9 @@ export function controlBlockSource(client: ControlClient, fabric: ViewHandle): B
   const term = () => ({ node: client.node.name, epoch: BigInt(client.state.welcome?.epoch ?? 0) });
   return {
     network: (name) => fabric.items.get(ipamKeys.network(name)) as NetworkRecord | undefined,
-    async claimBlock({ network, pool, held }) {
+    async claimBlock({ network, pool, held, within = "" }) {
       const action = `claim block of network "${network}"`;
-      const request = create(ClaimBlockRequestSchema, { ...term(), network, pool, held: [...held] });
+      const request = create(ClaimBlockRequestSchema, { ...term(), network, pool, held: [...held], within });
       return readClaim<BlockClaim>((await client.call("claimBlock", request, { action })).claim, action);
     },
     async claimStatic({ network, ip, owner }) {

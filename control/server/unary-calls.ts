@@ -52,8 +52,13 @@ export function unaryHandlers(context: UnaryContext): UnaryHandlers {
       );
     };
   return {
-    claimBlock: handle("claimBlock", async ({ node, epoch, network, pool, held }) => {
-      const request = { network, pool: parseCidr(pool), held: held.map((text) => parseCidr(text)) };
+    claimBlock: handle("claimBlock", async ({ node, epoch, network, pool, held, within }) => {
+      const request = {
+        network,
+        pool: parseCidr(pool),
+        held: held.map((text) => parseCidr(text)),
+        ...(within !== "" && { within: parseCidr(within) }),
+      };
       return claimReply(await pools.claimBlock(node, Number(epoch), request));
     }),
     claimStatic: handle("claimStatic", async ({ node, epoch, network, ip, containerId, ifname }) => {

@@ -224,14 +224,16 @@ export class AddressDriver {
   }
 
   async #any(pool: DockerPool, network: string): Promise<Ip> {
-    if (pool.range) return this.#inRange(pool.range, network);
-    const { addresses, random } = this.#options;
-    const family = cidrFamily(pool.cidr);
-    return only(await addresses.allocate({ network, owner: drawnOwner(random), families: [family] }));
+    const { addresses, plan, random } = this.#options;
+    const { range } = pool;
+    const record = plan.network(network)?.pools.find(({ cidr }) => cidr === pool.cidr);
+    if (range && record && cidrPrefix(range) > record.blockPrefix) return this.#byName(range, network);
+    const request = { network, owner: drawnOwner(random), families: [cidrFamily(pool.cidr)] };
+    return only(await addresses.allocate(range ? { ...request, within: range } : request));
   }
 
-  /** By name, one after the other: the range is this engine's, and seldom matches blocks of the node. */
-  async #inRange(range: Cidr, network: string): Promise<Ip> {
+  /** One after the other, from a range that is smaller than a block: other nodes may have a part of that block. */
+  async #byName(range: Cidr, network: string): Promise<Ip> {
     const { addresses, plan } = this.#options;
     let tries = 0;
     for (let at = 0; at < candidateCount(range) && tries < rangeTriesMax; at++) {

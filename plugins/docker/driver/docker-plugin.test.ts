@@ -184,6 +184,27 @@ describe("pools", () => {
     },
   );
 
+  test("a range that holds a block is served by blocks of the node, one round to the server for many containers", async () => {
+    const node = await dockerNode({ name: "demo", pools: [{ cidr: "10.1.0.0/16" }] });
+    const rig = await dockerRig(node);
+    const pool = await createNetwork(rig, "n1", { Pool: "10.1.0.0/16", SubPool: "10.1.7.0/24" });
+    for (let i = 0; i < 20; i++) expect(await requestAddress(rig, pool)).toMatch(/^10\.1\.7\.\d+\/32$/);
+    const [status] = rig.ipam.status("demo");
+    expect(status?.blocks).toHaveLength(1);
+    expect(rig.ipam.leases().some(({ isStatic }) => isStatic)).toBe(false);
+  });
+
+  test("a range smaller than a block is served by name, as its block may have other users", async () => {
+    const node = await dockerNode({ name: "demo", pools: [{ cidr: "10.1.0.0/16" }] });
+    const rig = await dockerRig(node);
+    const pool = await createNetwork(rig, "n1", { Pool: "10.1.0.0/16", SubPool: "10.1.7.16/30" });
+    const given = new Set<string>();
+    for (let i = 0; i < 4; i++) given.add(await requestAddress(rig, pool));
+    expect([...given].toSorted()).toEqual(["16", "17", "18", "19"].map((n) => `10.1.7.${n}/32`));
+    const full = await rig.call("IpamDriver.RequestAddress", { PoolID: pool.PoolID, Address: "" });
+    expect(full["Error"]).toContain("IPAM_POOL_EXHAUSTED");
+  });
+
   test("the gateway is link-local and releasing it does nothing", async () => {
     const rig = await dockerRig(await dockerNode(demo));
     const pool = await createNetwork(rig, "n1", { Pool: "10.1.0.0/24" });

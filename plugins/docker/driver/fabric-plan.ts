@@ -7,6 +7,7 @@ export interface PlannedNetwork {
   readonly name: string;
   readonly pools: readonly {
     readonly cidr: Cidr;
+    readonly blockPrefix: number;
     readonly gateway?: Ip;
     readonly exclude?: readonly Cidr[];
   }[];
@@ -52,6 +53,7 @@ export interface DockerAddresses {
     readonly network: string;
     readonly owner: EndpointRef;
     readonly addresses?: readonly Ip[];
+    readonly within?: Cidr;
     readonly families?: readonly Family[];
   }): Promise<readonly OwnedLease[]>;
   release(network: string | undefined, owner: EndpointRef): Promise<readonly OwnedLease[]>;

@@ -10,7 +10,7 @@ RUN for tool in nft haproxy curl nsenter; do command -v "$tool" || missing=yes; 
 
 WORKDIR /opt/heddle
 COPY package.json package-lock.json ./
-RUN [ -d node_modules ] || npm ci --omit=dev
+RUN [ -d node_modules ] || { npm ci --omit=dev && npm cache clean --force; }
 COPY . .
 RUN ln -sf /opt/heddle/cli/heddle /usr/local/bin/heddle
 

@@ -250,6 +250,10 @@ for (const action of ["install", "uninstall"] as const) {
 
 /** Runs the command line of this process and sets its exit status. */
 export async function runProgram(): Promise<void> {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Who reads may stop reading, as `head` does. No command writes without end, so there is nothing to stop.
+    if (error.code !== "EPIPE") throw error;
+  });
   try {
     await program.parseAsync();
   } catch (error) {

@@ -26,6 +26,10 @@ const benches: Readonly<
     title: "DNS over UDP, one server core",
     measure: async () => (await import("./dns.ts")).measureDns(),
   },
+  kv: {
+    title: "keys over HTTP: GET and durable PUT",
+    measure: async () => (await import("./kv.ts")).measureKv(),
+  },
 };
 
 async function main(): Promise<number> {

@@ -6,41 +6,44 @@
  * Always holds: the index answered is at least 1, and is taken before the state is read, so that a change in
  * between is answered again instead of being lost.
  */
-import type { Clock } from "../clock/index.ts";
 import type { RegistryReads, Topic } from "../registry/index.ts";
 import { compileFilter, type Filter } from "./filter/evaluate.ts";
+import { type ParkedReads, waitDefaultMs } from "./parked-reads.ts";
 import type { Query } from "./query.ts";
 import { type ReadMode, readMode } from "./read-mode.ts";
 import type { ApiResponse } from "./request.ts";
 import { type Call, json } from "./route.ts";
 
-export const waitDefaultMs = 300_000;
-export const waitMaxMs = 600_000;
-
 export interface ReadContext {
   readonly registry: RegistryReads;
-  readonly clock: Clock;
+  readonly parked: ParkedReads;
   readonly random: () => number;
   /** Of the agent that is asked, unless another one forwards. */
   readonly node: string;
 }
 
-export async function blockingRead(
+/** No `async` here: each one that waits would keep its frame. */
+export function blockingRead(
   context: ReadContext,
   call: Call,
   topic: Topic,
   answer: (headers: Record<string, string>) => ApiResponse,
   taken: readonly string[] = [],
-): Promise<ApiResponse> {
-  const { registry } = context;
+): ApiResponse | Promise<ApiResponse> {
+  const { registry, parked } = context;
   const { query, request } = call;
   if (query.text === "") return answer(readHeaders(registry, registry.indexOf(topic), "leader"));
   const mode = readMode(query, registry.datacenter, taken);
-  const waitMs = query.duration("wait", "Invalid wait time");
-  const index = query.uint("index", "Invalid index") ?? 0n;
-  if (mode === "consistent" || isTooStale(registry, query)) await registry.barrier(request.signal);
-  if (index > 0n) await waitFor(context, topic, Number(index), waitMs ?? waitDefaultMs, request.signal);
-  return answer(readHeaders(registry, registry.indexOf(topic), mode));
+  const waitMs = query.duration("wait", "Invalid wait time") ?? waitDefaultMs;
+  const index = Number(query.uint("index", "Invalid index") ?? 0n);
+  const read = () => answer(readHeaders(registry, registry.indexOf(topic), mode));
+  const readMoved = () => {
+    if (index === 0 || registry.indexOf(topic) > index) return read();
+    query.release();
+    return parked.wait(topic, index, waitMs, request).then(read);
+  };
+  if (mode !== "consistent" && !isTooStale(registry, query)) return readMoved();
+  return registry.barrier(request.signal).then(readMoved);
 }
 
 /** A blocking read of a list whose items `filter` may choose from. */
@@ -49,7 +52,7 @@ export function blockingList(
   call: Call,
   topic: Topic,
   items: () => readonly object[],
-): Promise<ApiResponse> {
+): ApiResponse | Promise<ApiResponse> {
   const filter = filterOf(call.query);
   const answer = (headers: Record<string, string>) => json(call, items().filter(filter), headers);
   return blockingRead(context, call, topic, answer, ["filter"]);
@@ -77,30 +80,4 @@ export function readHeaders(registry: RegistryReads, index: number, mode: ReadMo
 function isTooStale(registry: RegistryReads, query: Query): boolean {
   const maxMs = query.duration("max_stale", "Invalid max_stale value");
   return maxMs !== undefined && registry.contact().lastContactMs > maxMs;
-}
-
-async function waitFor(
-  context: ReadContext,
-  topic: Topic,
-  index: number,
-  waitMs: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { registry, clock, random } = context;
-  if (registry.indexOf(topic) > index) return;
-  const boundedMs = Math.min(waitMs === 0 ? waitDefaultMs : waitMs, waitMaxMs);
-  const over = new AbortController();
-  const onAbort = () => over.abort(signal?.reason);
-  const timer = clock.setTimer(boundedMs + (random() * boundedMs) / 16, () => over.abort());
-  signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal?.throwIfAborted();
-    await registry.wait(topic, index, over.signal);
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (!over.signal.aborted) throw error;
-  } finally {
-    timer.cancel();
-    signal?.removeEventListener("abort", onAbort);
-  }
 }

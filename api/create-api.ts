@@ -16,6 +16,7 @@ import { fabricOperations, localOperations } from "./heddle/fabric.ts";
 import { documentOperation } from "./heddle/openapi.ts";
 import { type Operation, operationRoutes } from "./heddle/operation.ts";
 import { watchOperations } from "./heddle/watch.ts";
+import { ParkedReads } from "./parked-reads.ts";
 import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
 import type { Route } from "./route.ts";
@@ -77,15 +78,16 @@ export function createApi(options: ApiOptions): ApiHandler {
     return handler({ request, query, rest: found.params["*"] ?? "" });
   };
 
-  return async (request) => {
-    try {
-      return await answer(request);
-    } catch (error) {
-      request.signal?.throwIfAborted();
-      if (httpStatusOf(error) === 500 && !isRefusal(error)) options.onError?.(error, request);
-      return errorResponse(error, request.target.startsWith("/v1/heddle/"));
-    }
+  const refuse = (error: unknown, request: ApiRequest): ApiResponse => {
+    request.signal?.throwIfAborted();
+    if (httpStatusOf(error) === 500 && !isRefusal(error)) options.onError?.(error, request);
+    return errorResponse(error, request.target.startsWith("/v1/heddle/"));
   };
+
+  return (request) =>
+    new Promise<ApiResponse>((resolve) => resolve(answer(request))).catch((error: unknown) =>
+      refuse(error, request),
+    );
 }
 
 /** Every route of a process. */
@@ -98,7 +100,8 @@ export function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
   }
   if (server) {
-    const context = { registry: server.registry, clock, random, node: self.node };
+    const { registry } = server;
+    const context = { registry, parked: new ParkedReads(registry, clock, random), random, node: self.node };
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));

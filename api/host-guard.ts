@@ -18,9 +18,10 @@ import { type ApiHandler, type ApiRequest, plainText } from "./request.ts";
 /** `names`: what else than addresses and localhost the port is called by, in any case. */
 export function guardHost(handle: ApiHandler, names: readonly string[]): ApiHandler {
   const known = new Set(names.map((name) => name.toLowerCase()));
-  return async (request) => {
+  return (request) => {
     const refusal = refusalOf(request, known);
-    return refusal ? plainText(httpStatusOf(refusal), refusal.message) : handle(request);
+    if (!refusal) return handle(request);
+    return Promise.resolve(plainText(httpStatusOf(refusal), refusal.message));
   };
 }
 

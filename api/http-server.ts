@@ -52,11 +52,18 @@ export interface HttpServerOptions {
   readonly limits?: Partial<HttpLimits>;
 }
 
+interface Closing {
+  /** Once it closes. */
+  reason: FabricError | undefined;
+  /** Of requests under way that want to know. */
+  readonly waiting: Set<(reason: unknown) => void>;
+}
+
 export class HttpServer {
   readonly #server: Server;
   readonly #handle: ApiHandler;
   readonly #limits: HttpLimits;
-  readonly #closing = new AbortController();
+  readonly #closing: Closing = { reason: undefined, waiting: new Set() };
 
   /** @throws API_LISTEN */
   static async listen(options: HttpServerOptions): Promise<HttpServer> {
@@ -98,7 +105,7 @@ export class HttpServer {
         keepAliveTimeout: this.#limits.keepAliveMs,
         noDelay: true,
       },
-      (message, response) => void this.#serve(message, response),
+      (message, response) => this.#serve(message, response),
     );
     this.#server.maxConnections = this.#limits.connectionsMax;
   }
@@ -111,30 +118,49 @@ export class HttpServer {
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#closing.abort(
-      new FabricError("API_CLOSING", "the process is stopping; ask again, or another server"),
-    );
+    const reason = new FabricError("API_CLOSING", "the process is stopping; ask again, or another server");
+    this.#closing.reason = reason;
+    for (const left of [...this.#closing.waiting]) left(reason);
+    this.#closing.waiting.clear();
     this.#server.closeIdleConnections();
     const late = setTimeout(() => this.#server.closeAllConnections(), this.#limits.closeGraceMs);
     await closed;
     clearTimeout(late);
   }
 
-  async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      const upload = isUpload({ method: message.method ?? "", target: message.url ?? "" });
-      const body = upload ? noBody : await readBody(message, this.#limits.bodyBytesMax);
-      if (!body) return refuseBody(message, response, this.#limits.bodyBytesMax);
-      const request = new IncomingRequest(message, response, body, upload, this.#closing.signal);
-      const answer = await this.#handle(request);
-      if (isByteStream(answer.body))
-        await writeStream(response, answer, answer.body, this.#limits.streamStallMs);
-      else send(response, { ...answer, body: answer.body }, this.#closing.signal.aborted);
-    } catch {
-      // The client left, or the process is stopping: handlers answer everything else.
-      if (!response.headersSent && !response.destroyed)
-        refuse(response, 503, "The request was given up: the process is stopping.");
+  /** No `async` here: each request that waits would keep its frame. */
+  #serve(message: IncomingMessage, response: ServerResponse): void {
+    const upload = isUpload({ method: message.method ?? "", target: message.url ?? "" });
+    const body = upload ? noBody : readBody(message, this.#limits.bodyBytesMax);
+    if (body instanceof Promise)
+      body.then(
+        (bytes) => this.#hand(message, response, bytes, upload),
+        () => giveUp(response),
+      );
+    else this.#hand(message, response, body, upload);
+  }
+
+  #hand(
+    message: IncomingMessage,
+    response: ServerResponse,
+    body: Uint8Array | undefined,
+    upload: boolean,
+  ): void {
+    if (!body) {
+      refuseBody(message, response, this.#limits.bodyBytesMax);
+      return;
     }
+    const request = new IncomingRequest(message, response, body, upload, this.#closing);
+    this.#handle(request)
+      .then((answer) => this.#answer(response, answer))
+      .catch(() => giveUp(response));
+  }
+
+  #answer(response: ServerResponse, answer: ApiResponse): Promise<void> | undefined {
+    const { body } = answer;
+    if (isByteStream(body)) return writeStream(response, answer, body, this.#limits.streamStallMs);
+    send(response, { ...answer, body }, this.#closing.reason !== undefined);
+    return undefined;
   }
 }
 
@@ -142,15 +168,15 @@ const noBody = new Uint8Array(0);
 /** Of a body that is too large; the time that it may take is requestTimeoutMs, as for every body. */
 const drainBytesMax = 16 * 1024 * 1024;
 
-/** The signal is made when it is asked for: only waiting requests need one. */
+/** Made by hand where it is asked for: a signal costs more than the rest of a request that waits. */
 class IncomingRequest implements ApiRequest {
   readonly method: string;
   readonly target: string;
-  readonly headers: ApiRequest["headers"];
-  readonly body: Uint8Array;
+  headers: ApiRequest["headers"];
+  body: Uint8Array;
   readonly upload?: ByteStream;
   readonly #response: ServerResponse;
-  readonly #closing: AbortSignal;
+  readonly #closing: Closing;
   #signal: AbortSignal | undefined;
 
   constructor(
@@ -158,7 +184,7 @@ class IncomingRequest implements ApiRequest {
     response: ServerResponse,
     body: Uint8Array,
     upload: boolean,
-    closing: AbortSignal,
+    closing: Closing,
   ) {
     this.method = message.method ?? "GET";
     this.target = message.url ?? "/";
@@ -175,20 +201,29 @@ class IncomingRequest implements ApiRequest {
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= this.#makeSignal();
+    if (!this.#signal) {
+      const left = new AbortController();
+      this.#signal = left.signal;
+      this.#whenLeft((reason) => left.abort(reason));
+    }
     return this.#signal;
   }
 
-  #makeSignal(): AbortSignal {
-    const left = new AbortController();
-    const onClosing = () => left.abort(this.#closing.reason);
-    this.#closing.addEventListener("abort", onClosing, { once: true });
-    this.#response.once("close", () => {
-      this.#closing.removeEventListener("abort", onClosing);
-      left.abort();
+  park(left: (reason: unknown) => void): void {
+    const { req: message } = this.#response;
+    this.headers = message.headers = {};
+    message.rawHeaders = [];
+    this.body = noBody;
+    this.#whenLeft(left);
+  }
+
+  #whenLeft(left: (reason: unknown) => void): void {
+    const { reason, waiting } = this.#closing;
+    if (reason || this.#response.destroyed) return left(reason);
+    waiting.add(left);
+    this.#response.on("close", () => {
+      if (waiting.delete(left)) left(undefined);
     });
-    if (this.#response.destroyed || this.#closing.aborted) left.abort(this.#closing.reason);
-    return left.signal;
   }
 }
 
@@ -233,6 +268,12 @@ function refuseBody(message: IncomingMessage, response: ServerResponse, bytesMax
   });
   message.once("close", () => response.end());
   if (message.complete) response.end();
+}
+
+/** The client left, or the process is stopping: handlers answer everything else. */
+function giveUp(response: ServerResponse): void {
+  if (!response.headersSent && !response.destroyed)
+    refuse(response, 503, "The request was given up: the process is stopping.");
 }
 
 function send(

@@ -1,6 +1,5 @@
 /** One door to the API: Consul-compatible routes and Heddle's own, their listener and a client. */
 export type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
-export { waitDefaultMs, waitMaxMs } from "./blocking.ts";
 export { BodyFields } from "./body/body-fields.ts";
 export { readCheck, readService } from "./body/service-body.ts";
 export { ApiClient, type ClientResponse, clientTimeoutMs, parseApiAddress } from "./client.ts";
@@ -24,6 +23,7 @@ export {
   type HttpServerOptions,
 } from "./http-server.ts";
 export { clientAddressHeader } from "./near.ts";
+export { waitDefaultMs, waitMaxMs } from "./parked-reads.ts";
 export {
   type ApiHandler,
   type ApiRequest,

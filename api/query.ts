@@ -8,11 +8,20 @@ import { parseGoDuration } from "../registry/index.ts";
 export class Query {
   static readonly none = new Query("");
   readonly #text: string;
-  readonly #params: URLSearchParams;
+  #parsed: URLSearchParams | undefined;
 
   constructor(text: string) {
     this.#text = text;
-    this.#params = new URLSearchParams(text);
+  }
+
+  get #params(): URLSearchParams {
+    this.#parsed ??= new URLSearchParams(this.#text);
+    return this.#parsed;
+  }
+
+  /** Keeps the text only, until something is asked again: for requests that wait. */
+  release(): void {
+    this.#parsed = undefined;
   }
 
   /** As it came. */

@@ -18,6 +18,11 @@ export interface ApiRequest {
   readonly upload?: ByteStream;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
+  /**
+   * The same for requests that wait long, without a signal's weight: `left` is called at most once. Headers and
+   * body are empty from here on.
+   */
+  park?(left: (reason: unknown) => void): void;
   /** Address that it came from. */
   readonly remote?: string;
   /** Name of the node whose agent was asked. */

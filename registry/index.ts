@@ -94,4 +94,5 @@ export {
   type TxnOutcome,
 } from "./txn/txn-model.ts";
 export { type Topic, topicKey } from "./wait/topic.ts";
+export type { Waiter } from "./wait/waiters.ts";
 export type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";

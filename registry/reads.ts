@@ -17,6 +17,7 @@ import type {
   SessionEntry,
 } from "./model.ts";
 import type { Topic } from "./wait/topic.ts";
+import type { Waiter } from "./wait/waiters.ts";
 
 export interface RegistryChange {
   readonly revision: number;
@@ -57,10 +58,12 @@ export interface RegistryReads {
   /** The revision at which the topic last moved, at least 1; never goes back while the registry lives. */
   indexOf(topic: Topic): number;
   /**
-   * Resolves once `indexOf(topic)` is above `index`; rejects with the signal's reason.
-   * @throws REGISTRY_LIMIT when too many readers wait
+   * Tells the waiter once `indexOf(topic)` is above its `index`: at once when it is already.
+   * @throws REGISTRY_LIMIT when too many readers wait, REGISTRY_CLOSED
    */
-  wait(topic: Topic, index: number, signal?: AbortSignal): Promise<void>;
+  park(waiter: Waiter): void;
+  /** Ends the waiting, if it has not ended yet. */
+  leave(waiter: Waiter): void;
   /** Calls back, synchronously, after each applied revision that moved a topic. Returns the unsubscription. */
   onChange(listener: (change: RegistryChange) => void): () => void;
   /** Revisions compare only between registries with the same. */

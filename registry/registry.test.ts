@@ -9,6 +9,7 @@ import { Registry } from "./registry.ts";
 import { RegistryWriter } from "./registry-writer.ts";
 import { transaction } from "./transaction.ts";
 import type { Topic } from "./wait/topic.ts";
+import { moved } from "../test/fixtures/moved.ts";
 
 const web: Topic = { kind: "service", name: "web" };
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -80,7 +81,7 @@ async function setup(store = new MemoryStore()) {
 async function sleeps(registry: Registry, topic: Topic, action: () => Promise<unknown>): Promise<boolean> {
   const leave = new AbortController();
   let woken = false;
-  const waiting = registry.wait(topic, registry.indexOf(topic), leave.signal).then(
+  const waiting = moved(registry, topic, registry.indexOf(topic), leave.signal).then(
     () => {
       woken = true;
     },
@@ -106,7 +107,7 @@ describe("liveness", () => {
     expect(registry.checksInState("passing")[0]?.output).toBe("Agent alive and reachable");
     const before = registry.indexOf(web);
     await store.revokeLease(lease.id);
-    await registry.wait(web, before);
+    await moved(registry, web, before);
     expect(status()).toEqual(["serfHealth critical"]);
     expect(registry.checksOfNode("n1")[0]?.modifyIndex).toBe(registry.index);
   });
@@ -188,7 +189,7 @@ describe("waiting", () => {
     const { registry, writer } = await setup();
     const { revision } = await writer.kvPut("k", bytes("1"));
     let woken = false;
-    const waiting = registry.wait({ kind: "kv", key: "k" }, revision + 1).then(() => {
+    const waiting = moved(registry, { kind: "kv", key: "k" }, revision + 1).then(() => {
       woken = true;
     });
     await writer.kvPut("k", bytes("2"));
@@ -203,8 +204,8 @@ describe("waiting", () => {
     const registry = await Registry.open({ store, clock: systemClock, datacenter: "dc1", waitersMax: 1 });
     onTestFinished(() => registry.close());
     const leave = new AbortController();
-    const first = registry.wait(web, registry.index, leave.signal);
-    await expect(registry.wait(web, registry.index)).rejects.toMatchObject({ code: "REGISTRY_LIMIT" });
+    const first = moved(registry, web, registry.index, leave.signal);
+    await expect(moved(registry, web, registry.index)).rejects.toMatchObject({ code: "REGISTRY_LIMIT" });
     leave.abort();
     await expect(first).rejects.toBe(leave.signal.reason);
     expect(registry.status().waiters).toBe(0);
@@ -212,7 +213,7 @@ describe("waiting", () => {
 
   test("close() rejects whoever waits", async () => {
     const { registry } = await setup();
-    const topic = registry.wait(web, registry.index);
+    const topic = moved(registry, web, registry.index);
     const revision = registry.applied(1000);
     await Promise.all([
       expect(topic).rejects.toMatchObject({ code: "REGISTRY_CLOSED" }),
@@ -358,7 +359,7 @@ describe("following the store", () => {
     await writer.registerService(service("n1", "web"));
     await writer.kvPut("gone", bytes("1"));
     const before = registry.indexOf(web);
-    const woken = registry.wait(web, before);
+    const woken = moved(registry, web, before);
     // One synchronous burst: the registry's watch falls off the history before it can read any of it.
     const burst = [
       store.txn(transaction([], [{ op: "delete", key: serviceKey("n1", "web") }])),

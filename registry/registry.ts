@@ -31,7 +31,7 @@ import { RegistryState } from "./registry-state.ts";
 import { follow, loadFrom } from "./wait/feed.ts";
 import { type Topic, topicKey } from "./wait/topic.ts";
 import { TopicIndexes } from "./wait/topic-indexes.ts";
-import { Waiters, waitersMax } from "./wait/waiters.ts";
+import { type Waiter, Waiters, waitersMax } from "./wait/waiters.ts";
 
 export interface RegistryOptions {
   readonly store: Store;
@@ -98,7 +98,7 @@ export class Registry implements RegistryReads {
         "wait for the registry: it was closed; open it again",
       );
       this.#ending.abort(closed);
-      this.#waiters.rejectAll(closed);
+      this.#waiters.endAll(closed);
       this.#revisions.rejectAll(closed);
     }
     await this.#following;
@@ -125,10 +125,14 @@ export class Registry implements RegistryReads {
     return this.#topicIndexes.get(topicKey(topic));
   }
 
-  async wait(topic: Topic, index: number, signal?: AbortSignal): Promise<void> {
-    if (this.indexOf(topic) > index) return;
+  park(waiter: Waiter): void {
     this.#ending.signal.throwIfAborted();
-    await this.#waiters.add(topic, index, signal);
+    if (this.indexOf(waiter.topic) > waiter.index) waiter.moved();
+    else this.#waiters.park(waiter);
+  }
+
+  leave(waiter: Waiter): void {
+    this.#waiters.leave(waiter);
   }
 
   onChange(listener: (change: RegistryChange) => void): () => void {

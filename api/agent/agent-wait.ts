@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../clock/index.ts";
-import { waitDefaultMs, waitMaxMs } from "../blocking.ts";
+import { waitDefaultMs, waitMaxMs } from "../parked-reads.ts";
 import type { Call } from "../route.ts";
 import type { AgentBackend } from "./agent-backend.ts";
 

@@ -25,7 +25,7 @@ export function kvRoutes(context: ReadContext, writer: RegistryWrites): readonly
   return ["/v1/kv/*", "/v1/kv"].map((path) => ({ path, methods }));
 }
 
-function read(context: ReadContext, call: Call): Promise<ApiResponse> {
+function read(context: ReadContext, call: Call): ApiResponse | Promise<ApiResponse> {
   const { query, rest: key } = call;
   const { registry } = context;
   if (query.has("recurse") || query.has("keys")) {

@@ -7,6 +7,7 @@ import { planNode } from "../catalog/plan-node.ts";
 import { Registry } from "../registry.ts";
 import { RegistryWriter } from "../registry-writer.ts";
 import { SessionKeeper } from "./session-keeper.ts";
+import { moved } from "../../test/fixtures/moved.ts";
 
 const spec = {
   node: "n1",
@@ -58,7 +59,7 @@ test("a server that has not heard of a lock yet waits for it before it ends the 
   isBehind = true;
   await writer.kvPut("k", Buffer.from("1"), { acquire: id });
   const end = behind.writer.endSession(id);
-  await registry.wait({ kind: "sessionEnd", id }, registry.indexOf({ kind: "sessionEnd", id }));
+  await moved(registry, { kind: "sessionEnd", id }, registry.indexOf({ kind: "sessionEnd", id }));
   open();
   await end;
   await registry.barrier();
@@ -105,7 +106,7 @@ test("a session that was ending when its server died is ended by the next one", 
     onFailure: (e) => failures.push(e),
   });
   onTestFinished(() => keeper.close());
-  await registry.wait({ kind: "session", id }, registry.indexOf({ kind: "session", id }));
+  await moved(registry, { kind: "session", id }, registry.indexOf({ kind: "session", id }));
   expect(registry.kv("k")?.session).toBeUndefined();
   expect(failures).toEqual([]);
 });

@@ -1,6 +1,6 @@
 /**
- * Readers that wait for a topic to move. Bounded; each waiter costs one promise and one abort listener, and is
- * gone as soon as it resolved or its signal aborted.
+ * Readers that wait for a topic to move. Bounded. A waiter is whatever object its owner has anyway: ten thousand
+ * long polls cost an entry of a set each, no promise and no signal of their own.
  */
 import { FabricError } from "../../errors/index.ts";
 import { PrefixTable } from "./prefix-table.ts";
@@ -8,10 +8,13 @@ import { type Topic, topicKey } from "./topic.ts";
 
 export const waitersMax = 100_000;
 
-interface Waiter {
+export interface Waiter {
+  readonly topic: Topic;
   readonly index: number;
-  resolve(): void;
-  reject(reason: unknown): void;
+  /** The topic is above `index`; the waiter is parked no more. */
+  moved(): void;
+  /** Nobody will move the topic any more; the waiter is parked no more. */
+  ended(reason: unknown): void;
 }
 
 export class Waiters {
@@ -28,79 +31,62 @@ export class Waiters {
     return this.#size;
   }
 
-  /** Resolves when the topic moves to above `index`; rejects with the signal's reason. @throws REGISTRY_LIMIT */
-  add(topic: Topic, index: number, signal: AbortSignal | undefined): Promise<void> {
+  /** @throws REGISTRY_LIMIT */
+  park(waiter: Waiter): void {
     if (this.#size >= this.#max) {
       throw new FabricError(
         "REGISTRY_LIMIT",
-        `wait for a change of ${topicKey(topic)}: ${this.#max} readers wait already; retry later, or raise waitersMax`,
+        `wait for a change of ${topicKey(waiter.topic)}: ${this.#max} readers wait already; retry later, or raise waitersMax`,
         { details: { limit: "waitersMax", max: this.#max } },
       );
     }
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const leave = () => {
-        this.#remove(topic, waiter);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const onAbort = () => waiter.reject(signal?.reason);
-      const waiter: Waiter = {
-        index,
-        resolve: () => {
-          leave();
-          resolve();
-        },
-        reject: (reason) => {
-          leave();
-          reject(reason);
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#insert(topic, waiter);
-    });
-  }
-
-  /** Nobody will move a topic any more. */
-  rejectAll(reason: unknown): void {
-    for (const waiters of [...this.#byTopic.values(), ...this.#byPrefix.values()])
-      for (const waiter of [...waiters]) waiter.reject(reason);
-  }
-
-  /** A topic other than a kv prefix moved. */
-  wake(key: string, revision: number): void {
-    wakeAll(this.#byTopic.get(key), revision);
-  }
-
-  /** A key moved: wakes the waiters of every prefix of it. */
-  wakePrefixesOf(key: string, revision: number): void {
-    if (this.#byPrefix.size === 0) return;
-    for (const prefix of this.#byPrefix.prefixesOf(key)) wakeAll(this.#byPrefix.get(prefix), revision);
-  }
-
-  #insert(topic: Topic, waiter: Waiter): void {
-    const key = slotOf(topic);
-    const table = topic.kind === "kvPrefix" ? this.#byPrefix : this.#byTopic;
+    const [table, key] = this.#slot(waiter.topic);
     const waiters = table.get(key);
     if (waiters) waiters.add(waiter);
     else table.set(key, new Set([waiter]));
     this.#size++;
   }
 
-  #remove(topic: Topic, waiter: Waiter): void {
-    const key = slotOf(topic);
-    const table = topic.kind === "kvPrefix" ? this.#byPrefix : this.#byTopic;
+  /** Does nothing when it is parked no more. */
+  leave(waiter: Waiter): void {
+    const [table, key] = this.#slot(waiter.topic);
     const waiters = table.get(key);
     if (!waiters?.delete(waiter)) return;
     this.#size--;
     if (waiters.size === 0) table.delete(key);
   }
-}
 
-function slotOf(topic: Topic): string {
-  return topic.kind === "kvPrefix" ? topic.prefix : topicKey(topic);
-}
+  /** Nobody will move a topic any more. */
+  endAll(reason: unknown): void {
+    for (const waiters of [...this.#byTopic.values(), ...this.#byPrefix.values()]) {
+      for (const waiter of [...waiters]) {
+        this.leave(waiter);
+        waiter.ended(reason);
+      }
+    }
+  }
 
-function wakeAll(waiters: Set<Waiter> | undefined, revision: number): void {
-  if (!waiters) return;
-  for (const waiter of [...waiters]) if (revision > waiter.index) waiter.resolve();
+  /** A topic other than a kv prefix moved. */
+  wake(key: string, revision: number): void {
+    this.#wakeAll(this.#byTopic.get(key), revision);
+  }
+
+  /** A key moved: wakes the waiters of every prefix of it. */
+  wakePrefixesOf(key: string, revision: number): void {
+    if (this.#byPrefix.size === 0) return;
+    for (const prefix of this.#byPrefix.prefixesOf(key)) this.#wakeAll(this.#byPrefix.get(prefix), revision);
+  }
+
+  #wakeAll(waiters: Set<Waiter> | undefined, revision: number): void {
+    if (!waiters) return;
+    for (const waiter of [...waiters]) {
+      if (revision <= waiter.index) continue;
+      this.leave(waiter);
+      waiter.moved();
+    }
+  }
+
+  #slot(topic: Topic): readonly [Pick<PrefixTable<Set<Waiter>>, "get" | "set" | "delete">, string] {
+    return topic.kind === "kvPrefix" ? [this.#byPrefix, topic.prefix] : [this.#byTopic, topicKey(topic)];
+  }
 }

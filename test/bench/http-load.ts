@@ -66,7 +66,7 @@ function drive(spec: LoadSpec, run: Run): Promise<void> {
     socket.once("error", reject);
     socket.once("close", () => reject(new Error("the server ended a connection")));
     socket.on("data", (bytes: Buffer) => {
-      answer = answer === "" ? bytes.latin1Slice() : answer + bytes.latin1Slice();
+      answer = answer === "" ? bytes.toString("latin1") : answer + bytes.toString("latin1");
       if (!isWhole(answer)) return;
       const nowMs = performance.now();
       run.tookMs.push(nowMs - sentMs);

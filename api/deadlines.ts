@@ -18,10 +18,10 @@ const slotMs = 250;
 const slotsInWait = 64;
 
 export class Deadlines {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "monotonicMs" | "setTimer">;
   readonly #slots = new Map<number, Slot>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, "monotonicMs" | "setTimer">) {
     this.#clock = clock;
   }
 

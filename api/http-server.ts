@@ -5,14 +5,8 @@
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { FabricError } from "../errors/index.ts";
-import {
-  type ApiHandler,
-  type ApiRequest,
-  type ApiResponse,
-  type ByteStream,
-  isByteStream,
-  isUpload,
-} from "./request.ts";
+import { type Closing, IncomingRequest, noBody } from "./incoming-request.ts";
+import { type ApiHandler, type ApiResponse, isByteStream, isUpload } from "./request.ts";
 import { writeStream } from "./write-stream.ts";
 
 export interface HttpLimits {
@@ -50,13 +44,6 @@ export interface HttpServerOptions {
   readonly handle: ApiHandler;
   readonly listen: HttpAddress;
   readonly limits?: Partial<HttpLimits>;
-}
-
-interface Closing {
-  /** Once it closes. */
-  reason: FabricError | undefined;
-  /** Of requests under way that want to know. */
-  readonly waiting: Set<(reason: unknown) => void>;
 }
 
 export class HttpServer {
@@ -164,68 +151,8 @@ export class HttpServer {
   }
 }
 
-const noBody = new Uint8Array(0);
 /** Of a body that is too large; the time that it may take is requestTimeoutMs, as for every body. */
 const drainBytesMax = 16 * 1024 * 1024;
-
-/** Made by hand where it is asked for: a signal costs more than the rest of a request that waits. */
-class IncomingRequest implements ApiRequest {
-  readonly method: string;
-  readonly target: string;
-  headers: ApiRequest["headers"];
-  body: Uint8Array;
-  readonly upload?: ByteStream;
-  readonly #response: ServerResponse;
-  readonly #closing: Closing;
-  #signal: AbortSignal | undefined;
-
-  constructor(
-    message: IncomingMessage,
-    response: ServerResponse,
-    body: Uint8Array,
-    upload: boolean,
-    closing: Closing,
-  ) {
-    this.method = message.method ?? "GET";
-    this.target = message.url ?? "/";
-    this.headers = message.headers;
-    this.body = body;
-    // Whoever reads only a part of it still has a connection to answer on.
-    if (upload) this.upload = message.iterator({ destroyOnReturn: false }) as ByteStream;
-    this.#response = response;
-    this.#closing = closing;
-  }
-
-  get remote(): string {
-    return this.#response.socket?.remoteAddress ?? "";
-  }
-
-  get signal(): AbortSignal {
-    if (!this.#signal) {
-      const left = new AbortController();
-      this.#signal = left.signal;
-      this.#whenLeft((reason) => left.abort(reason));
-    }
-    return this.#signal;
-  }
-
-  park(left: (reason: unknown) => void): void {
-    const { req: message } = this.#response;
-    this.headers = message.headers = {};
-    message.rawHeaders = [];
-    this.body = noBody;
-    this.#whenLeft(left);
-  }
-
-  #whenLeft(left: (reason: unknown) => void): void {
-    const { reason, waiting } = this.#closing;
-    if (reason || this.#response.destroyed) return left(reason);
-    waiting.add(left);
-    this.#response.on("close", () => {
-      if (waiting.delete(left)) left(undefined);
-    });
-  }
-}
 
 /** Undefined as soon as it is too large; rejects when the client leaves before its end. */
 function readBody(

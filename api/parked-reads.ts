@@ -70,10 +70,9 @@ class ParkedRead implements Waiter, Due {
     this.#owner.registry.park(this);
     if (!this.#isParked) return;
     const left = (reason: unknown) => this.#leave(reason);
-    if (request.park) return request.park(left);
-    const { signal } = request;
-    if (signal?.aborted) left(signal.reason);
-    else signal?.addEventListener("abort", () => left(signal.reason), { once: true });
+    if (request.park) request.park(left);
+    else if (request.signal?.aborted) left(request.signal.reason);
+    else request.signal?.addEventListener("abort", () => left(request.signal?.reason), { once: true });
   }
 
   moved(): void {

@@ -3,13 +3,13 @@ import { parseIp, parseMac } from "../addr/index.ts";
 import { ManualClock, systemClock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import { MemoryStore } from "../store/index.ts";
+import { moved } from "../test/fixtures/moved.ts";
 import { checkKey, kvKey, liveKey, serviceKey } from "./keys.ts";
 import type { CheckRecord, NodeRecord, ServiceRecord } from "./model.ts";
 import { Registry } from "./registry.ts";
 import { RegistryWriter } from "./registry-writer.ts";
 import { transaction } from "./transaction.ts";
 import type { Topic } from "./wait/topic.ts";
-import { moved } from "../test/fixtures/moved.ts";
 
 const web: Topic = { kind: "service", name: "web" };
 const bytes = (text: string) => new TextEncoder().encode(text);

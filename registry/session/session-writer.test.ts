@@ -3,11 +3,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../clock/index.ts";
 import { MemoryStore, type Store } from "../../store/index.ts";
 import { gated } from "../../test/fixtures/gated-store.ts";
+import { moved } from "../../test/fixtures/moved.ts";
 import { planNode } from "../catalog/plan-node.ts";
 import { Registry } from "../registry.ts";
 import { RegistryWriter } from "../registry-writer.ts";
 import { SessionKeeper } from "./session-keeper.ts";
-import { moved } from "../../test/fixtures/moved.ts";
 
 const spec = {
   node: "n1",

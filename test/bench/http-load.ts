@@ -32,7 +32,12 @@ export interface LoadResult {
 export const valueBytes = 256;
 
 export async function load(spec: LoadSpec): Promise<LoadResult> {
-  const run = { tookMs: [] as number[], failures: 0, count: 0, endMs: performance.now() + spec.seconds * 1000 };
+  const run = {
+    tookMs: [] as number[],
+    failures: 0,
+    count: 0,
+    endMs: performance.now() + spec.seconds * 1000,
+  };
   const startMs = performance.now();
   await Promise.all(Array.from({ length: spec.connections }, () => drive(spec, run)));
   const seconds = (performance.now() - startMs) / 1000;

@@ -1,4 +1,5 @@
 /** What the DNS server counts, for metrics. */
+import type { ForwarderStats } from "./forward/index.ts";
 import { rcodeName } from "./wire/index.ts";
 
 export interface DnsStats {
@@ -17,13 +18,7 @@ export interface DnsStats {
   readonly limited: number;
   readonly tcpConnections: number;
   readonly readyEntries: number;
-  readonly forward: {
-    readonly asked: number;
-    readonly cacheHits: number;
-    readonly failed: number;
-    readonly inflight: number;
-    readonly cached: number;
-  };
+  readonly forward: ForwarderStats;
 }
 
 export class Counters {

@@ -15,6 +15,8 @@ export interface DnsLimits {
   readonly tcpQueryBytesMax: number;
   /** Replies that a TCP client has not read; more close its connection. */
   readonly tcpUnreadReplyBytesMax: number;
+  /** Between two looks at the certificate of DNS over TLS. */
+  readonly certificateRefreshMs: number;
   /** Equal replies a second over UDP to one network of strangers; 0: no limit. */
   readonly rateLimitPerSecond: number;
   /** Every how many-th reply beyond it says "ask over TCP"; 0: none. */
@@ -31,6 +33,23 @@ export interface DnsLimits {
   readonly forwardTimeoutMs: number;
   readonly forwardTriesMax: number;
   readonly forwardInflightMax: number;
+  /** Forwarded questions that are asked at a second server before the first has failed. */
+  readonly forwardHedgesMax: number;
+  /** Shortest time that a server has before another is asked beside it. */
+  readonly forwardHedgeMinMs: number;
+  /** A server that gave no answer is left alone so long, then twice as long each time. */
+  readonly forwardRestMinMs: number;
+  readonly forwardRestMaxMs: number;
+  /** A connection to a server without a question. */
+  readonly forwardStreamIdleMs: number;
+  /** How long after its end a forwarded answer is kept for the time when nobody can be asked. */
+  readonly forwardStaleSecondsMax: number;
+  /** A client waits so long for a fresh answer when there is an expired one. */
+  readonly forwardStaleAfterMs: number;
+  /** So long after a failure an expired answer is given without asking. */
+  readonly forwardStaleRetryMs: number;
+  /** So long after a failure the same question fails without asking. */
+  readonly forwardFailureMs: number;
   readonly forwardCacheEntriesMax: number;
   readonly forwardCacheBytesMax: number;
   readonly forwardTtlSecondsMax: number;
@@ -53,6 +72,7 @@ export const dnsLimitDefaults: DnsLimits = {
   tcpIdleTimeoutMs: 10_000,
   tcpQueryBytesMax: 4096,
   tcpUnreadReplyBytesMax: 256 << 10,
+  certificateRefreshMs: 10_000,
   rateLimitPerSecond: 200,
   rateLimitSlip: 2,
   rateLimitEntriesMax: 16_384,
@@ -63,6 +83,15 @@ export const dnsLimitDefaults: DnsLimits = {
   forwardTimeoutMs: 1500,
   forwardTriesMax: 3,
   forwardInflightMax: 512,
+  forwardHedgesMax: 64,
+  forwardHedgeMinMs: 250,
+  forwardRestMinMs: 1000,
+  forwardRestMaxMs: 30_000,
+  forwardStreamIdleMs: 10_000,
+  forwardStaleSecondsMax: 86_400,
+  forwardStaleAfterMs: 1800,
+  forwardStaleRetryMs: 30_000,
+  forwardFailureMs: 1000,
   forwardCacheEntriesMax: 10_000,
   forwardCacheBytesMax: 16 << 20,
   forwardTtlSecondsMax: 86_400,

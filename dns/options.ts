@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { NameServer } from "./client/index.ts";
 import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
-import type { Endpoint } from "./listen/index.ts";
+import type { CertificateFiles, Endpoint } from "./listen/index.ts";
 import type {
   CatalogReader,
   Dialect,
@@ -20,6 +20,10 @@ import { SkyDnsDialect } from "./skydns/index.ts";
 export interface ForwardOptions {
   /** Whom to ask, best first. Default: the name servers in `resolvConf`, without ourselves. */
   readonly servers?: readonly NameServer[];
+  /** Other servers for single zones; the longest zone that has a name counts. Zones are lower case, without the last dot. */
+  readonly zones?: readonly { readonly zone: string; readonly servers: readonly NameServer[] }[];
+  /** PEM of whom to trust for servers over TLS. Default: the authorities that Node trusts. */
+  readonly ca?: string;
   readonly resolvConf?: string;
   /** Who may ask for names that are not ours. Default: loopback only. */
   readonly allowed?: (client: Ip) => boolean;
@@ -30,6 +34,12 @@ export interface ForwardOptions {
 export interface DialectOptions {
   /** SkyDNS's records under the keys `skydns/`, usually `skydns.local`. */
   readonly skydns?: string;
+}
+
+/** DNS over TLS, on the addresses of `listen`. */
+export interface TlsOptions extends CertificateFiles {
+  /** Default: 853. */
+  readonly port?: number;
 }
 
 export interface CookieOptions {
@@ -65,6 +75,8 @@ export interface DnsServerOptions {
   readonly whereIs?: (subnet: Cidr) => Standpoint | undefined;
   readonly limits?: Partial<DnsLimits>;
   readonly cookies?: CookieOptions;
+  /** Absent: no DNS over TLS. */
+  readonly tls?: TlsOptions;
   /** Networks whose UDP replies are never limited in rate, besides loopback. Default: none. */
   readonly unlimited?: () => readonly Cidr[];
   /** `worker` answers hot names over UDP in a thread of its own; `main` has no threads. Default: `worker`. */
@@ -80,7 +92,9 @@ export interface SettledOptions {
   readonly catalog: CatalogReader;
   readonly domains: readonly [string, ...string[]];
   readonly datacenter: string;
-  readonly forward: (Required<Omit<ForwardOptions, "servers">> & Pick<ForwardOptions, "servers">) | undefined;
+  readonly forward:
+    | (Required<Omit<ForwardOptions, "servers" | "ca">> & Pick<ForwardOptions, "servers" | "ca">)
+    | undefined;
   readonly reversePools: () => readonly Cidr[];
   readonly networksOf: (client: Ip) => readonly string[];
   readonly ttl: TtlPolicy;
@@ -90,6 +104,7 @@ export interface SettledOptions {
   readonly whereIs: (subnet: Cidr) => Standpoint | undefined;
   readonly limits: DnsLimits;
   readonly cookies: CookiePolicy;
+  readonly tls: Required<TlsOptions> | undefined;
   readonly unlimited: () => readonly Cidr[];
   readonly udp: "worker" | "main";
   readonly clock: Clock;
@@ -134,6 +149,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
       resolvConf: "/etc/resolv.conf",
       allowed: isLoopback,
       mixCase: false,
+      zones: [],
       ...options.forward,
     },
     reversePools: options.reversePools ?? (() => []),
@@ -145,6 +161,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     whereIs: options.whereIs ?? (() => undefined),
     limits,
     cookies: settleCookies(options.cookies),
+    tls: options.tls && { port: 853, ...options.tls },
     unlimited: options.unlimited ?? (() => []),
     udp: options.udp ?? "worker",
     clock: options.clock ?? systemClock,

@@ -6,10 +6,10 @@ import { randomInt } from "node:crypto";
 import type { Ip } from "../addr/index.ts";
 import { Counters, type DnsStats } from "./counters.ts";
 import { ReadyAnswers, WorkerUdpListener } from "./fast/index.ts";
-import { UpstreamForwarder } from "./forward/index.ts";
-import { type Endpoint, TcpListener, UdpListener } from "./listen/index.ts";
-import { domainOf } from "./names/index.ts";
-import { type DnsServerOptions, randomQueryId, type SettledOptions, settleOptions } from "./options.ts";
+import type { UpstreamForwarder } from "./forward/index.ts";
+import { Certificate, type Endpoint, TcpListener, UdpListener } from "./listen/index.ts";
+import { makeForwarder } from "./make-forwarder.ts";
+import { type DnsServerOptions, type SettledOptions, settleOptions } from "./options.ts";
 import { Resolver } from "./resolver/index.ts";
 import {
   CookieJar,
@@ -20,12 +20,13 @@ import {
   type RateTerms,
   staleNotice,
 } from "./serve/index.ts";
-import { upstreamServers } from "./upstreams.ts";
-import { lowerName, nameLabels, rcodes, typeName } from "./wire/index.ts";
+import { rcodes, typeName } from "./wire/index.ts";
 
 export interface DnsServer {
-  /** Listens. Answers the endpoints, with their ports where 0 was asked. @throws DNS_LISTEN_FAILED */
+  /** Listens. Answers the endpoints, with their ports where 0 was asked. @throws DNS_LISTEN_FAILED, DNS_TLS_FAILED */
   start(): Promise<readonly Endpoint[]>;
+  /** Where it answers over TLS; empty without a certificate. */
+  tlsEndpoints(): readonly Endpoint[];
   stop(): Promise<void>;
   stats(): DnsStats;
 }
@@ -47,6 +48,7 @@ class Server implements DnsServer {
   readonly #exempt: ReturnType<typeof exemptRanges>;
   readonly #gate: RateGate;
   #endpoints: readonly Endpoint[] = [];
+  #tlsEndpoints: readonly Endpoint[] = [];
   readonly #ready: ReadyAnswers;
   #udp: (UdpListener | WorkerUdpListener)[] = [];
   #tcp: TcpListener[] = [];
@@ -54,7 +56,11 @@ class Server implements DnsServer {
 
   constructor(options: SettledOptions) {
     this.#options = options;
-    this.#forwarder = options.forward && this.#makeForwarder(options.forward);
+    this.#forwarder =
+      options.forward &&
+      makeForwarder(options, options.forward, ({ address, port }) =>
+        this.#endpoints.some((own) => own.address === address && own.port === port),
+      );
     this.#resolver = new Resolver({
       ...options,
       nameserverAddresses: () => options.listen.map(({ address }) => address),
@@ -98,6 +104,7 @@ class Server implements DnsServer {
     try {
       const endpoints: Endpoint[] = [];
       for (const endpoint of this.#options.listen) endpoints.push(await this.#listen(endpoint));
+      if (this.#options.tls) await this.#listenTls(this.#options.tls);
       this.#endpoints = endpoints;
       return endpoints;
     } catch (error) {
@@ -109,6 +116,7 @@ class Server implements DnsServer {
   async stop(): Promise<void> {
     this.#unsubscribe();
     this.#unsubscribe = () => {};
+    this.#forwarder?.close();
     const listeners = [...this.#udp, ...this.#tcp];
     this.#udp = [];
     this.#tcp = [];
@@ -123,7 +131,7 @@ class Server implements DnsServer {
 
   stats(): DnsStats {
     const { udp, tcp, ready, dropped } = this.#counters;
-    const none = { asked: 0, cacheHits: 0, failed: 0, inflight: 0, cached: 0 };
+    const none = { asked: 0, cacheHits: 0, stale: 0, failed: 0, inflight: 0, cached: 0, upstreams: [] };
     const threads = this.#udp.flatMap((listener) => ("counts" in listener ? [listener.counts()] : []));
     const threadsReady = threads.reduce((sum, each) => sum + each.ready, 0);
     return {
@@ -138,6 +146,23 @@ class Server implements DnsServer {
       readyEntries: this.#ready.size,
       forward: this.#forwarder?.stats() ?? none,
     };
+  }
+
+  async #listenTls({ port, ...files }: NonNullable<SettledOptions["tls"]>): Promise<void> {
+    const { listen, limits, clock, log } = this.#options;
+    const failed = (error: unknown) => log("error", "the new TLS certificate is not used", { error });
+    const endpoints: Endpoint[] = [];
+    for (const { address } of listen) {
+      const certificate = new Certificate(files, limits.certificateRefreshMs, clock, failed);
+      const listener = this.#tcpListener(certificate);
+      endpoints.push(await listener.start({ address, port }));
+      this.#tcp.push(listener);
+    }
+    this.#tlsEndpoints = endpoints;
+  }
+
+  tlsEndpoints(): readonly Endpoint[] {
+    return this.#tlsEndpoints;
   }
 
   /** Both transports on the same port, also where that is any free one: then the next is tried if TCP has it taken. */
@@ -189,14 +214,14 @@ class Server implements DnsServer {
     });
   }
 
-  #tcpListener(): TcpListener {
+  #tcpListener(certificate?: Certificate): TcpListener {
     const { limits, clock } = this.#options;
     const counters = this.#counters;
     return new TcpListener(
       {
         handle: (query, ip) => {
           counters.tcp++;
-          return this.#exchange.handle(query, { ip, transport: "tcp" });
+          return this.#exchange.handle(query, { ip, transport: certificate ? "tls" : "tcp" });
         },
         onDropped: () => void counters.dropped++,
       },
@@ -209,6 +234,7 @@ class Server implements DnsServer {
         unreadReplyBytesMax: limits.tcpUnreadReplyBytesMax,
       },
       clock,
+      certificate,
     );
   }
 
@@ -226,33 +252,5 @@ class Server implements DnsServer {
   #bounds() {
     const { readyEntriesMax, readyBytesMax, udpBytesMax } = this.#options.limits;
     return { entriesMax: readyEntriesMax, bytesMax: readyBytesMax, udpBytesMax };
-  }
-
-  #makeForwarder(forward: NonNullable<SettledOptions["forward"]>): UpstreamForwarder {
-    const { clock, limits } = this.#options;
-    const domains = [...this.#options.domains, ...this.#options.dialects.map(({ domain }) => domain)];
-    return new UpstreamForwarder({
-      servers: upstreamServers({
-        servers: forward.servers,
-        resolvConf: forward.resolvConf,
-        refreshMs: limits.resolvConfRefreshMs,
-        clock,
-        isSelf: ({ address, port }) =>
-          this.#endpoints.some((own) => own.address === address && own.port === port),
-      }),
-      isOurs: (name) => domainOf(nameLabels(lowerName(name)), domains) !== undefined,
-      clock,
-      randomId: randomQueryId,
-      mixCase: forward.mixCase,
-      timeoutMs: limits.forwardTimeoutMs,
-      triesMax: limits.forwardTriesMax,
-      inflightMax: limits.forwardInflightMax,
-      cache: {
-        entriesMax: limits.forwardCacheEntriesMax,
-        bytesMax: limits.forwardCacheBytesMax,
-        ttlSecondsMax: limits.forwardTtlSecondsMax,
-        negativeTtlSecondsMax: limits.forwardNegativeTtlSecondsMax,
-      },
-    });
   }
 }

@@ -14,11 +14,15 @@ export interface NameServer {
   /** Numeric; a link-local IPv6 address may carry a zone. */
   readonly address: string;
   readonly port: number;
+  /** Asked over TLS (RFC 7858): the name that its certificate must have. */
+  readonly tlsName?: string;
 }
 
 export interface ExchangeTerms {
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** A reply that it does not accept is ignored. */
+  readonly accept?: (reply: Message) => boolean;
 }
 
 /** @throws DNS_QUERY_FAILED */
@@ -39,7 +43,7 @@ export function exchangeUdp(server: NameServer, query: Message, terms: ExchangeT
     socket.on("error", (error) => fail(error.message, error));
     socket.on("message", (data) => {
       const reply = readReply(data, query);
-      if (reply) settle(() => resolve(reply));
+      if (reply && terms.accept?.(reply) !== false) settle(() => resolve(reply));
     });
     socket.on("connect", () => socket.send(bytes));
     socket.connect(server.port, server.address);
@@ -73,7 +77,7 @@ export function exchangeTcp(server: NameServer, query: Message, terms: ExchangeT
   });
 }
 
-function readReply(bytes: Uint8Array, query: Message): Message | undefined {
+export function readReply(bytes: Uint8Array, query: Message): Message | undefined {
   let reply: Message;
   try {
     reply = decodeMessage(bytes);
@@ -89,7 +93,7 @@ function readReply(bytes: Uint8Array, query: Message): Message | undefined {
   return reply.response && reply.id === query.id && (same || unread) ? reply : undefined;
 }
 
-function queryFailed(server: NameServer, query: Message, why: string, cause?: unknown): FabricError {
+export function queryFailed(server: NameServer, query: Message, why: string, cause?: unknown): FabricError {
   const [question] = query.questions;
   const what = question ? `${question.name || "."} ${typeName(question.type)}` : "a question";
   return new FabricError(

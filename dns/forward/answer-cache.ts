@@ -1,7 +1,8 @@
 /**
  * Answers of other name servers, kept as long as their TTL says: positive ones by the smallest TTL among their
  * records, negative ones by the SOA (RFC 2308), neither beyond a cap. Given out with the time they spent here
- * taken off. Bounded by number and by bytes; the least recently used go first.
+ * taken off. What has expired stays a while longer, for the time when nobody can be asked (RFC 8767). Bounded by
+ * number and by bytes; the least recently used go first.
  */
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../clock/index.ts";
@@ -19,16 +20,32 @@ export interface AnswerCacheLimits {
   readonly bytesMax: number;
   readonly ttlSecondsMax: number;
   readonly negativeTtlSecondsMax: number;
+  /** How long after its end an answer may still be given; 0: not at all. */
+  readonly staleSecondsMax: number;
+  /** TTL of the records of such an answer. */
+  readonly staleTtlSeconds: number;
+}
+
+export interface Kept {
+  readonly message: Message;
+  /** Seconds since its TTL was over; negative while it is not. */
+  readonly staleSeconds: number;
+  /** It was asked for again, and little is left of its time. */
+  readonly endsSoon: boolean;
 }
 
 interface Entry {
   readonly message: Message;
   readonly storedAtMs: number;
   readonly ttlSeconds: number;
+  asked: number;
 }
 
 /** An object in memory is about so many times larger than its bytes on the wire. */
 const memoryFactor = 6;
+/** Part of the TTL that is "little", of an answer that is kept long enough to be worth it. */
+const littleLeft = 0.1;
+const renewedTtlSecondsMin = 10;
 
 export class AnswerCache {
   readonly #entries: LRUCache<string, Entry>;
@@ -45,31 +62,38 @@ export class AnswerCache {
     });
   }
 
-  get(key: string): Message | undefined {
+  get(key: string): Kept | undefined {
     const entry = this.#entries.get(key);
     if (!entry) return undefined;
     const ageSeconds = Math.floor((this.#clock.monotonicMs() - entry.storedAtMs) / 1000);
-    if (ageSeconds >= entry.ttlSeconds) {
+    const { ttlSeconds } = entry;
+    const { staleSecondsMax, staleTtlSeconds } = this.#limits;
+    if (ageSeconds >= ttlSeconds + staleSecondsMax) {
       this.#entries.delete(key);
       return undefined;
     }
+    const staleSeconds = ageSeconds - ttlSeconds;
     const aged = (record: DnsRecord) => ({
       ...record,
-      ttlSeconds: Math.max(0, record.ttlSeconds - ageSeconds),
+      ttlSeconds: staleSeconds >= 0 ? staleTtlSeconds : Math.max(0, record.ttlSeconds - ageSeconds),
     });
     const { answers, authorities, additionals } = entry.message;
-    return {
+    const message = {
       ...entry.message,
       answers: answers.map(aged),
       authorities: authorities.map(aged),
       additionals: additionals.map(aged),
     };
+    entry.asked++;
+    const endsSoon =
+      entry.asked > 1 && ttlSeconds >= renewedTtlSecondsMin && -staleSeconds <= ttlSeconds * littleLeft;
+    return { message, staleSeconds, endsSoon };
   }
 
   put(key: string, message: Message): void {
     const ttlSeconds = this.#ttlOf(message);
     if (ttlSeconds > 0)
-      this.#entries.set(key, { message, storedAtMs: this.#clock.monotonicMs(), ttlSeconds });
+      this.#entries.set(key, { message, storedAtMs: this.#clock.monotonicMs(), ttlSeconds, asked: 0 });
   }
 
   get size(): number {

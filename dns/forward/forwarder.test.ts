@@ -1,20 +1,11 @@
 /** Forwarding, against upstream servers of our own making on loopback: helpful, slow, broken and forging ones. */
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { type Ipv4, parseIp } from "../../addr/index.ts";
+import { parseIp } from "../../addr/index.ts";
 import { ManualClock, systemClock } from "../../clock/index.ts";
+import { type Answer, answers, aRecord, nameServer } from "../../test/fixtures/name-server.ts";
+import type { NameServer } from "../client/index.ts";
 import { dnsServer, MemoryCatalog, queryDns } from "../index.ts";
-import { FrameReader, frame } from "../listen/index.ts";
-import {
-  type DnsRecord,
-  decodeMessage,
-  encodeMessage,
-  extendedErrorOption,
-  type Message,
-  rcodes,
-} from "../wire/index.ts";
+import { decodeMessage, extendedErrorOption, type Message, rcodes } from "../wire/index.ts";
 import { AnswerCache, type ForwarderOptions, parseResolvConf, UpstreamForwarder } from "./index.ts";
 
 const stops: (() => unknown)[] = [];
@@ -22,63 +13,27 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-type Answer = (query: Message) => Message | undefined | readonly Message[];
-
-/** A name server on loopback, TCP on the same port. Undefined: it says nothing. */
 async function upstream(answer: Answer, overTcp: Answer = answer) {
-  const seen: Message[] = [];
-  const socket = createSocket("udp4");
-  socket.on("message", (bytes, from) => {
-    const query = decodeMessage(bytes);
-    seen.push(query);
-    const replies = answer(query);
-    for (const reply of replies === undefined ? [] : [replies].flat()) {
-      socket.send(encodeMessage(reply), from.port, from.address);
-    }
-  });
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  const server = createServer((connection) => {
-    const frames = new FrameReader(65535);
-    connection.on("data", (chunk) => {
-      for (const bytes of frames.push(chunk) ?? []) {
-        const replies = overTcp(decodeMessage(bytes));
-        for (const reply of replies === undefined ? [] : [replies].flat())
-          connection.write(frame(encodeMessage(reply)));
-      }
-    });
-  });
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
-  stops.push(
-    () => socket.close(),
-    () => server.close(),
-  );
-  return { address: "127.0.0.1", port, seen };
+  const server = await nameServer(answer, overTcp);
+  stops.push(server.stop);
+  return server;
 }
 
-const a = (name: string, address: string, ttlSeconds = 60): DnsRecord => ({
-  name,
-  class: 1,
-  ttlSeconds,
-  data: { kind: "A", address: parseIp(address) as Ipv4 },
-});
-const answers =
-  (...addresses: string[]) =>
-  (query: Message): Message => ({
-    ...query,
-    response: true,
-    answers: addresses.map((ip) => a(query.questions[0]?.name ?? "", ip)),
-  });
 const question = (name: string) => ({ name, type: 1, class: 1 });
 const bits = { checkingDisabled: false, dnssecOk: false };
-const cache = { entriesMax: 100, bytesMax: 1 << 20, ttlSecondsMax: 3600, negativeTtlSecondsMax: 60 };
+const cache = {
+  entriesMax: 100,
+  bytesMax: 1 << 20,
+  ttlSecondsMax: 3600,
+  negativeTtlSecondsMax: 60,
+  staleSecondsMax: 0,
+  staleTtlSeconds: 30,
+};
 
-function forwarder(servers: ForwarderOptions["servers"], more: Partial<ForwarderOptions> = {}) {
+function forwarder(servers: () => readonly NameServer[], more: Partial<ForwarderOptions> = {}) {
   let id = 0;
-  return new UpstreamForwarder({
-    servers,
+  const made = new UpstreamForwarder({
+    zones: [{ zone: "", servers }],
     isOurs: (name) => name.endsWith("consul"),
     clock: systemClock,
     randomId: () => (id = (id * 31 + 7) & 0xffff),
@@ -86,9 +41,19 @@ function forwarder(servers: ForwarderOptions["servers"], more: Partial<Forwarder
     timeoutMs: 100,
     triesMax: 3,
     inflightMax: 10,
+    hedgesMax: 10,
+    hedgeMinMs: 10_000,
+    restMinMs: 60_000,
+    restMaxMs: 60_000,
+    streamIdleMs: 1000,
+    staleAfterMs: 1000,
+    staleRetryMs: 30_000,
+    failureMs: 1000,
     cache,
     ...more,
   });
+  stops.push(() => made.close());
+  return made;
 }
 
 const ips = ({ message }: { readonly message: Message }) => addresses(message);
@@ -161,7 +126,7 @@ describe("the forwarder", () => {
     const server = await upstream((query) => ({
       ...query,
       response: true,
-      answers: [a("x.example", "192.0.2.6"), a("web.service.consul", "203.0.113.66")],
+      answers: [aRecord("x.example", "192.0.2.6"), aRecord("web.service.consul", "203.0.113.66")],
     }));
     const forward = forwarder(() => [server]);
     await forward.forward(question("x.example"), bits);
@@ -209,7 +174,7 @@ describe("the cache", () => {
     ...nxdomain(9, 9),
     rcode: 0,
     authorities: [],
-    answers: [a("x", "192.0.2.1", ttlSeconds)],
+    answers: [aRecord("x", "192.0.2.1", ttlSeconds)],
   });
 
   test.each([
@@ -239,7 +204,7 @@ describe("the cache", () => {
     const kept = new AnswerCache(cache, clock);
     kept.put("x", positive(30));
     await clock.advance(12_000);
-    expect(kept.get("x")?.answers[0]?.ttlSeconds).toBe(18);
+    expect(kept.get("x")?.message.answers[0]?.ttlSeconds).toBe(18);
     for (let i = 0; i < 500; i++) kept.put(`x${i}`, positive(30));
     expect(kept.size).toBe(100);
   });

@@ -1,105 +1,180 @@
 /**
- * Questions about names that are not ours go to other name servers, one after the other until one answers.
- * Equal questions under way at the same time are asked once. A server that fails goes to the end of the row.
- * Ids, source ports and, if asked for, the case of letters are random, so that a forged reply has to guess
- * (RFC 5452, draft-vixie-dnsext-dns0x20). What it keeps never holds a name of our own domains.
+ * Questions about names that are not ours go to other name servers: those of the zone that is named with the most
+ * labels, else the default ones. Order: what is kept and fresh → what failed just now fails again (RFC 9520) → ask.
+ * Equal questions under way at the same time are asked once. When no answer comes in time, one that has expired is
+ * given, and says so (RFC 8767). An answer that is asked for again near its end is renewed before. What is kept
+ * never holds a name of our own domains. A question of ours that comes back is told by a mark in it.
  */
-import type { Clock } from "../../clock/index.ts";
+import { LRUCache } from "lru-cache";
 import { FabricError } from "../../errors/index.ts";
-import { exchangeTcp, exchangeUdp, type NameServer } from "../client/index.ts";
-import type { Forwarded, Forwarder } from "../serve/index.ts";
+import type { NameServer } from "../client/index.ts";
+import type { ExtendedError, Forwarded, Forwarder } from "../serve/index.ts";
 import {
-  type DnsRecord,
   type EdnsOption,
-  emptyMessage,
+  extendedErrorOption,
+  extendedErrors,
   lowerName,
   type Message,
   type Question,
   rcodes,
 } from "../wire/index.ts";
-import { AnswerCache, type AnswerCacheLimits, cacheKey } from "./answer-cache.ts";
+import { AnswerCache, type AnswerCacheLimits, cacheKey, type Kept } from "./answer-cache.ts";
+import { askSeveral, inOrder } from "./ask-several.ts";
+import { isAnswer, type QueryBits, Upstream, type UpstreamTerms } from "./upstream.ts";
 
-export interface ForwarderOptions {
+export interface ForwardZone {
+  /** Lower case, without the last dot; "" is every name. */
+  readonly zone: string;
   /** Who to ask, best first; read for each question. */
   readonly servers: () => readonly NameServer[];
+}
+
+export interface ForwarderOptions extends UpstreamTerms {
+  readonly zones: readonly ForwardZone[];
   /** True for names of our own domains. */
   readonly isOurs: (name: string) => boolean;
-  readonly clock: Clock;
-  /** 0 to 65535, not to be foretold. */
-  readonly randomId: () => number;
-  readonly mixCase: boolean;
-  /** For one try at one server. */
-  readonly timeoutMs: number;
   readonly triesMax: number;
-  /** Different questions under way; each holds at most one socket. */
+  /** Different questions under way; each holds at most one socket for each server that it asks. */
   readonly inflightMax: number;
+  /** Questions that are asked at a second server before the first has failed. */
+  readonly hedgesMax: number;
+  readonly hedgeMinMs: number;
+  /** A client waits so long for a fresh answer when there is an expired one. */
+  readonly staleAfterMs: number;
+  /** So long after a failure an expired answer is given without asking again; and without one, the failure itself. */
+  readonly staleRetryMs: number;
+  readonly failureMs: number;
   readonly cache: AnswerCacheLimits;
+}
+
+export interface UpstreamStats {
+  readonly server: string;
+  readonly rests: boolean;
+  readonly roundTripMs: number;
 }
 
 export interface ForwarderStats {
   readonly asked: number;
   readonly cacheHits: number;
+  readonly stale: number;
   readonly failed: number;
   readonly inflight: number;
   readonly cached: number;
+  readonly upstreams: readonly UpstreamStats[];
 }
 
-type Bits = Parameters<Forwarder["forward"]>[1];
+interface Failure {
+  readonly atMs: number;
+  readonly message?: Message;
+  readonly error?: unknown;
+}
 
-const upstreamUdpBytes = 1232;
-/** Of the range for local use (RFC 6891 section 9): tells a question of ours that comes back. */
-const loopOption = 65_072;
+/** Of the range for local use (RFC 6891 section 9). */
+const markOption = 65_072;
 
 export class UpstreamForwarder implements Forwarder {
   readonly #options: ForwarderOptions;
+  readonly #zones: readonly ForwardZone[];
   readonly #cache: AnswerCache;
+  readonly #failures: LRUCache<string, Failure>;
   readonly #underWay = new Map<string, Promise<Message>>();
-  readonly #failedAt = new Map<string, number>();
-  readonly #mark: Uint8Array;
-  readonly #ownMark: EdnsOption;
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #mark: EdnsOption;
   #asked = 0;
   #cacheHits = 0;
+  #stale = 0;
   #failed = 0;
+  #hedges = 0;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
-    this.#mark = Uint8Array.from({ length: 8 }, () => options.randomId() & 0xff);
-    this.#ownMark = { code: loopOption, data: this.#mark };
+    this.#zones = options.zones.toSorted((a, b) => b.zone.length - a.zone.length);
     this.#cache = new AnswerCache(options.cache, options.clock);
-  }
-
-  /** @throws DNS_QUERY_FAILED, DNS_FORWARD_OVERLOADED */
-  async forward(question: Question, bits: Bits): Promise<Forwarded> {
-    const key = cacheKey(question, bits);
-    const kept = this.#cache.get(key);
-    if (kept) {
-      this.#cacheHits++;
-      return { message: withOwner(kept, question.name), errors: [] };
-    }
-    const underWay = this.#underWay.get(key) ?? this.#start(key, question, bits);
-    return { message: withOwner(await underWay, question.name), errors: [] };
-  }
-
-  isOwn({ edns }: Message): boolean {
-    return (
-      edns?.options.some(
-        ({ code, data }) => code === loopOption && Buffer.compare(data, this.#mark) === 0,
-      ) === true
-    );
-  }
-
-  stats(): ForwarderStats {
-    const inflight = this.#underWay.size;
-    return {
-      asked: this.#asked,
-      cacheHits: this.#cacheHits,
-      failed: this.#failed,
-      inflight,
-      cached: this.#cache.size,
+    this.#failures = new LRUCache({ max: options.cache.entriesMax });
+    this.#mark = {
+      code: markOption,
+      data: Uint8Array.from({ length: 8 }, () => options.randomId() & 0xff),
     };
   }
 
-  #start(key: string, question: Question, bits: Bits): Promise<Message> {
+  /** @throws DNS_QUERY_FAILED, DNS_FORWARD_OVERLOADED */
+  async forward(question: Question, bits: QueryBits): Promise<Forwarded> {
+    const key = cacheKey(question, bits);
+    const kept = this.#cache.get(key);
+    if (kept && kept.staleSeconds < 0) {
+      this.#cacheHits++;
+      if (kept.endsSoon) this.#renew(key, question, bits);
+      return given(kept.message, question.name);
+    }
+    const failure = this.#recentFailure(key, kept !== undefined);
+    if (failure && kept) return this.#giveStale(kept, question.name);
+    if (failure?.message) return given(failure.message, question.name);
+    if (failure) throw failure.error;
+    if (kept) return this.#freshOrStale(kept, key, question, bits);
+    return given(await this.#start(key, question, bits), question.name);
+  }
+
+  isOwn({ edns }: Message): boolean {
+    const isMark = ({ code, data }: EdnsOption) =>
+      code === markOption && Buffer.compare(data, this.#mark.data) === 0;
+    return edns?.options.some(isMark) === true;
+  }
+
+  stats(): ForwarderStats {
+    return {
+      asked: this.#asked,
+      cacheHits: this.#cacheHits,
+      stale: this.#stale,
+      failed: this.#failed,
+      inflight: this.#underWay.size,
+      cached: this.#cache.size,
+      upstreams: [...this.#upstreams].map(([server, { rests, roundTripMs }]) => ({
+        server,
+        rests,
+        roundTripMs: Math.round(roundTripMs * 10) / 10,
+      })),
+    };
+  }
+
+  close(): void {
+    for (const upstream of this.#upstreams.values()) upstream.close();
+    this.#upstreams.clear();
+  }
+
+  #recentFailure(key: string, hasStale: boolean): Failure | undefined {
+    const failure = this.#failures.get(key);
+    if (!failure) return undefined;
+    const { staleRetryMs, failureMs, clock } = this.#options;
+    return clock.monotonicMs() - failure.atMs < (hasStale ? staleRetryMs : failureMs) ? failure : undefined;
+  }
+
+  /** In the background, if there is room. */
+  #renew(key: string, question: Question, bits: QueryBits): void {
+    if (this.#underWay.has(key) || this.#underWay.size * 2 >= this.#options.inflightMax) return;
+    this.#start(key, question, bits).catch(() => undefined);
+  }
+
+  #freshOrStale(kept: Kept, key: string, question: Question, bits: QueryBits): Promise<Forwarded> {
+    const { clock, staleAfterMs } = this.#options;
+    return new Promise((resolve) => {
+      const stale = () => resolve(this.#giveStale(kept, question.name));
+      const timer = clock.setTimer(staleAfterMs, stale);
+      this.#start(key, question, bits)
+        .then((message) => (isAnswer(message) ? resolve(given(message, question.name)) : stale()), stale)
+        .finally(() => timer.cancel());
+    });
+  }
+
+  #giveStale({ message, staleSeconds }: Kept, name: string): Forwarded {
+    this.#stale++;
+    const nxdomain = message.rcode === rcodes.NXDOMAIN;
+    const code = nxdomain ? extendedErrors.StaleNxdomain : extendedErrors.StaleAnswer;
+    return { ...given(message, name), errors: [{ code, text: `expired ${staleSeconds} s ago` }] };
+  }
+
+  async #start(key: string, question: Question, bits: QueryBits): Promise<Message> {
+    const underWay = this.#underWay.get(key);
+    if (underWay) return underWay;
     const { inflightMax } = this.#options;
     if (this.#underWay.size >= inflightMax) {
       throw new FabricError(
@@ -108,73 +183,76 @@ export class UpstreamForwarder implements Forwarder {
       );
     }
     const work = this.#ask(question, bits)
-      .then((message) => {
-        if (this.#mayKeep(message)) this.#cache.put(key, message);
-        return message;
-      })
+      .then(
+        (message) => this.#learn(key, message),
+        (error: unknown) => {
+          this.#noteFailure(key, { error });
+          throw error;
+        },
+      )
       .finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, work);
     return work;
   }
 
-  async #ask(question: Question, bits: Bits): Promise<Message> {
-    const { triesMax } = this.#options;
-    const servers = this.#byHealth();
-    let last: Message | undefined;
-    let cause: unknown;
-    for (let i = 0; i < triesMax && servers.length > 0; i++) {
-      const server = servers[i % servers.length] as NameServer;
-      try {
-        last = await this.#askOne(server, question, bits);
-        if (last.rcode === rcodes.NOERROR || last.rcode === rcodes.NXDOMAIN) {
-          this.#failedAt.delete(serverKey(server));
-          return last;
-        }
-      } catch (error) {
-        cause = error;
-      }
-      this.#failedAt.set(serverKey(server), this.#options.clock.monotonicMs());
-    }
+  #learn(key: string, message: Message): Message {
+    if (message.rcode === rcodes.SERVFAIL) this.#noteFailure(key, { message });
+    else this.#failures.delete(key);
+    if (this.#mayKeep(message)) this.#cache.put(key, message);
+    return message;
+  }
+
+  #noteFailure(key: string, what: Omit<Failure, "atMs">): void {
     this.#failed++;
-    if (last) return last;
-    const what =
-      servers.length === 0
-        ? "there is no name server to ask"
-        : `none of ${servers.length} name servers answered`;
-    throw new FabricError(
-      "DNS_QUERY_FAILED",
-      `forward ${question.name || "."}: ${what}; check the upstream servers`,
-      {
-        cause,
-      },
-    );
+    this.#failures.set(key, { atMs: this.#options.clock.monotonicMs(), ...what });
   }
 
-  async #askOne(server: NameServer, question: Question, bits: Bits): Promise<Message> {
-    const { clock, timeoutMs, randomId, mixCase } = this.#options;
+  async #ask(question: Question, bits: QueryBits): Promise<Message> {
+    const { clock, triesMax, hedgeMinMs, hedgesMax } = this.#options;
+    const upstreams = inOrder(this.#upstreamsFor(question.name));
+    const failed = (what: string, cause?: unknown) =>
+      new FabricError(
+        "DNS_QUERY_FAILED",
+        `forward ${question.name || "."}: ${what}; check the upstream servers`,
+        { cause },
+      );
+    if (upstreams.length === 0) throw failed("there is no name server to ask");
     this.#asked++;
-    const name = mixCase ? mixedCase(question.name, randomId) : question.name;
-    const query: Message = {
-      ...emptyMessage,
-      id: randomId(),
-      recursionDesired: true,
-      checkingDisabled: bits.checkingDisabled,
-      questions: [{ ...question, name }],
-      edns: { udpBytes: upstreamUdpBytes, version: 0, dnssecOk: bits.dnssecOk, options: [this.#ownMark] },
+    const terms = {
+      clock,
+      triesMax,
+      hedgeMinMs,
+      mayHedge: () => this.#hedges < hedgesMax && ++this.#hedges > 0,
+      endHedge: () => void this.#hedges--,
     };
-    const reply = await exchangeUdp(server, query, { timeoutMs, clock });
-    return reply.truncated ? exchangeTcp(server, query, { timeoutMs, clock }) : reply;
+    return askSeveral(upstreams, question, bits, terms).catch((cause: unknown) => {
+      throw failed(`none of ${upstreams.length} name servers answered`, cause);
+    });
   }
 
-  /** Servers in their given order, those that failed last behind. */
-  #byHealth(): NameServer[] {
-    const failedAt = (server: NameServer) =>
-      this.#failedAt.get(serverKey(server)) ?? Number.NEGATIVE_INFINITY;
-    const servers = [...this.#options.servers()];
-    for (const key of this.#failedAt.keys()) {
-      if (!servers.some((server) => serverKey(server) === key)) this.#failedAt.delete(key);
+  /** Those of the longest zone that has the name. Servers that nobody names any more are let go. */
+  #upstreamsFor(name: string): Upstream[] {
+    const lower = lowerName(name);
+    const zone = this.#zones.find(
+      (each) => each.zone === "" || lower === each.zone || lower.endsWith(`.${each.zone}`),
+    );
+    const wanted = zone?.servers() ?? [];
+    for (const server of wanted) {
+      const key = serverKey(server);
+      if (!this.#upstreams.has(key))
+        this.#upstreams.set(key, new Upstream(server, this.#mark, this.#options));
     }
-    return servers.sort((a, b) => (failedAt(a) === failedAt(b) ? 0 : failedAt(a) - failedAt(b)));
+    this.#forgetUnnamed();
+    return wanted.map((server) => this.#upstreams.get(serverKey(server)) as Upstream);
+  }
+
+  #forgetUnnamed(): void {
+    const named = new Set(this.#zones.flatMap(({ servers }) => servers().map(serverKey)));
+    for (const [key, upstream] of this.#upstreams) {
+      if (named.has(key)) continue;
+      upstream.close();
+      this.#upstreams.delete(key);
+    }
   }
 
   #mayKeep({ answers, authorities, additionals }: Message): boolean {
@@ -182,17 +260,24 @@ export class UpstreamForwarder implements Forwarder {
   }
 }
 
-/** The answer with the name as this client wrote it. */
-function withOwner(message: Message, name: string): Message {
+/** The answer with the name as this client wrote it, and with what the other server had to say. */
+function given(message: Message, name: string): Forwarded {
   const lower = lowerName(name);
-  const renamed = (record: DnsRecord) => (lowerName(record.name) === lower ? { ...record, name } : record);
-  return { ...message, answers: message.answers.map(renamed) };
+  const answers = message.answers.map((record) =>
+    lowerName(record.name) === lower ? { ...record, name } : record,
+  );
+  return { message: { ...message, answers }, errors: errorsOf(message) };
 }
 
-function serverKey({ address, port }: NameServer): string {
-  return `${address} ${port}`;
+function errorsOf({ edns }: Message): readonly ExtendedError[] {
+  return (edns?.options ?? [])
+    .filter(({ code, data }) => code === extendedErrorOption && data.length >= 2)
+    .map(({ data }) => {
+      const [high = 0, low = 0] = data;
+      return { code: (high << 8) | low, text: Buffer.from(data.subarray(2)).toString("utf8") };
+    });
 }
 
-function mixedCase(name: string, random: () => number): string {
-  return name.replace(/[a-z]/gi, (letter) => (random() & 1 ? letter.toUpperCase() : letter.toLowerCase()));
+function serverKey({ address, port, tlsName }: NameServer): string {
+  return tlsName === undefined ? `${address} port ${port}` : `tls://${address} port ${port} ${tlsName}`;
 }

@@ -1,4 +1,5 @@
 /** Sockets that take queries. */
+export { Certificate, type CertificateFiles } from "./certificate.ts";
 export { FrameReader, frame } from "./frames.ts";
 export { listenFailed } from "./listen-failed.ts";
 export { type TcpHandlers, type TcpLimits, TcpListener } from "./tcp.ts";

@@ -1,13 +1,15 @@
 /**
- * TCP listener (RFC 7766): queries may be pipelined and are answered as they get ready. What a client can hold
+ * TCP listener (RFC 7766), and with a certificate one for DNS over TLS (RFC 7858): queries may be pipelined and are answered as they get ready. What a client can hold
  * is bounded: connections, queries under way on one connection (reading stops at the bound), bytes of replies
  * that it does not read, the size of a query, and the time in which a whole message must arrive, so that
  * sending a byte now and then keeps no connection.
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { familyOf, type Ip, parseZonedIp } from "../../addr/index.ts";
 import type { Clock, Timer } from "../../clock/index.ts";
+import type { Certificate } from "./certificate.ts";
 import { FrameReader, frame } from "./frames.ts";
 import { listenFailed } from "./listen-failed.ts";
 import type { Endpoint } from "./udp.ts";
@@ -34,9 +36,13 @@ export class TcpListener {
   readonly #clock: Clock;
   readonly #connections = new Set<Connection>();
   readonly #connectionsOf = new Map<Ip, number>();
+  readonly #certificate: Certificate | undefined;
+  /** Connections that still negotiate TLS. */
+  readonly #negotiating = new Map<string, Socket>();
   #server: Server | undefined;
 
-  constructor(handlers: TcpHandlers, limits: TcpLimits, clock: Clock) {
+  constructor(handlers: TcpHandlers, limits: TcpLimits, clock: Clock, certificate?: Certificate) {
+    this.#certificate = certificate;
     this.#handlers = handlers;
     this.#limits = limits;
     this.#clock = clock;
@@ -46,9 +52,9 @@ export class TcpListener {
     return this.#connections.size;
   }
 
-  /** Answers where it listens. @throws DNS_LISTEN_FAILED */
+  /** Answers where it listens. @throws DNS_LISTEN_FAILED, DNS_TLS_FAILED */
   async start(endpoint: Endpoint): Promise<Endpoint> {
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    const server = this.#certificate ? this.#tlsServer(this.#certificate) : this.#tcpServer();
     server.maxConnections = this.#limits.connectionsMax;
     server.on("drop", () => this.#handlers.onDropped());
     try {
@@ -57,6 +63,7 @@ export class TcpListener {
       server.listen({ host: endpoint.address, port: endpoint.port, ipv6Only });
       await listening;
     } catch (error) {
+      this.#certificate?.stop();
       throw listenFailed("TCP", endpoint, error);
     }
     server.on("error", () => this.#handlers.onDropped());
@@ -73,37 +80,80 @@ export class TcpListener {
     const server = this.#server;
     this.#server = undefined;
     if (!server) return;
+    this.#certificate?.stop();
     const closed = once(server, "close");
     server.close();
     for (const connection of this.#connections) connection.finish();
+    for (const socket of this.#negotiating.values()) socket.destroy();
     await closed;
   }
 
-  #accept(socket: Socket): void {
+  #tcpServer(): Server {
+    return createServer({ allowHalfOpen: true }, (socket) => {
+      const client = this.#admit(socket);
+      if (client !== undefined) this.#serve(socket, client);
+    });
+  }
+
+  #tlsServer(certificate: Certificate): Server {
+    const terms = {
+      allowHalfOpen: true,
+      ALPNProtocols: ["dot"],
+      handshakeTimeout: this.#limits.idleTimeoutMs,
+    };
+    const server = createTlsServer({
+      ...certificate.start((pair) => server.setSecureContext(pair)),
+      ...terms,
+    });
+    server.on("connection", (socket: Socket) => {
+      if (this.#admit(socket) === undefined) return;
+      const peer = peerOf(socket);
+      this.#negotiating.set(peer, socket);
+      socket.once("close", () => void this.#negotiating.delete(peer));
+    });
+    server.on("secureConnection", (socket) => {
+      this.#negotiating.delete(peerOf(socket));
+      if (socket.remoteAddress === undefined) socket.destroy();
+      else this.#serve(socket, parseZonedIp(socket.remoteAddress).ip);
+    });
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    return server;
+  }
+
+  /** Whose connection it is; undefined, and closed, if that client has too many. */
+  #admit(socket: Socket): Ip | undefined {
     if (socket.remoteAddress === undefined) {
       socket.destroy();
-      return;
+      return undefined;
     }
     const client = parseZonedIp(socket.remoteAddress).ip;
     const held = this.#connectionsOf.get(client) ?? 0;
     if (held >= this.#limits.connectionsPerClientMax) {
       this.#handlers.onDropped();
       socket.destroy();
-      return;
+      return undefined;
     }
     this.#connectionsOf.set(client, held + 1);
+    socket.once("close", () => {
+      const left = (this.#connectionsOf.get(client) ?? 1) - 1;
+      if (left > 0) this.#connectionsOf.set(client, left);
+      else this.#connectionsOf.delete(client);
+    });
+    return client;
+  }
+
+  #serve(socket: Socket, client: Ip): void {
     const connection = new Connection(socket, this.#limits, this.#clock, {
       handle: (query) => this.#handlers.handle(query, client),
       onDropped: this.#handlers.onDropped,
     });
     this.#connections.add(connection);
-    socket.once("close", () => {
-      this.#connections.delete(connection);
-      const left = (this.#connectionsOf.get(client) ?? 1) - 1;
-      if (left > 0) this.#connectionsOf.set(client, left);
-      else this.#connectionsOf.delete(client);
-    });
+    socket.once("close", () => void this.#connections.delete(connection));
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 interface ConnectionHandlers {

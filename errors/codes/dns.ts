@@ -5,6 +5,7 @@ export const dnsCodes = {
   DNS_MESSAGE_TOO_LARGE: "A DNS message or one of its fields is larger than its length field can say.",
   DNS_INVALID_OPTION: "An option of the DNS server is outside of its range.",
   DNS_LISTEN_FAILED: "The DNS server could not listen on an address.",
+  DNS_TLS_FAILED: "The certificate or key for DNS over TLS cannot be used.",
   DNS_QUERY_FAILED: "A DNS server gave no usable answer to a query.",
   DNS_FORWARD_OVERLOADED: "More forwarded questions are under way than the limit allows.",
   DNS_SUBTREE_TOO_LARGE: "More keys lie below a name than are handed to DNS.",

@@ -25,15 +25,15 @@ function docker(host: Host, ...args: readonly string[]): string {
 }
 
 /** Addresses that a program in the container finds for the name; none when it finds nothing. */
-function lookUp(host: Host, container: string, name: string): readonly string[] {
+function lookUp(host: Host, container: string, name: string, type: "a" | "aaaa" = "a"): readonly string[] {
   const engine = engines.get(host);
-  const found = engine?.tryDocker("exec", container, "/bin/nslookup", "-type=a", name);
+  const found = engine?.tryDocker("exec", container, "/bin/nslookup", `-type=${type}`, name);
   const [, answer = ""] = (found?.stdout ?? "").split(/\n\n/, 2);
   return [...answer.matchAll(/Address:\s+(\S+)/g)].map((match) => match[1] ?? "").toSorted();
 }
 
-function addressOf(host: Host, container: string, network: string): string {
-  return docker(host, "inspect", "-f", `{{.NetworkSettings.Networks.${network}.IPAddress}}`, container);
+function addressOf(host: Host, container: string, network: string, field = "IPAddress"): string {
+  return docker(host, "inspect", "-f", `{{.NetworkSettings.Networks.${network}.${field}}}`, container);
 }
 
 /** Runs a program of the host as one in the container sees the network: its namespace, its resolver, a real C library. */
@@ -65,11 +65,11 @@ beforeAll(async () => {
       engine.loadImage();
     }),
   );
-  for (const [name, pool] of [
-    ["shop", "10.8.0.0/16"],
+  for (const [name, ...pools] of [
+    ["shop", "10.8.0.0/16", "fd08::/64"],
     ["back", "10.9.0.0/16"],
   ] as const) {
-    fabric.ask(h1, "network", "create", name, "--pool", pool);
+    fabric.ask(h1, "network", "create", name, "--pool", ...pools);
     for (const host of engines.keys())
       docker(
         host,
@@ -79,8 +79,8 @@ beforeAll(async () => {
         "heddle",
         "--ipam-driver",
         "heddle",
-        "--subnet",
-        pool,
+        ...(pools.length > 1 ? ["--ipv6"] : []),
+        ...pools.flatMap((pool) => ["--subnet", pool]),
         "--ipam-opt",
         `heddle.network=${name}`,
         name,
@@ -89,7 +89,19 @@ beforeAll(async () => {
   const run = (host: Host, name: string, network: string, ...more: readonly string[]) =>
     docker(host, "run", "-d", "--name", name, "--network", network, ...more, image, "/bin/sleep", "3600");
   run(h1, "web1", "shop", "--network-alias", "web", "-l", "heddle.service=web", "--expose", "80");
-  run(h2, "web2", "shop", "--network-alias", "web", "-l", "heddle.service=web", "--expose", "80");
+  run(
+    h2,
+    "web2",
+    "shop",
+    "--network-alias",
+    "store",
+    "--network-alias",
+    "web",
+    "-l",
+    "heddle.service=web",
+    "--expose",
+    "80",
+  );
   run(h1, "asker", "shop");
   run(h2, "asker2", "shop");
   run(h1, "other", "back");
@@ -125,6 +137,33 @@ describe("inside a container", () => {
       [h1, "other"],
     ] as const)
       expect(lookUp(host, asker, "web.service.consul")).toEqual(both);
+  });
+
+  test("services have an address of each family that their containers have", () => {
+    const both = [
+      addressOf(h1, "web1", "shop", "GlobalIPv6Address"),
+      addressOf(h2, "web2", "shop", "GlobalIPv6Address"),
+    ].toSorted();
+    for (const [host, asker] of [
+      [h1, "asker"],
+      [h2, "asker2"],
+    ] as const)
+      expect(lookUp(host, asker, "web.service.consul", "aaaa")).toEqual(both);
+  });
+
+  test("an alias resolves on every host; one of both hosts to the own by its short name, to both by its whole", () => {
+    const [own1, own2] = [addressOf(h1, "web1", "shop"), addressOf(h2, "web2", "shop")];
+    for (const [host, asker, own] of [
+      [h1, "asker", own1],
+      [h2, "asker2", own2],
+    ] as const) {
+      expect(lookUp(host, asker, "store")).toEqual([own2]);
+      expect(lookUp(host, asker, "store", "aaaa")).toEqual([
+        addressOf(h2, "web2", "shop", "GlobalIPv6Address"),
+      ]);
+      expect(lookUp(host, asker, "web")).toEqual([own]);
+      expect(lookUp(host, asker, "web.shop.docker.heddle")).toEqual([own1, own2].toSorted());
+    }
   });
 
   test("a name of another network does not resolve without its domain", () => {

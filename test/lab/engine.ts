@@ -1,9 +1,10 @@
 /**
  * A real Docker Engine on a host of a lab: its own mount namespace, directories and socket, started, killed and
- * asked through its command line. `/run/docker` is its own too, since plugins are found there. Everything of it ends
- * with the world.
+ * asked through its command line. `/run/docker` is its own too, since plugins are found there. The mounts outlive the
+ * engine, as those of a machine do: live restore finds its containers' namespaces again. Everything of it ends with
+ * the world.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Background, type Finished, run, tryRun, waitFor } from "./command.ts";
 import type { Host } from "./host.ts";
@@ -40,6 +41,8 @@ export interface EngineOptions {
 
 /** Docker repeats each call to a plugin that is away for up to 30 s, and a stop makes three of them. */
 const timeoutMs = 100_000;
+/** An engine gives its containers 10 s to end, and 5 s more to itself. */
+const stopMs = 20_000;
 
 export class Engine {
   readonly host: Host;
@@ -50,6 +53,7 @@ export class Engine {
   readonly specDir: string;
   readonly #directory: string;
   readonly #flags: readonly string[];
+  #room: Background | undefined;
   #process: Background | undefined;
 
   constructor(host: Host, { flags = [] }: EngineOptions = {}) {
@@ -75,18 +79,10 @@ export class Engine {
       `--host=unix://${this.socketPath}`,
       `--pidfile=${at("pid")}`,
       ...this.#flags,
-    ].join(" ");
-    const steps = [
-      "mount --make-rprivate /",
-      ...cgroups,
-      "mkdir -p /run/docker",
-      `mount --bind ${at("run")} /run/docker`,
-      `mount -t overlay -o lowerdir=/etc,upperdir=${at("etc")},workdir=${at("etc-work")} etc /etc`,
-      `mount --bind ${this.specDir} /etc/docker/plugins`,
-      `exec ${dockerd}`,
     ];
-    this.#process = this.host.start(["unshare", "--mount", "sh", "-ec", steps.join("\n")]);
-    const process = this.#process;
+    this.#room ??= await this.#makeRoom();
+    const process = this.host.start(["nsenter", `--mount=/proc/${this.#room.pid}/ns/mnt`, ...dockerd]);
+    this.#process = process;
     await waitFor(
       "the Docker Engine to answer",
       () => {
@@ -97,13 +93,35 @@ export class Engine {
     );
   }
 
+  /** Holds the mounts. */
+  async #makeRoom(): Promise<Background> {
+    const at = (name: string) => join(this.#directory, name);
+    const steps = [
+      "mount --make-rprivate /",
+      ...cgroups,
+      "mkdir -p /run/docker",
+      `mount --bind ${at("run")} /run/docker`,
+      `mount -t overlay -o lowerdir=/etc,upperdir=${at("etc")},workdir=${at("etc-work")} etc /etc`,
+      `mount --bind ${this.specDir} /etc/docker/plugins`,
+      `touch ${at("room")}`,
+      "exec sleep infinity",
+    ];
+    const room = this.host.start(["unshare", "--mount", "sh", "-ec", steps.join("\n")]);
+    await waitFor("the mounts of an engine", () => {
+      if (!room.running) throw new Error(room.stderr);
+      return existsSync(at("room")) || undefined;
+    });
+    return room;
+  }
+
   /** Without a warning, containerd with it: what ran goes on or not, as it pleases. */
   async killHard(): Promise<void> {
     await this.#process?.killHard();
   }
 
+  /** Asks it to end, which ends its containers unless it has live restore, and waits for that. */
   async stop(): Promise<void> {
-    await this.#process?.stop();
+    await this.#process?.stop(stopMs);
   }
 
   docker(...args: readonly string[]): string {

@@ -12,6 +12,7 @@ import type { DockerAddresses, FabricPlan } from "./fabric-plan.ts";
 import { DockerJournal } from "./journal.ts";
 import { endpointRef, NetworkDriver } from "./network-driver.ts";
 import { PluginServer } from "./plugin-server.ts";
+import { PoolDriver } from "./pool-driver.ts";
 import { probePort } from "./port-bindings.ts";
 import type { DockerEndpoint } from "./records.ts";
 
@@ -69,6 +70,7 @@ export class DockerDriver {
     this.#networks = networks;
     this.plugin = new DockerPlugin({
       networks,
+      pools: new PoolDriver({ ...parts, random: randomBytes }),
       addresses,
       clock,
       ...(limits && { limits }),

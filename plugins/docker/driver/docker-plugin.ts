@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import { Lanes } from "../../endpoint/index.ts";
-import { type AddressDriver, addressSpace } from "./address-driver.ts";
+import type { AddressDriver } from "./address-driver.ts";
 import {
   type AddressCall,
   type AddressMessage,
@@ -20,6 +20,7 @@ import {
   networkCalls,
 } from "./messages.ts";
 import type { NetworkDriver } from "./network-driver.ts";
+import { addressSpace, type PoolDriver } from "./pool-driver.ts";
 
 export interface DockerPluginLimits {
   /** Calls that wait or run. */
@@ -45,6 +46,7 @@ export interface AnsweredDockerCall {
 
 export interface DockerPluginOptions {
   readonly networks: NetworkDriver;
+  readonly pools: PoolDriver;
   readonly addresses: AddressDriver;
   readonly clock: Clock;
   readonly limits?: Partial<DockerPluginLimits>;
@@ -66,7 +68,7 @@ export class DockerPlugin {
   constructor(options: DockerPluginOptions) {
     const { callsMax, deadlineMs } = { ...dockerPluginLimits, ...options.limits };
     this.#options = options;
-    this.#handlers = handlersOf(options.networks, options.addresses);
+    this.#handlers = handlersOf(options);
     this.#lanes = new Lanes(options.clock, { operationsMax: callsMax, deadlineMs });
   }
 
@@ -98,7 +100,11 @@ export class DockerPlugin {
   }
 }
 
-function handlersOf(networks: NetworkDriver, addresses: AddressDriver): ReadonlyMap<string, Handler> {
+function handlersOf({
+  networks,
+  pools,
+  addresses,
+}: Pick<DockerPluginOptions, "networks" | "pools" | "addresses">): ReadonlyMap<string, Handler> {
   const handlers = new Map<string, Handler>();
   const onNetwork = <Call extends NetworkCall>(
     call: Call,
@@ -163,12 +169,12 @@ function handlersOf(networks: NetworkDriver, addresses: AddressDriver): Readonly
   onAddress(
     "RequestPool",
     () => "pools",
-    (message) => addresses.requestPool(message),
+    (message) => pools.requestPool(message),
   );
   onAddress(
     "ReleasePool",
     () => "pools",
-    (message) => addresses.releasePool(message),
+    (message) => pools.releasePool(message),
   );
   onAddress("RequestAddress", ofAddress, (message) => addresses.requestAddress(message));
   onAddress("ReleaseAddress", ofAddress, (message) => addresses.releaseAddress(message));

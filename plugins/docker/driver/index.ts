@@ -1,5 +1,5 @@
 /** Heddle as network driver and IPAM driver of a Docker Engine. */
-export { AddressDriver, type AddressDriverOptions, addressSpace } from "./address-driver.ts";
+export { AddressDriver, type AddressDriverOptions } from "./address-driver.ts";
 export {
   Collector,
   type CollectorLimits,
@@ -27,4 +27,5 @@ export {
 export { DockerJournal, type DockerJournalLimits, dockerJournalLimits } from "./journal.ts";
 export { NetworkDriver, type NetworkDriverOptions } from "./network-driver.ts";
 export { PluginServer, type PluginServerLimits, pluginServerLimits } from "./plugin-server.ts";
+export { addressSpace, PoolDriver, type PoolDriverOptions } from "./pool-driver.ts";
 export type { DockerEndpoint, DockerNetwork, DockerPool } from "./records.ts";

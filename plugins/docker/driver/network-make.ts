@@ -6,11 +6,11 @@
 import { type Cidr, cidrFromIp, hostCidr, type Ip, parseIpWithPrefix } from "../../../addr/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
-import { addressSpace } from "./address-driver.ts";
 import type { DockerAddresses, FabricPlan, PlannedNetwork } from "./fabric-plan.ts";
 import type { DockerJournal } from "./journal.ts";
 import type { IpamData, NetworkMessage } from "./messages.ts";
 import { type NetworkOptions, networkOptions } from "./network-options.ts";
+import { addressSpace } from "./pool-driver.ts";
 import type { DockerPool } from "./records.ts";
 import { subnetProblem } from "./subnets.ts";
 

@@ -16,6 +16,7 @@ import { fabricOperations, localOperations } from "./heddle/fabric.ts";
 import { documentOperation } from "./heddle/openapi.ts";
 import { type Operation, operationRoutes } from "./heddle/operation.ts";
 import { watchOperations } from "./heddle/watch.ts";
+import type { MesosBackend } from "./mesos-backend.ts";
 import { ParkedReads } from "./parked-reads.ts";
 import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
@@ -30,6 +31,7 @@ import { eventRoutes } from "./routes/event.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { kvRoutes } from "./routes/kv.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
+import { mesosRoutes } from "./routes/mesos.ts";
 import { operatorRoutes } from "./routes/operator.ts";
 import { queryRoutes } from "./routes/query.ts";
 import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
@@ -48,6 +50,8 @@ export interface ApiOptions {
     readonly fabric?: FabricBackend;
     /** Event streams open at a time. */
     readonly streamsMax?: number;
+    /** Mesos-DNS's HTTP interface, where it is switched on. */
+    readonly mesos?: MesosBackend;
   };
   /** Silence of an event stream until a sign of life. */
   readonly heartbeatEveryMs?: number;
@@ -94,7 +98,7 @@ export function createApi(options: ApiOptions): ApiHandler {
 export function routesOf(options: ApiOptions): readonly Route[] {
   const { self, clock, random = Math.random, server, agent } = options;
   const forwards = options.forward !== undefined && !server;
-  const routes = [selfRoute(self), ...unsupportedRoutes(forwards)];
+  const routes = [selfRoute(self)];
   if (agent) {
     routes.push(...agentRoutes({ agent, clock, random }, self), ...agentHealthRoutes(agent, self));
     routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
@@ -109,6 +113,10 @@ export function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
+  if (server?.mesos) routes.push(...mesosRoutes(server.mesos, self));
+  // One of Consul's paths may be served for another reason.
+  const served = new Set(routes.map(({ path }) => path));
+  routes.push(...unsupportedRoutes(forwards).filter(({ path }) => !served.has(path)));
   return [...routes, ...operationRoutes(heddleOperations(options))];
 }
 

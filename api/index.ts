@@ -22,6 +22,7 @@ export {
   HttpServer,
   type HttpServerOptions,
 } from "./http-server.ts";
+export type { MesosBackend } from "./mesos-backend.ts";
 export { clientAddressHeader } from "./near.ts";
 export { waitDefaultMs, waitMaxMs } from "./parked-reads.ts";
 export {

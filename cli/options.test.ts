@@ -25,7 +25,7 @@ describe("dialects()", () => {
   it("reads names with their usual domain or another", () => {
     expect(dialects([])).toEqual({});
     expect(dialects(["skydns"])).toEqual({ skydns: "skydns.local" });
-    expect(dialects(["skydns=example.org"])).toEqual({ skydns: "example.org" });
+    expect(dialects(["skydns=example.org", "mesos"])).toEqual({ skydns: "example.org", mesos: "mesos" });
   });
 
   it.each([["bind"], ["skydns="], ["skydns", "skydns"], [""], ["toString"]])("refuses %s %s", (...texts) => {

@@ -33,6 +33,7 @@ export interface ServerFlags extends ListeningFlags {
   readonly storeKey?: string;
   readonly storeUser?: string;
   readonly storeSecret?: string;
+  readonly dialect?: readonly string[];
   readonly grpc: string;
 }
 
@@ -84,7 +85,7 @@ export function share(option: string, text: string): number {
   throw new FabricError("CLI_USAGE", `read ${option} ${JSON.stringify(text)}: expected a number from 0 to 1`);
 }
 
-const dialectDomains = { skydns: "skydns.local" } as const;
+const dialectDomains = { skydns: "skydns.local", mesos: "mesos" } as const;
 
 /** `NAME` or `NAME=DOMAIN`, each name once. @throws CLI_USAGE */
 export function dialects(texts: readonly string[]): DialectOptions {

@@ -75,7 +75,10 @@ function agentOptions(command: Command): Command {
     .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
     .option("--dns <host:port>", "where to answer DNS", "127.0.0.1:8600")
     .option("--upstream <ip...>", "resolvers for other names (default: those of /etc/resolv.conf)")
-    .option("--dialect <name...>", "answer other names, too: skydns or skydns=DOMAIN (below skydns.local)")
+    .option(
+      "--dialect <name...>",
+      "answer other names, too: skydns (below skydns.local), mesos (below mesos), or NAME=DOMAIN",
+    )
     .option(
       "--panic-threshold <share>",
       "below this healthy part of a service DNS names all of it; 0: never",
@@ -122,6 +125,10 @@ listening(define(program, "server", "run a server over the store"))
   .option("--store-user <name>", "our user at the store")
   .option("--store-secret <file>", "file with the user's password")
   .option("--grpc <host:port>", "where agents connect", "127.0.0.1:8502")
+  .option(
+    "--dialect <name...>",
+    "mesos: serve Mesos-DNS's HTTP interface for the domain mesos, or mesos=DOMAIN",
+  )
   .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
   .action(async (options) => (await import("./commands/run.ts")).server(options));
 agentOptions(define(program, "agent", "run the agent of this node"))

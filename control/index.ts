@@ -41,6 +41,7 @@ export {
   type CheckBrief,
   fabricView,
   type KeyViewItem,
+  type NodeListItem,
   type NodeViewItem,
   overflowKey,
   type QueryViewItem,

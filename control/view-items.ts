@@ -4,12 +4,14 @@
  *
  * - `fabric`: the store's own keys and values under `ipam/networks/`, `ipam/blocks/`, `ipam/statics/` and `catalog/nodes/`
  * - `service/<name>`: `<node>/<id>` (both percent-encoded) → ServiceViewItem
+ * - `nodes`: name → NodeListItem, of all nodes of the fabric
  * - `node/<name>`: `node` → NodeViewItem, nothing when there is no such node
  * - `keys/<path>`: the key itself, and each key below `<path>/` → KeyViewItem, or `overflowKey` alone when there are too many
  * - `query/<name>`: what a prepared query finds for that name: `query` → QueryViewItem, and `<node>/<id>` →
  *   ServiceViewItem of each instance that it may name; nothing when no query answers for the name
  * - `reverse/<ip>`: `node/<node>` or `service/<node>/<id>` → ReverseViewItem; of a container's names only its own
  */
+import type { Ip } from "../addr/index.ts";
 import type { CheckStatus, Coordinate, NodeRecord, ServiceRecord } from "../registry/index.ts";
 
 export interface CheckBrief {
@@ -45,6 +47,11 @@ export interface NodeViewItem {
   /** Checks of the node itself, with its liveness. */
   readonly checks: readonly CheckBrief[];
   readonly coordinate?: Coordinate;
+}
+
+export interface NodeListItem {
+  readonly up: boolean;
+  readonly addresses: readonly Ip[];
 }
 
 export type ReverseViewItem =

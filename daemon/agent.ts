@@ -27,6 +27,7 @@ import { openRegistrations } from "./registrations.ts";
 import { listenHttp } from "./server.ts";
 import {
   connectedOnce,
+  knownServers,
   logControl,
   registrationSource,
   seenByServer,
@@ -178,6 +179,7 @@ export async function wireAgent(
       datacenter,
       node: identity.name,
       answers,
+      servers: () => knownServers(client.state.address, options.servers, address),
       listen,
       pools,
       networksOf,

@@ -6,7 +6,13 @@
 import { type Cidr, cidrContains, type Ip, isLoopback } from "../addr/index.ts";
 import type { ComponentStatus } from "../api/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
-import { type CatalogReader, type DnsServer, dnsServer, type Standpoint } from "../dns/index.ts";
+import {
+  type CatalogReader,
+  type DnsServer,
+  dnsServer,
+  type MesosServers,
+  type Standpoint,
+} from "../dns/index.ts";
 import { gateway4 } from "../overlay/index.ts";
 import { type HostPort, printHostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
@@ -19,6 +25,8 @@ export interface NamesOptions {
   readonly heldNames: () => number;
   readonly node: string;
   readonly answers: AnswerOptions;
+  /** Of the fabric, the connected one first. */
+  readonly servers: MesosServers;
   readonly clock: Clock;
   readonly datacenter: string;
   readonly listen: HostPort;
@@ -70,7 +78,7 @@ export class Names {
   }
 
   #server(listen: HostPort): DnsServer {
-    const { catalog, clock, datacenter, node, answers, upstream, pools, networksOf, whereIs, log } =
+    const { catalog, clock, datacenter, node, answers, servers, upstream, pools, networksOf, whereIs, log } =
       this.#options;
     return dnsServer({
       listen: [{ address: listen.ip, port: listen.port }],
@@ -82,6 +90,7 @@ export class Names {
       whereIs,
       health: { panicThreshold: answers.panicThreshold },
       dialects: answers.dialects,
+      servers,
       subset: { instancesMax: answers.subsetMax, node },
       unlimited: pools,
       forward: {

@@ -20,6 +20,8 @@ export interface ProcessOptions {
 }
 
 export interface ServerOptions extends ProcessOptions {
+  /** Domain of Mesos-DNS's names; its HTTP interface is served where it is given. */
+  readonly mesosDomain?: string;
   /** `memory`, `sqlite:PATH` or `etcd:URL[,URL]`. */
   readonly store: string;
   /** How a store outside of this process is reached. */

@@ -8,6 +8,19 @@ import type { Log } from "./log.ts";
 /** How long a registration may wait to be seen by a server before it is answered anyway. */
 const registrationSeenMs = 250;
 
+/** Of `HOST:PORT`, the connected one first; a socket is on this node. */
+export function knownServers(
+  connected: string,
+  all: readonly string[],
+  own: string,
+): readonly { readonly host: string; readonly port: number }[] {
+  return [...new Set([connected, ...all])].flatMap((address) => {
+    if (address.startsWith("unix:")) return [{ host: own, port: 0 }];
+    const match = /^\[?(.*?)\]?:(\d+)$/.exec(address);
+    return match ? [{ host: match[1] ?? "", port: Number(match[2]) }] : [];
+  });
+}
+
 export function registrationSource(state: AgentState): RegistrationSource {
   return {
     registrations: () => ({ services: state.services(), checks: state.checks().map(({ record }) => record) }),

@@ -4,14 +4,15 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { isLoopback } from "../addr/index.ts";
+import { isLoopback, parseFqdn } from "../addr/index.ts";
 import {
   type ApiHandler,
+  type ApiOptions,
   type ComponentStatus,
   createApi,
-  type FabricBackend,
   guardHost,
   HttpServer,
+  type MesosBackend,
 } from "../api/index.ts";
 import { type Clock, systemClock, type Timer } from "../clock/index.ts";
 import { ControlServer } from "../control/index.ts";
@@ -23,6 +24,7 @@ import { fabricBackend } from "./fabric-backend.ts";
 import { serveForwarded, serveForwardedStreams } from "./forwarding.ts";
 import { printHostPort, requireLoopback } from "./host-port.ts";
 import type { Log } from "./log.ts";
+import { mesosBackend } from "./mesos-backend.ts";
 import { apiSockets, controlSocket, type ServerOptions } from "./options.ts";
 import { startWhole, type Teardown } from "./teardown.ts";
 import { version } from "./version.ts";
@@ -34,7 +36,8 @@ export interface ServerCore {
   readonly store: Store;
   readonly registry: Registry;
   readonly writer: RegistryWriter;
-  readonly fabric: FabricBackend;
+  /** What its API is made of. */
+  readonly api: NonNullable<ApiOptions["server"]>;
   readonly control: ControlServer;
   /** Where agents of this host connect. */
   readonly localAddress: string;
@@ -67,7 +70,9 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   });
   await createDefaultNetwork(store, pools);
   const fabric = fabricBackend(pools, registry, writer);
-  const forwarded = createApi({ self: selfOf(options, store), clock, server: { registry, writer, fabric } });
+  const mesos = mesosOf(options, registry);
+  const api = { registry, writer, fabric, ...(mesos && { mesos }) };
+  const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
   const control = new ControlServer({
     name: selfOf(options, store).node,
     version,
@@ -90,7 +95,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     store,
     registry,
     writer,
-    fabric,
+    api,
     control,
     localAddress,
     components: () => serverComponents(options.store, registry, control),
@@ -106,13 +111,12 @@ export interface RunningServer {
 export function startServer(options: ServerOptions): Promise<RunningServer> {
   return startWhole(async (teardown) => {
     const core = await openServerCore(options, teardown);
-    const { registry, writer, fabric } = core;
     const self = selfOf(options, core.store);
     const startedAtMs = systemClock.wallMs();
     const api = createApi({
       self,
       clock: systemClock,
-      server: { registry, writer, fabric },
+      server: core.api,
       local: {
         leases: async () => [],
         purgePlan: async () => [],
@@ -164,6 +168,13 @@ export async function listenHttp(
 function selfOf({ datacenter, http }: ServerOptions, { id }: Store) {
   const node = hostname().split(".")[0] ?? "server";
   return { node, id, address: http.ip, datacenter, version, server: true, meta: {} };
+}
+
+/** A server names itself: there is no other that it knows of. */
+function mesosOf({ mesosDomain, http, grpc }: ServerOptions, registry: Registry): MesosBackend | undefined {
+  if (mesosDomain === undefined) return undefined;
+  const { ip, port } = grpc ?? http;
+  return mesosBackend(registry, { domain: parseFqdn(mesosDomain), servers: () => [{ host: ip, port }] });
 }
 
 function reclaimRegularly(pools: PoolAuthority, clock: Clock, log: Log): Timer {

@@ -5,14 +5,13 @@ import type { AgentOptions, ServerOptions } from "./options.ts";
 import { openServerCore } from "./server.ts";
 import { startWhole } from "./teardown.ts";
 
-export type UpOptions = Omit<AgentOptions, "servers"> & Pick<ServerOptions, "store" | "grpc">;
+export type UpOptions = Omit<AgentOptions, "servers"> & Pick<ServerOptions, "store" | "grpc" | "mesosDomain">;
 
 /** @throws what `startServer` and `startAgent` throw */
 export function startUp(options: UpOptions): Promise<RunningAgent> {
   return startWhole(async (teardown) => {
     const core = await openServerCore(options, teardown);
-    const { registry, writer, fabric, localAddress } = core;
-    const local = { api: { registry, writer, fabric }, components: () => core.components() };
-    return wireAgent({ ...options, servers: [localAddress] }, teardown, local);
+    const local = { api: core.api, components: () => core.components() };
+    return wireAgent({ ...options, servers: [core.localAddress] }, teardown, local);
   });
 }

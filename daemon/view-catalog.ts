@@ -10,6 +10,7 @@ import { type Ip, isIp, parseIp } from "../addr/index.ts";
 import type { Clock, Timer } from "../clock/index.ts";
 import {
   type KeyViewItem,
+  type NodeListItem,
   type NodeViewItem,
   overflowKey,
   type QueryViewItem,
@@ -109,6 +110,17 @@ export class ViewCatalog implements CatalogReader {
       const found = new Map([...items].filter(([key]) => key !== "query"));
       return item && { ...item, instances: instancesOf(found) };
     });
+  }
+
+  nodes(): MaybePromise<readonly NodeAnswer[]> {
+    return this.#read("nodes", { kind: "nodes" }, (items) =>
+      [...items].map(([name, item]) => ({
+        name,
+        up: (item as NodeListItem).up,
+        addresses: (item as NodeListItem).addresses,
+        meta: {},
+      })),
+    );
   }
 
   container(name: string, network: string): MaybePromise<readonly Ip[]> {
@@ -251,6 +263,7 @@ function instancesOf(items: ReadonlyMap<string, unknown>): readonly ServiceInsta
 
 /** Of a view that `warm` may open. */
 function changeOf(view: string): CatalogChange | undefined {
+  if (view === "nodes") return { kind: "nodes" };
   const slash = view.indexOf("/");
   const [kind, name] = [view.slice(0, slash), view.slice(slash + 1)];
   if (kind === "node" || kind === "query") return { kind, name };
@@ -261,7 +274,7 @@ function changeOf(view: string): CatalogChange | undefined {
   return container ? { kind: "container", ...container } : { kind, name };
 }
 
-function instanceOf({ node, service, checks, coordinate }: ServiceViewItem): ServiceInstance {
+export function instanceOf({ node, service, checks, coordinate }: ServiceViewItem): ServiceInstance {
   const failing = checks.flatMap(({ id, name, status }) =>
     status === "passing" ? [] : [{ id, name, status }],
   );

@@ -7,11 +7,18 @@ export type { DnsStats } from "./counters.ts";
 export { parseForwardZone, parseNameServer } from "./forward/index.ts";
 export { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 export type { Endpoint } from "./listen/index.ts";
+export {
+  MesosDirectory,
+  type MesosDirectoryOptions,
+  type MesosServer,
+  type MesosServers,
+} from "./mesos/index.ts";
 export type { DialectOptions, DnsServerOptions, ForwardOptions, LogLevel } from "./options.ts";
 export type {
   CatalogChange,
   CatalogReader,
   DampingPolicy,
+  DialectCatalog,
   FailingCheck,
   HealthPolicy,
   InstanceStatus,

@@ -60,6 +60,8 @@ export interface DnsLimits {
   readonly readyBytesMax: number;
   /** Services whose instances are watched for flapping; the longest unchanged is forgotten. */
   readonly dampedServicesMax: number;
+  /** Instances in Mesos-DNS's list of all tasks; beyond, it is refused. */
+  readonly mesosTasksMax: number;
 }
 
 export const dnsLimitDefaults: DnsLimits = {
@@ -100,4 +102,5 @@ export const dnsLimitDefaults: DnsLimits = {
   readyEntriesMax: 131_072,
   readyBytesMax: 32 << 20,
   dampedServicesMax: 4096,
+  mesosTasksMax: 10_000,
 };

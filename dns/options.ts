@@ -6,6 +6,7 @@ import { FabricError } from "../errors/index.ts";
 import type { NameServer } from "./client/index.ts";
 import { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 import type { CertificateFiles, Endpoint } from "./listen/index.ts";
+import { MesosDialect, type MesosServers } from "./mesos/index.ts";
 import type {
   CatalogReader,
   Dialect,
@@ -34,6 +35,8 @@ export interface ForwardOptions {
 export interface DialectOptions {
   /** SkyDNS's records under the keys `skydns/`, usually `skydns.local`. */
   readonly skydns?: string;
+  /** Mesos-DNS's names over the catalog, usually `mesos`. */
+  readonly mesos?: string;
 }
 
 /** DNS over TLS, on the addresses of `listen`. */
@@ -69,6 +72,8 @@ export interface DnsServerOptions {
   readonly health?: Partial<HealthPolicy>;
   /** Grammars beside Consul's, by the domain that each answers for. Default: none. */
   readonly dialects?: DialectOptions;
+  /** What `leader.mesos` and `master.mesos` name. Default: nothing. */
+  readonly servers?: MesosServers;
   /** Default: every answer names all. */
   readonly subset?: Partial<SubsetPolicy>;
   /** Where the clients of a subnet are; for answers to resolvers that name one (RFC 7871), and to queries that sort. */
@@ -122,7 +127,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
   const subset = { instancesMax: 0, node: "", ...options.subset };
   const ttl = { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0, ...options.ttl };
   if (!first) throw invalid("domains", "name at least one domain, and not the root");
-  const dialects = makeDialects(options.dialects ?? {});
+  const dialects = makeDialects(options.dialects ?? {}, options.servers ?? (() => []));
   const allDomains = [first, ...others, ...dialects.map(({ domain }) => domain)];
   if (new Set(allDomains).size < allDomains.length || allDomains.includes(""))
     throw invalid("dialects", "give each a domain of its own, and not the root");
@@ -170,8 +175,11 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
   };
 }
 
-function makeDialects({ skydns }: DialectOptions): readonly Dialect[] {
-  return skydns === undefined ? [] : [new SkyDnsDialect(parseFqdn(skydns))];
+function makeDialects({ skydns, mesos }: DialectOptions, servers: MesosServers): readonly Dialect[] {
+  return [
+    ...(skydns === undefined ? [] : [new SkyDnsDialect(parseFqdn(skydns))]),
+    ...(mesos === undefined ? [] : [new MesosDialect(parseFqdn(mesos), servers)]),
+  ];
 }
 
 function settleCookies({

@@ -32,6 +32,7 @@ interface Stoppable {
 export async function up(flags: AgentFlags & { readonly grpc?: string }): Promise<void> {
   const options = {
     ...agentOptions(flags, "up"),
+    ...mesosOption(flags),
     store: `sqlite:${join(flags.dataDir, "store.sqlite")}`,
     ...(flags.grpc !== undefined && { grpc: parseHostPort("--grpc", flags.grpc) }),
   };
@@ -63,6 +64,7 @@ export async function server(flags: ServerFlags): Promise<void> {
     dataDir,
     datacenter,
     insecure,
+    ...mesosOption(flags),
     store,
     storeAccess: storeAccess(flags),
     http: parseHostPort("--http", flags.http),
@@ -85,6 +87,14 @@ export async function agent(flags: AgentFlags & { readonly server: readonly stri
     CNI: join(flags.runDir, cniSocket),
     server: flags.server.join(", "),
   });
+}
+
+/** The domain of Mesos-DNS's HTTP interface, where that is switched on. */
+function mesosOption({ dialect = [] }: { readonly dialect?: readonly string[] }): {
+  readonly mesosDomain?: string;
+} {
+  const { mesos } = dialects(dialect);
+  return mesos === undefined ? {} : { mesosDomain: mesos };
 }
 
 function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "servers"> {

@@ -18,6 +18,7 @@ import { fabricViewSource } from "./fabric-view-source.ts";
 import { type HttpStreamCall, serveHttpStream } from "./http-stream.ts";
 import { keyViewSource } from "./key-view-source.ts";
 import { assertMayListen, isExposed, listen } from "./listen.ts";
+import { nodeListViewSource } from "./node-list-view-source.ts";
 import type { PoolService } from "./pool-service.ts";
 import { Session, type SessionEvent, type SessionStream } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
@@ -72,6 +73,7 @@ export class ControlServer {
       fabricViewSource(store, clock),
       ...catalogViewSources(registry),
       keyViewSource(registry, limits),
+      nodeListViewSource(registry),
       ...(options.views ?? []),
     ];
     this.#hub = new ViewHub(sources, clock, limits);

@@ -109,6 +109,8 @@ export type CatalogChange =
   | { readonly kind: "container"; readonly name: string; readonly network: string }
   | { readonly kind: "reverse"; readonly ip: Ip }
   | { readonly kind: "keys"; readonly path: string }
+  /** Which nodes there are, their addresses, or whether they are up. */
+  | { readonly kind: "nodes" }
   /** Anything may have changed: a new snapshot, another server. */
   | { readonly kind: "all" };
 
@@ -118,6 +120,7 @@ export interface CatalogReader {
   node(name: string, datacenter: string): MaybePromise<NodeAnswer | undefined>;
   /** Undefined if no prepared query answers for the name. */
   query(name: string, datacenter: string): MaybePromise<QueryAnswer | undefined>;
+  nodes(datacenter: string): MaybePromise<readonly NodeAnswer[]>;
   /** Addresses of the containers with this name or alias in the network, those on nodes that are down left out. */
   container(name: string, network: string, datacenter: string): MaybePromise<readonly Ip[]>;
   /** What has this address; empty if nothing does. */
@@ -138,6 +141,7 @@ export interface CatalogReader {
 /** One text for what an answer came from and what a change announces. */
 export function changeKey(change: Exclude<CatalogChange, { kind: "all" }>): string {
   if (change.kind === "reverse") return `reverse/${change.ip}`;
+  if (change.kind === "nodes") return "nodes";
   if (change.kind === "keys") return `keys/${change.path}`;
   const name = change.name.toLowerCase();
   return change.kind === "container"

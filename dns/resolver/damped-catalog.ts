@@ -79,6 +79,10 @@ export class DampedCatalog implements CatalogReader {
     return this.#inner.query(name, datacenter);
   }
 
+  nodes(datacenter: string): MaybePromise<readonly NodeAnswer[]> {
+    return this.#inner.nodes(datacenter);
+  }
+
   container(name: string, network: string, datacenter: string): MaybePromise<readonly Ip[]> {
     return this.#inner.container(name, network, datacenter);
   }

@@ -4,19 +4,25 @@
  */
 import type { Ip } from "../../addr/index.ts";
 import type { DnsRecord, Question } from "../wire/index.ts";
-import type { CatalogReader } from "./catalog-reader.ts";
-import type { HealthPolicy } from "./instances.ts";
+import type { CatalogReader, ServiceInstance } from "./catalog-reader.ts";
 import type { Resolution } from "./resolution.ts";
+import type { TtlPolicy } from "./ttl.ts";
+
+/** What dialects read of the catalog. */
+export type DialectCatalog = Pick<CatalogReader, "service" | "node" | "nodes" | "keys">;
 
 export interface DialectQuestion {
   readonly question: Question;
   /** Lower case, from the left, without the domain. */
   readonly labels: readonly string[];
+  readonly domain: string;
   /** Of the dialect's domain as it was asked: authority of a negative answer, and the apex's own record. */
   readonly soa: DnsRecord;
-  readonly catalog: CatalogReader;
+  readonly catalog: DialectCatalog;
   readonly datacenter: string;
-  readonly health: HealthPolicy;
+  readonly ttl: TtlPolicy;
+  /** Those that may be named to this client; a part of them depends on who asks. */
+  readonly choose: (instances: readonly ServiceInstance[], tag: string | undefined) => ChosenInstances;
   /** Where this server listens. */
   readonly nameservers: readonly Ip[];
   /** 0 ≤ random() < 1. */
@@ -29,6 +35,11 @@ export interface DialectQuestion {
   ) => Promise<Resolution>;
   /** Another question below our domains; undefined when the name is none of ours, or the chain is too long. */
   readonly lookup: (name: string, type: number) => Promise<Resolution | undefined>;
+}
+
+export interface ChosenInstances {
+  readonly instances: readonly ServiceInstance[];
+  readonly isPart: boolean;
 }
 
 /** Names that somebody wrote down for an address. */
@@ -45,5 +56,5 @@ export interface Dialect {
   readonly domain: string;
   resolve(asked: DialectQuestion): Promise<Resolution>;
   /** @param labels of a whole name below `in-addr.arpa` or `ip6.arpa`, lower case */
-  pointers?(labels: readonly string[], catalog: CatalogReader): Promise<Pointers>;
+  pointers?(labels: readonly string[], catalog: DialectCatalog): Promise<Pointers>;
 }

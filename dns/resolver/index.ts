@@ -15,13 +15,22 @@ export {
   type ServiceInstance,
 } from "./catalog-reader.ts";
 export { DampedCatalog } from "./damped-catalog.ts";
-export type { Dialect, DialectQuestion, Pointers } from "./dialect.ts";
+export type { ChosenInstances, Dialect, DialectCatalog, DialectQuestion, Pointers } from "./dialect.ts";
 export { type DampingPolicy, dampingDefaults } from "./flap-damping.ts";
-export { type HealthPolicy, type Judgement, judgeInstances, type Verdict } from "./instances.ts";
+export {
+  type HealthPolicy,
+  type Judgement,
+  judgeInstances,
+  placeOf,
+  usableInstances,
+  type Verdict,
+} from "./instances.ts";
 export { MemoryCatalog } from "./memory-catalog.ts";
 export { textStrings } from "./meta.ts";
 export type { Standpoint } from "./nearness.ts";
 export { answer, found, negative, type Resolution, record } from "./resolution.ts";
 export { Resolver, type ResolverOptions, type SubsetPolicy } from "./resolver.ts";
-export type { TtlPolicy } from "./ttl.ts";
+export { serviceRecords } from "./service.ts";
+export { textHash } from "./stable-subset.ts";
+export { serviceTtl, type TtlPolicy } from "./ttl.ts";
 export { nsRecord } from "./zone.ts";

@@ -36,6 +36,10 @@ export class MemoryCatalog implements CatalogReader {
     return datacenter === this.#datacenter ? this.#queries.get(name) : undefined;
   }
 
+  nodes(datacenter: string): readonly NodeAnswer[] {
+    return datacenter === this.#datacenter ? [...this.#nodes.values()] : [];
+  }
+
   container(name: string, network: string, datacenter: string): readonly Ip[] {
     return datacenter === this.#datacenter ? (this.#containers.get(`${name}.${network}`) ?? []) : [];
   }
@@ -67,6 +71,7 @@ export class MemoryCatalog implements CatalogReader {
   setNode(name: string, node: NodeAnswer | undefined): void {
     setOrDelete(this.#nodes, name.toLowerCase(), node);
     this.#announce({ kind: "node", name });
+    this.#announce({ kind: "nodes" });
   }
 
   setQuery(name: string, answer: QueryAnswer | undefined): void {

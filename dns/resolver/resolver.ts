@@ -122,14 +122,20 @@ export class Resolver {
 
   #resolveDialect(asked: Asked, dialect: Dialect, labels: readonly string[]): Promise<Resolution> {
     const { question, soa, depth } = asked;
-    const { catalog, datacenter, health, random, nameserverAddresses } = this.#options;
+    const { catalog, datacenter, ttl, health, random, nameserverAddresses } = this.#options;
     return dialect.resolve({
       question,
       labels,
+      domain: dialect.domain,
       soa,
       catalog,
       datacenter,
-      health,
+      ttl,
+      choose: (all, tag) => {
+        const usable = usableInstances(all, tag, health);
+        const instances = this.#subset(all, usable, asked.client);
+        return { instances, isPart: instances.length < usable.length };
+      },
       random,
       nameservers: nameserverAddresses(),
       follow: (alias, answers, dependsOn) => this.#chase(asked, alias, answers, dependsOn),

@@ -12,9 +12,9 @@ import {
   addressAnswers,
   addressRecord,
   answer,
-  type CatalogReader,
   changeKey,
   type Dialect,
+  type DialectCatalog,
   type DialectQuestion,
   found,
   isAddressType,
@@ -66,7 +66,7 @@ export class SkyDnsDialect implements Dialect {
     return this.#answer(asked, read);
   }
 
-  async pointers(labels: readonly string[], catalog: CatalogReader): Promise<Pointers> {
+  async pointers(labels: readonly string[], catalog: DialectCatalog): Promise<Pointers> {
     const { own, dependsOn } = await readRecords(catalog, labels);
     const names = own.flatMap(({ ip, host }) => (ip === undefined && isPlainName(host) ? [host] : []));
     return { names, ttlSeconds: own.length === 0 ? 0 : smallestTtl(own), dependsOn };
@@ -136,7 +136,7 @@ export class SkyDnsDialect implements Dialect {
 }
 
 /** @throws DNS_SUBTREE_TOO_LARGE */
-async function readRecords(catalog: CatalogReader, labels: readonly string[]): Promise<Records> {
+async function readRecords(catalog: DialectCatalog, labels: readonly string[]): Promise<Records> {
   const asked = skyDnsPath(labels);
   const { values, complete } = await catalog.keys(asked.path);
   if (!complete) {

@@ -8,5 +8,6 @@ export const dnsCodes = {
   DNS_TLS_FAILED: "The certificate or key for DNS over TLS cannot be used.",
   DNS_QUERY_FAILED: "A DNS server gave no usable answer to a query.",
   DNS_FORWARD_OVERLOADED: "More forwarded questions are under way than the limit allows.",
+  DNS_TOO_MANY_TASKS: "There are more instances than one list of all tasks may hold.",
   DNS_SUBTREE_TOO_LARGE: "More keys lie below a name than are handed to DNS.",
 } as const;

@@ -7,8 +7,8 @@ let stage: Stage;
 let [h1, h2]: [Host, Host] = [] as never;
 
 beforeAll(async () => {
-  const agent = ({ name }: Host) => (name === "plain" ? [] : ["--dialect", "skydns"]);
-  stage = await Stage.open({ hosts: { h1: 1, h2: 2, plain: 1 }, agent });
+  const agent = ({ name }: Host) => (name === "plain" ? [] : ["--dialect", "skydns", "mesos"]);
+  stage = await Stage.open({ hosts: { h1: 1, h2: 2, plain: 1 }, agent, server: ["--dialect", "mesos"] });
   [h1, h2] = [stage.host("h1"), stage.host("h2")];
 });
 afterAll(() => stage?.dispose());
@@ -43,5 +43,33 @@ describe("SkyDNS", () => {
     await put("local/skydns/solo", { host: "10.1.0.4" });
     await stage.resolves("solo.skydns.local", ["10.1.0.4"], [h1]);
     expect(stage.dig(stage.host("plain"), "solo.skydns.local")).toEqual([]);
+  });
+});
+
+describe("Mesos-DNS", () => {
+  it("names instances as tasks, nodes as slaves and the server as leader, on every host", async () => {
+    const task = { ID: "web-1", Name: "web", Port: 8080, Meta: { framework: "prod" } };
+    await stage.registered(h1, task);
+    await stage.resolves("web.prod.mesos", [h1.address], [h1, h2]);
+    const [srv = ""] = stage.dig(h2, "_web._tcp.prod.mesos", "SRV");
+    expect(srv).toMatch(/^0 1 8080 web-[0-9a-z]{7}-s[0-9a-z]{7}\.prod\.mesos\.$/);
+    expect(stage.dig(h2, srv.split(" ")[3] ?? "")).toEqual([h1.address]);
+    expect(stage.dig(h2, "leader.mesos")).toEqual([h1.address]);
+    expect(stage.dig(h2, "h1.slave.mesos")).toEqual([h1.address]);
+    expect(stage.dig(h2, "slave.mesos")).toEqual(stage.hosts.map(({ address }) => address).toSorted());
+    expect(stage.digWhole(h2, "web.marathon.mesos").stdout).toContain("status: NXDOMAIN");
+  });
+
+  it("answers its HTTP interface by the server, through any agent", async () => {
+    const get = async (path: string) => JSON.parse((await stage.http(h2, "GET", path)).body) as unknown;
+    expect(await get("/v1/hosts/web.prod.mesos")).toContainEqual({ host: "web.prod.mesos.", ip: h1.address });
+    expect(await get("/v1/services/_web._tcp.prod.mesos.")).toMatchObject([
+      { service: "_web._tcp.prod.mesos.", ip: h1.address, port: "8080" },
+    ]);
+    expect(await get("/v1/enumerate")).toMatchObject({
+      frameworks: [{ name: "prod", tasks: [{ name: "web" }] }],
+    });
+    expect(await get("/v1/config")).toMatchObject({ Domain: "mesos" });
+    expect(await get("/v1/version")).toMatchObject({ Service: "Heddle" });
   });
 });

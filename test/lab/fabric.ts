@@ -17,12 +17,12 @@ export class Fabric {
   }
 
   /** Resolves when it answers. */
-  async startServer(): Promise<Background> {
+  async startServer(...options: readonly string[]): Promise<Background> {
     const host = this.#serverHost;
     const store = `sqlite:${join(host.dataDir, "store.sqlite")}`;
     const listen = ["--grpc", `${host.address}:${grpcPort}`, "--http", serverHttp, "--insecure"];
     this.#server = host.start(
-      host.heddle("server", "--store", store, ...listen, "--data-dir", host.dataDir, "--json"),
+      host.heddle("server", "--store", store, ...listen, "--data-dir", host.dataDir, "--json", ...options),
     );
     await ready(this.#server);
     return this.#server;

@@ -16,6 +16,8 @@ export interface StageSpec {
   readonly hosts: Readonly<Record<string, number>>;
   /** Pools of the network `demo`. */
   readonly pools?: readonly string[];
+  /** More options of the server. */
+  readonly server?: readonly string[];
   /** More options of a host's agent. */
   readonly agent?: (host: Host) => readonly string[];
 }
@@ -51,7 +53,7 @@ export class Stage {
   static async open(spec: StageSpec): Promise<Stage> {
     const stage = new Stage(spec);
     try {
-      await stage.fabric.startServer();
+      await stage.fabric.startServer(...(spec.server ?? []));
       await Promise.all(stage.hosts.map((host) => stage.startAgent(host)));
       const [first] = stage.hosts;
       if (!first) throw new Error("a stage needs a host");

@@ -3,13 +3,12 @@
  * random numbers give the same answer. It answers for our domains and for reverse names of what the fabric
  * knows; for anything else it answers undefined, and the forwarder decides.
  */
-import { type Cidr, cidrContains, familyOf, hostCidr, type Ip, isLoopback } from "../../addr/index.ts";
+import { type Cidr, hostCidr, type Ip, isLoopback } from "../../addr/index.ts";
 import type { Clock } from "../../clock/index.ts";
-import { type ConsulName, domainOf, parseConsulName, parseReverseName, reverseZone } from "../names/index.ts";
+import { type ConsulName, domainOf, parseConsulName } from "../names/index.ts";
 import { shuffled } from "../shuffled.ts";
 import {
   type DnsRecord,
-  isPlainName,
   lowerName,
   nameFromLabels,
   nameLabels,
@@ -23,14 +22,14 @@ import {
   changeKey,
   instanceKey,
   type QueryAnswer,
-  type ReverseTarget,
   type ServiceInstance,
 } from "./catalog-reader.ts";
-import type { Dialect, Pointers } from "./dialect.ts";
+import type { Dialect } from "./dialect.ts";
 import { type HealthPolicy, usableInstances } from "./instances.ts";
 import { metaRecords } from "./meta.ts";
 import { nearestFirst, type Standpoint } from "./nearness.ts";
-import { answer, found, negative, type Resolution, record } from "./resolution.ts";
+import { answer, found, negative, type Resolution } from "./resolution.ts";
+import { reverseAnswers } from "./reverse-answers.ts";
 import { serviceRecords } from "./service.ts";
 import { serviceSetting } from "./service-settings.ts";
 import { stableSubset } from "./stable-subset.ts";
@@ -326,35 +325,16 @@ export class Resolver {
     return found([nsRecord(question.name, domain, ttl.nodeSeconds)], [], glue);
   }
 
-  async #resolveReverse(question: Question, labels: readonly string[]): Promise<Resolution | undefined> {
-    const ip = parseReverseName(labels);
-    if (ip === undefined) return undefined;
-    const { catalog, domains, reversePools, ttl } = this.#options;
-    const targets = (await catalog.reverse(ip)).map((target) => reverseTargetName(target, domains[0]));
-    const written = await this.#pointers(labels);
-    const dependsOn = [changeKey({ kind: "reverse", ip }), ...written.flatMap((each) => each.dependsOn)];
-    const ttlSeconds = Math.min(
-      ...written.flatMap((each) => (each.names.length > 0 ? [each.ttlSeconds] : [])),
-      ...(targets.length > 0 || written.every((each) => each.names.length === 0) ? [ttl.nodeSeconds] : []),
-    );
-    const names = new Set([...targets, ...written.flatMap((each) => each.names)]);
-    const pool = reversePools().find((each) => cidrContains(each, ip));
-    if (names.size === 0 && pool === undefined) return undefined;
-    const zone = pool === undefined ? labels.slice(familyOf(ip) === 4 ? 1 : 16).join(".") : reverseZone(pool);
-    const soa = this.#soa(zone, domains[0]);
-    if (names.size === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
-    if (question.type !== typeNumbers.PTR && question.type !== typeNumbers.ANY) {
-      return negative(rcodes.NOERROR, soa, dependsOn);
-    }
-    const answers = [...names]
-      .filter(isPlainName)
-      .map((target) => record(question.name, ttlSeconds, { kind: "PTR", target }));
-    return answer(answers, soa, dependsOn);
-  }
-
-  #pointers(labels: readonly string[]): Promise<Pointers[]> {
-    const { dialects, catalog } = this.#options;
-    return Promise.all(dialects.flatMap((dialect) => dialect.pointers?.(labels, catalog) ?? []));
+  #resolveReverse(question: Question, labels: readonly string[]): Promise<Resolution | undefined> {
+    const { catalog, dialects, domains, reversePools, ttl } = this.#options;
+    return reverseAnswers(question, labels, {
+      catalog,
+      dialects,
+      pools: reversePools(),
+      domain: domains[0],
+      ttlSeconds: ttl.nodeSeconds,
+      soa: (zone) => this.#soa(zone, domains[0]),
+    });
   }
 
   /** Goes on from a CNAME: within our domains here, outside of them by whoever sees `chase`. */
@@ -396,9 +376,4 @@ export class Resolver {
   #wallSeconds(): number {
     return Math.floor(this.#options.clock.wallMs() / 1000) >>> 0;
   }
-}
-
-function reverseTargetName(target: ReverseTarget, domain: string): string {
-  const kind = target.kind === "container" ? "docker" : target.kind;
-  return `${target.name}.${kind}.${target.datacenter}.${domain}`;
 }

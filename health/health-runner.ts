@@ -7,7 +7,7 @@ import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { CheckDefinition, CheckStatus, StatusSink } from "./check.ts";
 import { type HealthLimits, healthLimits } from "./limits.ts";
-import { clipText } from "./output.ts";
+import { clipText } from "./probes/output.ts";
 import { type CheckEnvironment, RunningCheck } from "./running-check.ts";
 import { Slots } from "./slots.ts";
 import { assertRunnable } from "./validate-check.ts";

@@ -8,7 +8,7 @@
 import type { Clock, Timer } from "../clock/index.ts";
 import type { CheckDefinition, CheckStatus, ProbeDefinition, StatusSink } from "./check.ts";
 import { type HealthLimits, probeTimeoutMs, scriptTimeoutMs, timerMaxMs } from "./limits.ts";
-import { runProbe } from "./probe.ts";
+import { runProbe } from "./probes/probe.ts";
 import type { Slots } from "./slots.ts";
 import {
   initialStatus,

@@ -4,8 +4,8 @@
  * that leaves a child behind with its output open has ended all the same: exit decides, not end of output.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Timer } from "../clock/index.ts";
-import type { ScriptCheck } from "./check.ts";
+import type { Timer } from "../../clock/index.ts";
+import type { ScriptCheck } from "../check.ts";
 import { OutputTail } from "./output.ts";
 import type { ProbeContext, ProbeResult } from "./probe.ts";
 

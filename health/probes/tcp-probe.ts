@@ -1,6 +1,6 @@
 /** Connects and hangs up. A refused connection is a result at once, a silent one after the timeout. */
 import { connect } from "node:net";
-import type { TcpCheck } from "./check.ts";
+import type { TcpCheck } from "../check.ts";
 import type { ProbeContext, ProbeResult } from "./probe.ts";
 
 export function probeTcp(check: TcpCheck, { signal, timeoutMs }: ProbeContext): Promise<ProbeResult> {

@@ -6,9 +6,9 @@ import { type AddressInfo, createServer as createTcpServer, type Server as TcpSe
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { systemClock } from "../clock/index.ts";
-import type { HttpCheck, ProbeDefinition } from "./check.ts";
-import { healthLimits } from "./limits.ts";
+import { systemClock } from "../../clock/index.ts";
+import type { HttpCheck, ProbeDefinition } from "../check.ts";
+import { healthLimits } from "../limits.ts";
 import { OutputTail } from "./output.ts";
 import { type ProbeResult, runProbe } from "./probe.ts";
 

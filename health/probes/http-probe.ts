@@ -7,8 +7,8 @@
  */
 import { type IncomingMessage, type RequestOptions, request as requestHttp, STATUS_CODES } from "node:http";
 import { request as requestHttps } from "node:https";
-import { FabricError } from "../errors/index.ts";
-import type { HttpCheck } from "./check.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { HttpCheck } from "../check.ts";
 import { clipText } from "./output.ts";
 import type { ProbeContext, ProbeResult } from "./probe.ts";
 import { errorText } from "./tcp-probe.ts";

@@ -2,10 +2,10 @@
  * One run of a check. A probe never rejects: what goes wrong is its result. It ends soon after its signal
  * aborts, and leaves no socket and no process behind.
  */
-import type { Clock } from "../clock/index.ts";
-import type { CheckStatus, ProbeDefinition } from "./check.ts";
+import type { Clock } from "../../clock/index.ts";
+import type { CheckStatus, ProbeDefinition } from "../check.ts";
+import type { HealthLimits } from "../limits.ts";
 import { probeHttp } from "./http-probe.ts";
-import type { HealthLimits } from "./limits.ts";
 import { probeScript } from "./script-probe.ts";
 import { probeTcp } from "./tcp-probe.ts";
 

@@ -215,7 +215,24 @@ describe("refusals", () => {
       { Name: "web", Check: { TTL: "1s", Interval: "1s" } },
       /^Invalid check: Interval and TTL cannot both be specified/,
     ],
-    [{ Name: "web", Check: { GRPC: "x", Interval: "1s" } }, /^Heddle does not support grpc in a check/],
+    [
+      { Name: "web", Check: { OSService: "x", Interval: "1s" } },
+      /^Heddle does not support osservice in a check/,
+    ],
+    [{ Name: "web", Check: { GRPC: "x", Interval: "1s" } }, /^Invalid check: GRPC must be host:port/],
+    [
+      { Name: "web", Check: { UDP: "x:1", TCP: "x:1", Interval: "1s" } },
+      /^Invalid check: only one of TCP, UDP/,
+    ],
+    [{ Name: "web", Check: { H2PING: "x:1" } }, /^Invalid check: Interval must be > 0 for H2PING checks/],
+    [
+      { Name: "web", Check: { DockerContainerID: "x", Interval: "1s" } },
+      /^Invalid check: DockerContainerID needs Args/,
+    ],
+    [
+      { Name: "web", Check: { AliasService: "x", TTL: "1s" } },
+      /^Invalid check: Interval and TTL do not go with an alias/,
+    ],
     [{ Name: "web", Check: { Status: "fine", TTL: "1s" } }, /^Invalid check status: 'fine'/],
     [{ Name: "web", Port: 70_000 }, /port 70000/],
     [{ Name: "web", Meta: { "a b": "" } }, /meta key/],

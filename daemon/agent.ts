@@ -3,7 +3,7 @@
  * know is served before a server was reached, and goes on when none is.
  */
 import { type Ip, parseVni } from "../addr/index.ts";
-import { type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
+import { type ApiHandler, type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
 import { systemClock } from "../clock/index.ts";
 import {
   ControlClient,
@@ -74,11 +74,17 @@ export async function wireAgent(
   const [address] = identity.underlay;
   const journal = await openAgentJournal(dataDir, clock);
   teardown.add("journal", () => journal.close());
+  const engine =
+    options.docker === undefined ? undefined : new EngineClient({ socketPath: options.docker, clock });
+  teardown.add("Docker Engine", () => engine?.close());
+  const serving = Promise.withResolvers<ApiHandler>();
   const registrations = await openRegistrations({
     node: identity.name,
     store: journal,
     clock,
     enableScripts: options.enableScripts,
+    ask: async (request) => (await serving.promise)(request),
+    ...(engine && { exec: engine.exec.bind(engine) }),
     log,
   });
   teardown.add("registrations", () => registrations.close());
@@ -126,9 +132,6 @@ export async function wireAgent(
     },
     teardown,
   );
-  const engine =
-    options.docker === undefined ? undefined : new EngineClient({ socketPath: options.docker, clock });
-  teardown.add("Docker Engine", () => engine?.close());
   const containers =
     engine === undefined
       ? undefined
@@ -225,6 +228,7 @@ export async function wireAgent(
     },
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
   });
+  serving.resolve(api);
   await listenHttp(api, options, identity.name, apiSockets.agent, teardown);
 
   // Every port is taken: from here on the servers and the kernel hear of this node.

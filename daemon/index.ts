@@ -1,6 +1,7 @@
 /** The processes: agent, server, and both in one. */
 export { startAgent } from "./agent.ts";
 export { hostStateJournal, journalPath, openAgentJournal } from "./agent-journal.ts";
+export { aliasNodesMax } from "./aliases.ts";
 export { type HostPort, parseHostPort, printHostPort } from "./host-port.ts";
 export { type Log, type LogLevel, openLog } from "./log.ts";
 export {

@@ -3,12 +3,18 @@
  * the API's agent routes use. A registration is in the journal and its checks are accepted before it is
  * answered; a check that this node refuses leaves the registration as it was.
  */
-import type { AgentBackend } from "../api/index.ts";
+import type { AgentBackend, ApiHandler } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
-import { type CheckDefinition as HealthCheck, HealthRunner, type StatusSink } from "../health/index.ts";
+import {
+  type ContainerExec,
+  type CheckDefinition as HealthCheck,
+  HealthRunner,
+  type StatusSink,
+} from "../health/index.ts";
 import { AgentState, type CheckDefinition, type RegisteredCheck } from "../registry/index.ts";
 import type { Store } from "../store/index.ts";
+import { aliasSource } from "./aliases.ts";
 import type { Log } from "./log.ts";
 
 export interface RegistrationsOptions {
@@ -17,6 +23,10 @@ export interface RegistrationsOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly enableScripts: boolean;
+  /** The API, where aliases learn of other nodes. */
+  readonly ask: ApiHandler;
+  /** The container engine of this node. */
+  readonly exec?: ContainerExec;
   readonly log: Log;
 }
 
@@ -27,7 +37,7 @@ export interface Registrations {
 }
 
 export async function openRegistrations(options: RegistrationsOptions): Promise<Registrations> {
-  const { node, store, clock, enableScripts, log } = options;
+  const { node, store, clock, enableScripts, ask, exec, log } = options;
   const state = await AgentState.open({
     store,
     node,
@@ -42,7 +52,14 @@ export async function openRegistrations(options: RegistrationsOptions): Promise<
         .catch((error: unknown) => log.error({ error, serviceId }, "deregister service"));
     },
   };
-  const runner = new HealthRunner({ clock, random: Math.random, sink, enableScripts });
+  const runner = new HealthRunner({
+    clock,
+    random: Math.random,
+    sink,
+    enableScripts,
+    aliases: aliasSource({ node, state, clock, ask }),
+    ...(exec && { exec }),
+  });
   const start = (check: RegisteredCheck) => {
     try {
       runner.put(runnable(check.record.id, check.record.serviceId, check.definition, check.record.status));
@@ -118,7 +135,7 @@ function runnable(
     ...(deregisterCriticalServiceAfterMs !== undefined && { deregisterCriticalServiceAfterMs }),
   };
   if (probe.kind === "docker") return { ...common, kind: "none" };
-  if (probe.kind === "ttl" || probe.kind === "none") return { ...common, ...probe };
+  if (probe.kind === "ttl" || probe.kind === "none" || probe.kind === "alias") return { ...common, ...probe };
   return {
     ...common,
     ...probe,

@@ -2,8 +2,8 @@
  * What a check is, after parsing: identifiers, a kind and milliseconds. Consul's JSON forms (Go durations,
  * upper-case keys) are read elsewhere; here everything is typed and a definition compares by its JSON text.
  *
- * Defaults follow Consul: a check starts critical, one result is enough to change it, an HTTP or TCP probe
- * may take 10 s and a script 30 s.
+ * Defaults follow Consul: a check starts critical, one result is enough to change it, a probe over the network
+ * may take 10 s and a program 30 s.
  */
 export type CheckStatus = "passing" | "warning" | "critical";
 
@@ -43,11 +43,46 @@ export interface HttpCheck extends ProbedCheck {
   readonly disableRedirects?: boolean;
 }
 
-/** Passes when a connection can be made. */
-export interface TcpCheck extends ProbedCheck {
-  readonly kind: "tcp";
+/** Where a probe goes. */
+export interface ProbeTarget {
   readonly host: string;
   readonly port: number;
+}
+
+/** How it speaks TLS, where it does. */
+export interface ProbeTls {
+  readonly tls?: boolean;
+  readonly tlsSkipVerify?: boolean;
+  /** Name for SNI and certificate verification instead of the host. */
+  readonly tlsServerName?: string;
+}
+
+/** Passes when a connection can be made, with TLS when the handshake succeeds. */
+export interface TcpCheck extends ProbedCheck, ProbeTarget, ProbeTls {
+  readonly kind: "tcp";
+}
+
+/** Passes unless the datagram is refused: silence is no refusal. */
+export interface UdpCheck extends ProbedCheck, ProbeTarget {
+  readonly kind: "udp";
+}
+
+/** Passes when the service of that name, or the server with "", says SERVING (grpc.health.v1). */
+export interface GrpcCheck extends ProbedCheck, ProbeTarget, ProbeTls {
+  readonly kind: "grpc";
+  readonly service: string;
+}
+
+/** Passes when the server answers a PING of HTTP/2. */
+export interface H2PingCheck extends ProbedCheck, ProbeTarget, ProbeTls {
+  readonly kind: "h2ping";
+}
+
+/** A program inside of a container: exit status 0 passes, 1 warns, all else is critical. */
+export interface ExecCheck extends ProbedCheck {
+  readonly kind: "exec";
+  readonly container: string;
+  readonly args: readonly string[];
 }
 
 /** Exit status 0 passes, 1 warns, all else is critical. */
@@ -62,13 +97,50 @@ export interface TtlCheck extends CheckCommon {
   readonly ttlMs: number;
 }
 
+/** Follows the checks of a node, or of a service on it. */
+export interface AliasCheck extends CheckCommon {
+  readonly kind: "alias";
+  /** Absent: this node. */
+  readonly node?: string;
+  /** Id of the instance; absent: the node's own checks alone. */
+  readonly service?: string;
+}
+
 /** Nothing runs: the status is set by hand and stays. */
 export interface ManualCheck extends CheckCommon {
   readonly kind: "none";
 }
 
-export type ProbeDefinition = HttpCheck | TcpCheck | ScriptCheck;
-export type CheckDefinition = ProbeDefinition | TtlCheck | ManualCheck;
+export type ProbeDefinition =
+  | HttpCheck
+  | TcpCheck
+  | UdpCheck
+  | GrpcCheck
+  | H2PingCheck
+  | ScriptCheck
+  | ExecCheck;
+export type CheckDefinition = ProbeDefinition | TtlCheck | AliasCheck | ManualCheck;
+
+export function isProbe(check: CheckDefinition): check is ProbeDefinition {
+  return check.kind !== "ttl" && check.kind !== "alias" && check.kind !== "none";
+}
+
+/** Tells what an alias follows, at once or soon, and on each change. Answers how to stop; calls must not throw. */
+export type AliasSource = (
+  check: AliasCheck,
+  report: (status: CheckStatus, output: string) => void,
+) => () => void;
+
+/** Runs a program in a container. @throws anything when it cannot be run; ends soon after the signal aborts */
+export type ContainerExec = (
+  container: string,
+  args: readonly string[],
+  options: {
+    readonly signal: AbortSignal;
+    /** Called with whatever the program writes, to both outputs. */
+    readonly onOutput: (bytes: Buffer) => void;
+  },
+) => Promise<{ readonly exitCode: number }>;
 
 /** Where a check's fate goes: the agent's own registrations. Calls must not throw. */
 export interface StatusSink {

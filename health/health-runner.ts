@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
-import type { CheckDefinition, CheckStatus, StatusSink } from "./check.ts";
+import type { AliasSource, CheckDefinition, CheckStatus, ContainerExec, StatusSink } from "./check.ts";
 import { type HealthLimits, healthLimits } from "./limits.ts";
 import { clipText } from "./probes/output.ts";
 import { type CheckEnvironment, RunningCheck } from "./running-check.ts";
@@ -19,12 +19,17 @@ export interface HealthRunnerOptions {
   readonly sink: StatusSink;
   /** Scripts run as the agent's user, so whoever registers one owns the node. Default false. */
   readonly enableScripts?: boolean;
+  /** What aliases follow. Without it they are refused. */
+  readonly aliases?: AliasSource;
+  /** The container engine of this node. Without it checks in containers are refused. */
+  readonly exec?: ContainerExec;
   readonly limits?: Partial<HealthLimits>;
 }
 
 export class HealthRunner {
   readonly #environment: CheckEnvironment;
   readonly #enableScripts: boolean;
+  readonly #follows: boolean;
   readonly #checks = new Map<string, RunningCheck>();
   /** Checks that were told to stop and may still have a probe under way. */
   readonly #stopping = new Set<Promise<void>>();
@@ -39,13 +44,22 @@ export class HealthRunner {
       limits,
       probeSlots: new Slots(limits.probesInFlightMax),
       scriptSlots: new Slots(limits.scriptsInFlightMax),
+      aliases: options.aliases ?? (() => () => undefined),
+      exec: options.exec,
     };
+    this.#follows = options.aliases !== undefined;
   }
 
   /** Whether `put` would take it, without starting anything. @throws as put */
   assertAccepts(check: CheckDefinition): void {
     assertRunnable(check);
-    if (check.kind === "script" && !this.#enableScripts) {
+    const lacks = this.#lacking(check);
+    if (lacks !== undefined) {
+      throw new FabricError("HEALTH_INVALID_CHECK", `run check "${check.id}": this node has no ${lacks}`, {
+        details: { check: check.id, kind: check.kind },
+      });
+    }
+    if ((check.kind === "script" || check.kind === "exec") && !this.#enableScripts) {
       throw new FabricError(
         "HEALTH_SCRIPTS_DISABLED",
         `run check "${check.id}": scripts are off on this node; allow them in its configuration or use another kind of check`,
@@ -113,6 +127,11 @@ export class HealthRunner {
     for (const check of this.#checks.values()) this.#stop(check);
     this.#checks.clear();
     await Promise.all(this.#stopping);
+  }
+
+  #lacking({ kind }: CheckDefinition): string | undefined {
+    if (kind === "exec" && !this.#environment.exec) return "container engine; see --docker";
+    return kind === "alias" && !this.#follows ? "catalog to follow" : undefined;
   }
 
   #stop(check: RunningCheck): void {

@@ -1,7 +1,10 @@
 /** Health checks of a node: what a check is, and the runner that keeps their status. */
 export type {
+  AliasCheck,
+  AliasSource,
   CheckDefinition,
   CheckStatus,
+  ContainerExec,
   HttpCheck,
   ManualCheck,
   ScriptCheck,

@@ -4,9 +4,9 @@ export interface HealthLimits {
   readonly checksMax: number;
   /** Shortest time between two runs of one check; a shorter interval is raised to it. */
   readonly intervalMinMs: number;
-  /** HTTP and TCP probes at one time; the rest wait in order. */
+  /** Probes over the network at one time; the rest wait in order. */
   readonly probesInFlightMax: number;
-  /** Scripts at one time: each is a process. */
+  /** Scripts, in containers or not, at one time: each is a process. */
   readonly scriptsInFlightMax: number;
   /** Bytes of output that are kept of a result. */
   readonly outputMaxBytes: number;
@@ -14,6 +14,8 @@ export interface HealthLimits {
   readonly outputIntervalMs: number;
   /** Floor of `deregisterCriticalServiceAfterMs`. */
   readonly deregisterAfterMinMs: number;
+  /** Silence after which a UDP probe passes. */
+  readonly udpQuietMs: number;
   /** Redirects that one HTTP probe follows. */
   readonly redirectsMax: number;
 }
@@ -26,6 +28,7 @@ export const healthLimits: HealthLimits = {
   outputMaxBytes: 4096,
   outputIntervalMs: 60_000,
   deregisterAfterMinMs: 60_000,
+  udpQuietMs: 1000,
   redirectsMax: 10,
 };
 

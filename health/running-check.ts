@@ -6,7 +6,15 @@
  * second do not fire in one. At most one run of a check is under way.
  */
 import type { Clock, Timer } from "../clock/index.ts";
-import type { CheckDefinition, CheckStatus, ProbeDefinition, StatusSink } from "./check.ts";
+import {
+  type AliasSource,
+  type CheckDefinition,
+  type CheckStatus,
+  type ContainerExec,
+  isProbe,
+  type ProbeDefinition,
+  type StatusSink,
+} from "./check.ts";
 import { type HealthLimits, probeTimeoutMs, scriptTimeoutMs, timerMaxMs } from "./limits.ts";
 import { runProbe } from "./probes/probe.ts";
 import type { Slots } from "./slots.ts";
@@ -27,6 +35,8 @@ export interface CheckEnvironment {
   readonly limits: HealthLimits;
   readonly probeSlots: Slots;
   readonly scriptSlots: Slots;
+  readonly aliases: AliasSource;
+  readonly exec: ContainerExec | undefined;
 }
 
 export class RunningCheck {
@@ -38,6 +48,7 @@ export class RunningCheck {
   #wake: Timer | undefined;
   #next: Timer | undefined;
   #run: Promise<void> = Promise.resolve();
+  #unfollow: () => void = () => undefined;
 
   /** `previous` is the check that this one replaces: its status and output go on, so nothing flaps. */
   constructor(check: CheckDefinition, environment: CheckEnvironment, previous?: RunningCheck) {
@@ -50,9 +61,11 @@ export class RunningCheck {
     this.#state = { ...this.#state, reportedOutput: this.#state.output };
     if (previous) environment.sink.report(check.id, status, this.#state.output);
     this.#armWake();
-    if (check.kind !== "ttl" && check.kind !== "none") {
-      this.#armNext(check, environment.random() * intervalOf(check, environment.limits));
-    }
+    if (isProbe(check)) this.#armNext(check, environment.random() * intervalOf(check, environment.limits));
+    if (check.kind === "alias")
+      this.#unfollow = environment.aliases(check, (aliased, output) => {
+        if (!this.#stopped.signal.aborted) this.input({ kind: "set", status: aliased, output });
+      });
   }
 
   get status(): CheckStatus {
@@ -87,6 +100,7 @@ export class RunningCheck {
     this.#stopped.abort();
     this.#wake?.cancel();
     this.#next?.cancel();
+    this.#unfollow();
     return this.#run;
   }
 
@@ -101,7 +115,7 @@ export class RunningCheck {
 
   #armNext(check: ProbeDefinition, delayMs: number): void {
     const { clock, probeSlots, scriptSlots } = this.#environment;
-    const slots = check.kind === "script" ? scriptSlots : probeSlots;
+    const slots = isProgram(check) ? scriptSlots : probeSlots;
     this.#next = clock.setTimer(delayMs, () => {
       this.#run = slots.run(() => this.#probe(check));
     });
@@ -109,13 +123,13 @@ export class RunningCheck {
 
   async #probe(check: ProbeDefinition): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    const { clock, limits } = this.#environment;
+    const { clock, limits, exec } = this.#environment;
     const startedMs = clock.monotonicMs();
-    const timeoutMs = check.timeoutMs ?? (check.kind === "script" ? scriptTimeoutMs : probeTimeoutMs);
+    const timeoutMs = check.timeoutMs ?? (isProgram(check) ? scriptTimeoutMs : probeTimeoutMs);
     const timeout = new AbortController();
     const timer = clock.setTimer(Math.min(timeoutMs, timerMaxMs), () => timeout.abort());
     const signal = AbortSignal.any([timeout.signal, this.#stopped.signal]);
-    const result = await runProbe(check, { clock, limits, signal, timeoutMs });
+    const result = await runProbe(check, { clock, limits, signal, timeoutMs }, exec);
     timer.cancel();
     if (this.#stopped.signal.aborted) return;
     this.input({ kind: "result", ...result });
@@ -124,12 +138,16 @@ export class RunningCheck {
   }
 }
 
+function isProgram({ kind }: ProbeDefinition): boolean {
+  return kind === "script" || kind === "exec";
+}
+
 function intervalOf(check: ProbeDefinition, limits: HealthLimits): number {
   return Math.min(Math.max(check.intervalMs, limits.intervalMinMs), timerMaxMs);
 }
 
 function policyOf(check: CheckDefinition, limits: HealthLimits): StatusPolicy {
-  const probed = check.kind === "ttl" || check.kind === "none" ? undefined : check;
+  const probed = isProbe(check) ? check : undefined;
   const failuresBeforeCritical = Math.max(1, probed?.failuresBeforeCritical ?? 1);
   const deregisterMs = check.serviceId === undefined ? undefined : check.deregisterCriticalServiceAfterMs;
   return {

@@ -12,6 +12,9 @@ export function assertRunnable(check: CheckDefinition): void {
         refuse(check, `its URL "${check.url}" is not http or https`);
       return;
     case "tcp":
+    case "udp":
+    case "grpc":
+    case "h2ping":
       assertPace(check);
       if (check.host === "") refuse(check, "its host is empty");
       if (!Number.isInteger(check.port) || check.port < 1 || check.port > 65_535)
@@ -20,6 +23,14 @@ export function assertRunnable(check: CheckDefinition): void {
     case "script":
       assertPace(check);
       if (!check.args[0]) refuse(check, "it names no program");
+      return;
+    case "exec":
+      assertPace(check);
+      if (check.container === "") refuse(check, "it names no container");
+      if (!check.args[0]) refuse(check, "it names no program");
+      return;
+    case "alias":
+      if (!check.node && !check.service) refuse(check, "it names neither a node nor a service to follow");
       return;
     case "ttl":
       if (!isPositive(check.ttlMs)) refuse(check, `its TTL ${check.ttlMs} ms is not positive`);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../clock/index.ts";
-import type { HttpCheck, ProbeDefinition } from "../check.ts";
+import type { ContainerExec, HttpCheck, ProbeDefinition } from "../check.ts";
 import { healthLimits } from "../limits.ts";
 import { OutputTail } from "./output.ts";
 import { type ProbeResult, runProbe } from "./probe.ts";
@@ -30,9 +30,9 @@ function serve(listener: RequestListener): Promise<number> {
   return listen(createServer(listener));
 }
 
-function run(check: ProbeDefinition, timeoutMs = 5000): Promise<ProbeResult> {
+function run(check: ProbeDefinition, timeoutMs = 5000, exec?: ContainerExec): Promise<ProbeResult> {
   const signal = AbortSignal.timeout(timeoutMs);
-  return runProbe(check, { clock: systemClock, limits: healthLimits, signal, timeoutMs });
+  return runProbe(check, { clock: systemClock, limits: healthLimits, signal, timeoutMs }, exec);
 }
 
 function http(url: string, more: Partial<HttpCheck> = {}): HttpCheck {

@@ -34,7 +34,7 @@ export function probeScript(check: ScriptCheck, context: ProbeContext): Promise<
     child.stderr.on("data", (chunk: Buffer) => tail.push(chunk));
     child.once("error", (error) => finish({ status: "critical", output: error.message }));
     child.once("exit", (code, killedBy) => {
-      const end = () => finish({ status: statusOf(code), output: outputOf(tail, killedBy) });
+      const end = () => finish({ status: statusOfExit(code), output: outputOf(tail, killedBy) });
       child.once("close", end);
       drain = clock.setTimer(drainMs, end);
     });
@@ -43,7 +43,7 @@ export function probeScript(check: ScriptCheck, context: ProbeContext): Promise<
   });
 }
 
-function statusOf(code: number | null): ProbeResult["status"] {
+export function statusOfExit(code: number | null): ProbeResult["status"] {
   if (code === 0) return "passing";
   return code === 1 ? "warning" : "critical";
 }

@@ -18,7 +18,28 @@ export type CheckProbe =
       readonly timeoutMs?: number;
     }
   | {
-      readonly kind: "tcp";
+      readonly kind: "tcp" | "h2ping";
+      readonly host: string;
+      readonly port: number;
+      readonly tls?: boolean;
+      readonly tlsSkipVerify?: boolean;
+      readonly tlsServerName?: string;
+      readonly intervalMs: number;
+      readonly timeoutMs?: number;
+    }
+  | {
+      readonly kind: "grpc";
+      readonly host: string;
+      readonly port: number;
+      readonly service: string;
+      readonly tls?: boolean;
+      readonly tlsSkipVerify?: boolean;
+      readonly tlsServerName?: string;
+      readonly intervalMs: number;
+      readonly timeoutMs?: number;
+    }
+  | {
+      readonly kind: "udp";
       readonly host: string;
       readonly port: number;
       readonly intervalMs: number;
@@ -30,6 +51,16 @@ export type CheckProbe =
       readonly intervalMs: number;
       readonly timeoutMs?: number;
     }
+  /** A program in a container of this node. */
+  | {
+      readonly kind: "exec";
+      readonly container: string;
+      readonly args: readonly string[];
+      readonly intervalMs: number;
+      readonly timeoutMs?: number;
+    }
+  /** Follows the checks of a node (absent: this one), and of an instance on it. */
+  | { readonly kind: "alias"; readonly node?: string; readonly service?: string }
   | { readonly kind: "ttl"; readonly ttlMs: number }
   /** Nothing runs here: follows the HEALTHCHECK of a container. */
   | { readonly kind: "docker" }

@@ -3,7 +3,7 @@
  * checked here, before anything is written.
  */
 import { FabricError } from "../../errors/index.ts";
-import type { AgentLimits, CheckDefinition, ServiceDefinition } from "../agent/definition.ts";
+import type { AgentLimits, CheckDefinition, CheckProbe, ServiceDefinition } from "../agent/definition.ts";
 import { formatGoDuration } from "../go-duration.ts";
 import type { CheckRecord, ServiceRecord } from "../model.ts";
 
@@ -95,11 +95,17 @@ export function planCheck(
     serviceId: service?.id ?? "",
     serviceName: service?.name ?? "",
     serviceTags: service?.tags ?? [],
-    type: probe.kind === "none" ? "" : probe.kind,
+    type: typeOf(probe),
     interval,
     timeout,
   };
   return { record, definition: { ...definition, id } };
+}
+
+/** Consul's words. */
+function typeOf({ kind }: CheckProbe): string {
+  if (kind === "exec") return "docker";
+  return kind === "none" ? "" : kind;
 }
 
 /** The first `bytesMax` bytes of UTF-8, never half a character. */

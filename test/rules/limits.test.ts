@@ -14,7 +14,7 @@ import {
   waitMaxMs,
 } from "../../api/index.ts";
 import { controlClientLimits, controlServerLimits } from "../../control/index.ts";
-import { viewCatalogLimits } from "../../daemon/index.ts";
+import { aliasNodesMax, viewCatalogLimits } from "../../daemon/index.ts";
 import { dnsLimitDefaults } from "../../dns/index.ts";
 import { healthLimits, probeTimeoutMs, scriptTimeoutMs } from "../../health/index.ts";
 import { ipamLimits } from "../../ipam/index.ts";
@@ -54,7 +54,7 @@ const limits: Readonly<Record<string, object>> = {
   },
   "control: server": controlServerLimits,
   "control: agent": controlClientLimits,
-  daemon: viewCatalogLimits,
+  daemon: { ...viewCatalogLimits, aliasNodesMax },
   dns: dnsLimitDefaults,
   health: { ...healthLimits, probeTimeoutMs, scriptTimeoutMs },
   ipam: ipamLimits,

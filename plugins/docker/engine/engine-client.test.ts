@@ -6,6 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../clock/index.ts";
+import { OutputFrames } from "./exec.ts";
 import { EngineClient, lines, parseEvent } from "./index.ts";
 
 let directory: string;
@@ -201,4 +202,79 @@ test("lines are the same however the stream is cut", async () => {
       expect(found).toEqual(texts);
     }),
   );
+});
+
+describe("a program in a container", () => {
+  const frame = (stream: number, text: string) => {
+    const head = Buffer.alloc(8);
+    head[0] = stream;
+    head.writeUInt32BE(Buffer.byteLength(text), 4);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+
+  test("is made, run and asked for its exit status; both outputs are heard", async () => {
+    const seen: string[] = [];
+    answer = (request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        seen.push(`${request.method} ${request.url} ${Buffer.concat(chunks).toString()}`);
+        if (request.url === "/containers/web/exec") response.writeHead(201).end('{"Id":"e1"}');
+        else if (request.url === "/exec/e1/start")
+          response.end(Buffer.concat([frame(1, "out"), frame(2, "err")]));
+        else response.end('{"ExitCode":3,"Running":false}');
+      });
+    };
+    const output: Buffer[] = [];
+    const options = {
+      signal: AbortSignal.timeout(5000),
+      onOutput: (bytes: Buffer) => void output.push(bytes),
+    };
+    expect(await client.exec("web", ["test", "-e", "/ok"], options)).toEqual({ exitCode: 3 });
+    expect(Buffer.concat(output).toString()).toBe("outerr");
+    expect(seen).toEqual([
+      'POST /containers/web/exec {"AttachStdout":true,"AttachStderr":true,"Cmd":["test","-e","/ok"]}',
+      'POST /exec/e1/start {"Detach":false,"Tty":false}',
+      "GET /exec/e1/json ",
+    ]);
+  });
+
+  test("in a container that is not there is an error", async () => {
+    answer = says('{"message":"No such container"}', 404);
+    const options = { signal: AbortSignal.timeout(5000), onOutput: () => undefined };
+    await expect(client.exec("gone", ["true"], options)).rejects.toMatchObject({
+      code: "DOCKER_ENGINE_ANSWER",
+    });
+  });
+
+  test("ends with its signal", async () => {
+    answer = (request, response) => {
+      if (request.url?.endsWith("/exec")) response.writeHead(201).end('{"Id":"e1"}');
+      else response.write(frame(1, "on and on"));
+    };
+    const stop = new AbortController();
+    const onOutput = () => stop.abort();
+    await expect(client.exec("web", ["yes"], { signal: stop.signal, onOutput })).rejects.toBeDefined();
+  });
+
+  test("is heard the same however its frames are cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string(), { maxLength: 6 }),
+        fc.array(fc.integer({ min: 1, max: 9 })),
+        (texts, cuts) => {
+          const bytes = Buffer.concat(texts.map((text, at) => frame(1 + (at % 2), text)));
+          const heard: Buffer[] = [];
+          const frames = new OutputFrames((part) => heard.push(Buffer.from(part)));
+          let at = 0;
+          for (const cut of cuts) {
+            frames.push(bytes.subarray(at, at + cut));
+            at += cut;
+          }
+          frames.push(bytes.subarray(at));
+          expect(Buffer.concat(heard).toString()).toBe(texts.join(""));
+        },
+      ),
+    );
+  });
 });

@@ -7,6 +7,7 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import { type EngineEvent, parseEvent } from "./event.ts";
+import { OutputFrames } from "./exec.ts";
 import { type EngineLimits, engineLimits } from "./limits.ts";
 import { lines } from "./lines.ts";
 import { type EngineNetwork, parseNetwork } from "./network.ts";
@@ -99,6 +100,38 @@ export class EngineClient {
     return this.#read(response, path, signal);
   }
 
+  /**
+   * Runs a program in a container that runs, and waits for its end. The signal ends the waiting: an engine has no
+   * call that ends the program. @throws DOCKER_ENGINE_*
+   */
+  async exec(
+    container: string,
+    args: readonly string[],
+    { signal, onOutput }: { readonly signal: AbortSignal; readonly onOutput: (bytes: Buffer) => void },
+  ): Promise<{ readonly exitCode: number }> {
+    const created = await this.#getJson(`/containers/${encodeURIComponent(container)}/exec`, signal, {
+      AttachStdout: true,
+      AttachStderr: true,
+      Cmd: args,
+    });
+    const id = (created as { readonly Id?: unknown } | undefined)?.Id;
+    if (typeof id !== "string")
+      throw unreadable(`/containers/${container}/exec`, "there is no such container");
+    const path = `/exec/${encodeURIComponent(id)}`;
+    const stream = await this.#get(`${path}/start`, signal, "stream", { Detach: false, Tty: false });
+    const frames = new OutputFrames(onOutput);
+    try {
+      for await (const chunk of stream as AsyncIterable<Buffer>) frames.push(chunk);
+    } catch (cause) {
+      throw this.#unreachable(`${path}/start`, cause);
+    }
+    const ended = (await this.#getJson(`${path}/json`, signal)) as
+      | { readonly ExitCode?: unknown }
+      | undefined;
+    if (typeof ended?.ExitCode !== "number") throw unreadable(`${path}/json`, "it has no ExitCode");
+    return { exitCode: ended.ExitCode };
+  }
+
   close(): void {
     this.#agent.destroy();
   }
@@ -119,8 +152,9 @@ export class EngineClient {
     if (!signal.aborted) throw this.#unreachable(path, undefined);
   }
 
-  async #getJson(path: string, signal: AbortSignal | undefined): Promise<unknown> {
-    const response = await this.#get(path, signal, "answer");
+  /** With `body`: by POST. */
+  async #getJson(path: string, signal: AbortSignal | undefined, body?: object): Promise<unknown> {
+    const response = await this.#get(path, signal, "answer", body);
     if (response.statusCode === 404) {
       response.resume();
       return undefined;
@@ -145,7 +179,12 @@ export class EngineClient {
   }
 
   /** Answers once the head of the response is there. An answer must then be whole within the same time, a stream need not. */
-  #get(path: string, outer: AbortSignal | undefined, kind: "answer" | "stream"): Promise<IncomingMessage> {
+  #get(
+    path: string,
+    outer: AbortSignal | undefined,
+    kind: "answer" | "stream",
+    body?: object,
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const timeout = new AbortController();
       const signal = AbortSignal.any([timeout.signal, ...(outer ? [outer] : [])]);
@@ -153,7 +192,8 @@ export class EngineClient {
       const req = request({
         socketPath: this.socketPath,
         path,
-        headers: { host: "docker" },
+        method: body ? "POST" : "GET",
+        headers: { host: "docker", ...(body && { "content-type": "application/json" }) },
         signal,
         ...(kind === "answer" && { agent: this.#agent }),
       });
@@ -165,12 +205,13 @@ export class EngineClient {
         if (kind === "stream") timer.cancel();
         else response.once("close", () => timer.cancel());
         const { statusCode = 0 } = response;
-        if (statusCode === 200 || (statusCode === 404 && kind === "answer")) return resolve(response);
+        if (statusCode === 200 || statusCode === 201 || (statusCode === 404 && kind === "answer"))
+          return resolve(response);
         response.destroy();
         timer.cancel();
         reject(unreadable(path, `status ${statusCode}`));
       });
-      req.end();
+      req.end(body && JSON.stringify(body));
     });
   }
 

@@ -88,7 +88,7 @@ describe.each(programs.map((program) => ({ name: program.join(" "), program })))
         expect(nodes).toContain(node);
         expect(compose("exec", "-T", node, "heddle", "status")).not.toContain("degraded");
       }
-    });
+    }, 130_000);
 
     test("goes on with one instance when the other is stopped, and with both when it is back", async () => {
       compose("stop", "web2");

@@ -19,7 +19,7 @@ export interface Closing {
 export class IncomingRequest implements ApiRequest {
   readonly method: string;
   readonly target: string;
-  headers: ApiRequest["headers"];
+  readonly headers: ApiRequest["headers"];
   body: Uint8Array;
   readonly upload?: ByteStream;
   readonly #response: ServerResponse;
@@ -57,9 +57,7 @@ export class IncomingRequest implements ApiRequest {
   }
 
   park(left: (reason: unknown) => void): void {
-    const { req: message } = this.#response;
-    this.headers = message.headers = {};
-    message.rawHeaders = [];
+    this.#response.req.rawHeaders = [];
     this.body = noBody;
     this.#whenLeft(left);
   }

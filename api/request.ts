@@ -19,8 +19,8 @@ export interface ApiRequest {
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
   /**
-   * The same for requests that wait long, without a signal's weight: `left` is called at most once. Headers and
-   * body are empty from here on.
+   * The same for requests that wait long, without a signal's weight: `left` is called at most once. The body is
+   * empty from here on.
    */
   park?(left: (reason: unknown) => void): void;
   /** Address that it came from. */

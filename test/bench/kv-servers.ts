@@ -32,9 +32,9 @@ export async function withKvServers<T>(measure: (servers: readonly KvServer[]) =
 }
 
 async function startHeddle(directory: string): Promise<KvServer> {
-  const [port, main] = [8500, join(projectRoot, "cli/main.ts")];
+  const [port, program] = [8500, join(projectRoot, "cli/heddle")];
   const places = ["--run-dir", join(directory, "run"), "--data-dir", join(directory, "heddle")];
-  const process = pinned([globalThis.process.execPath, main, "server", ...places, "--json"]);
+  const process = pinned([program, "server", ...places, "--json"]);
   return ready({ name: "heddle", port, process }, "/v1/status/leader");
 }
 

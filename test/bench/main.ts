@@ -30,6 +30,10 @@ const benches: Readonly<
     title: "keys over HTTP: GET and durable PUT",
     measure: async () => (await import("./kv.ts")).measureKv(),
   },
+  watch: {
+    title: "watching keys: wakes, and what waiting weighs",
+    measure: async () => (await import("./watch.ts")).measureWatch(),
+  },
 };
 
 async function main(): Promise<number> {

@@ -117,13 +117,16 @@ agentOptions(define(program, "up", "run server and agent in one process on the e
   .option("--grpc <host:port>", "let agents of other hosts connect here (default: nobody but this process)")
   .action(async (options) => (await import("./commands/run.ts")).up(options));
 listening(define(program, "server", "run a server over the store"))
-  .option("--store <engine>", "sqlite:PATH, etcd:URL[,URL] or memory (default: sqlite in the data directory)")
-  .option("--store-prefix <name/>", "where in etcd the keys of this fabric are", "heddle/")
+  .option(
+    "--store <engine>",
+    "sqlite:PATH, etcd:URL[,URL], consul:URL[,URL] or memory (default: sqlite in the data directory)",
+  )
+  .option("--store-prefix <name/>", "where in etcd or Consul the keys of this fabric are", "heddle/")
   .option("--store-ca <file>", "certificates that the store's own must be signed by (default: the system's)")
   .option("--store-cert <file>", "our certificate for the store, with --store-key")
   .option("--store-key <file>", "the key of --store-cert")
   .option("--store-user <name>", "our user at the store")
-  .option("--store-secret <file>", "file with the user's password")
+  .option("--store-secret <file>", "file with the user's password, or with Consul's token")
   .option("--grpc <host:port>", "where agents connect", "127.0.0.1:8502")
   .option(
     "--dialect <name...>",

@@ -22,7 +22,7 @@ export interface ProcessOptions {
 export interface ServerOptions extends ProcessOptions {
   /** Domain of Mesos-DNS's names; its HTTP interface is served where it is given. */
   readonly mesosDomain?: string;
-  /** `memory`, `sqlite:PATH` or `etcd:URL[,URL]`. */
+  /** `memory`, `sqlite:PATH`, `etcd:URL[,URL]` or `consul:URL[,URL]`. */
   readonly store: string;
   /** How a store outside of this process is reached. */
   readonly storeAccess?: EngineAccess;

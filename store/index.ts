@@ -1,4 +1,6 @@
 /** The store: its contract, its engines and how a specification opens one. */
+export { ConsulStore, type ConsulStoreOptions } from "./consul/consul-store.ts";
+export { type ConsulLimits, consulLimits } from "./consul/limits.ts";
 export { defaultStoreLimits, type StoreLimits } from "./core/limits.ts";
 export type { StoreOptions } from "./core/options.ts";
 export { RevisionWaiters } from "./core/revision-waiters.ts";

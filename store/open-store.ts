@@ -1,5 +1,6 @@
 /** From a specification, as `--store` has it, to an open store. */
 import { FabricError } from "../errors/index.ts";
+import { ConsulStore } from "./consul/consul-store.ts";
 import type { StoreOptions } from "./core/options.ts";
 import { defaultStorePrefix, type EngineAccess, parseEndpoints, readProof } from "./engine-access.ts";
 import { EtcdStore } from "./etcd/etcd-store.ts";
@@ -7,7 +8,7 @@ import { MemoryStore } from "./memory/memory-store.ts";
 import { SqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
 
-/** `memory`, `sqlite:PATH` or `etcd:URL[,URL]`. @throws STORE_UNKNOWN_ENGINE, and what opening throws */
+/** `memory`, `sqlite:PATH`, `etcd:URL[,URL]` or `consul:URL[,URL]`. @throws STORE_UNKNOWN_ENGINE, and what opening throws */
 export async function openStore(
   spec: string,
   options: StoreOptions & { readonly access?: EngineAccess } = {},
@@ -28,9 +29,20 @@ export async function openStore(
       ...(user !== undefined && { user: { name: user, password: secret } }),
     });
   }
+  if (engine === "consul") {
+    const { addresses, tls } = parseEndpoints(spec, place, 8500);
+    const { secret, ...proof } = readProof(access);
+    return ConsulStore.open({
+      ...options,
+      addresses,
+      prefix: access.prefix ?? defaultStorePrefix,
+      ...(tls && { tls: proof }),
+      ...(secret !== undefined && { token: secret }),
+    });
+  }
   throw new FabricError(
     "STORE_UNKNOWN_ENGINE",
-    `open store "${spec}": no such engine; use "memory", "sqlite:PATH" or "etcd:URL[,URL]"`,
+    `open store "${spec}": no such engine; use "memory", "sqlite:PATH", "etcd:URL[,URL]" or "consul:URL[,URL]"`,
     { details: { spec } },
   );
 }

@@ -4,12 +4,12 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { FabricError, isFabricError } from "../../errors/index.ts";
+import { decodeStoreRecord, encodeStoreRecord, foreignKeys } from "../core/store-record.ts";
 import { calls } from "./calls.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { CompareSchema, RangeRequestSchema, RequestOpSchema, TxnRequestSchema } from "./proto/gen/etcd_pb.ts";
 
-const format = 1;
 const attemptsMax = 5;
 const modTarget = 2;
 
@@ -32,11 +32,11 @@ export async function identify(cluster: Cluster, space: Keyspace, newId: () => s
     );
     const [record] = kvs;
     if (record) {
-      const { id, cluster: home } = decode(record.value, space.prefix);
-      if (home === cluster.clusterId) return { id, revision: Number(header?.revision), created: false };
+      const { id, history } = decodeStoreRecord(record.value, space.prefix);
+      if (history === cluster.clusterId) return { id, revision: Number(header?.revision), created: false };
     } else await assertEmpty(cluster, space, action);
     const id = newId();
-    const value = Buffer.from(JSON.stringify({ format, id, cluster: cluster.clusterId }));
+    const value = encodeStoreRecord({ id, history: cluster.clusterId });
     const request = create(TxnRequestSchema, {
       compare: [
         create(CompareSchema, {
@@ -64,32 +64,5 @@ async function assertEmpty(cluster: Cluster, space: Keyspace, action: string): P
   const request = create(RangeRequestSchema, { ...space.whole(), limit: 1n, keysOnly: true });
   const { kvs } = await cluster.call(calls.range, request, { action, repeatable: true });
   if (kvs.length === 0) return;
-  throw new FabricError(
-    "STORE_CORRUPT",
-    `${action}: there are keys under this prefix, and none of them says that they are a Heddle store; use another --store-prefix, or delete them if they are nobody's`,
-    { details: { prefix: space.prefix } },
-  );
-}
-
-function decode(value: Uint8Array, prefix: string): { readonly id: string; readonly cluster: string } {
-  let record: Readonly<Record<string, unknown>>;
-  try {
-    record = Object(JSON.parse(Buffer.from(value).toString())) as typeof record;
-  } catch {
-    record = {};
-  }
-  const { format: version, id, cluster } = record;
-  if (typeof version === "number" && version > format) {
-    throw new FabricError(
-      "STORE_SCHEMA_NEWER",
-      `open store "${prefix}": it is of version ${version}, this program knows ${format}; install the newer version`,
-      { details: { prefix, version, known: format } },
-    );
-  }
-  if (version === format && typeof id === "string" && typeof cluster === "string") return { id, cluster };
-  throw new FabricError(
-    "STORE_CORRUPT",
-    `open store "${prefix}": its record ${prefix}store is damaged; restore it, or use another --store-prefix`,
-    { details: { prefix } },
-  );
+  throw foreignKeys(space.prefix);
 }

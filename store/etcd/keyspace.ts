@@ -6,6 +6,7 @@
  *   <prefix>data/KEY   the keys of the contract, as UTF-8
  */
 import { FabricError } from "../../errors/index.ts";
+import { checkPrefix } from "../core/store-record.ts";
 import type { StoreItem } from "../store.ts";
 import type { KeyValue } from "./proto/gen/etcd_pb.ts";
 
@@ -24,12 +25,7 @@ export class Keyspace {
 
   /** @throws STORE_INVALID_PREFIX */
   constructor(prefix: string) {
-    if (!/^[^\s/][^\s]*\/$/.test(prefix) || !prefix.isWellFormed()) {
-      throw new FabricError(
-        "STORE_INVALID_PREFIX",
-        `open store: prefix ${JSON.stringify(prefix)} is not a name with "/" at its end; use one like "heddle/"`,
-      );
-    }
+    checkPrefix(prefix);
     this.prefix = prefix;
     this.#data = `${prefix}data/`;
     this.#dataBytes = Buffer.from(this.#data);

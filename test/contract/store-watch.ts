@@ -125,34 +125,36 @@ export function watchContract(name: string, make: MakeStore): void {
     it("takes its keys along when its time is over, in one revision", async () => {
       const { store, elapse } = await open();
       const { id, ttlMs } = await store.grantLease(5000);
-      expect(ttlMs).toBe(5000);
+      // Engines that know coarser times round up.
+      expect(ttlMs).toBeGreaterThanOrEqual(5000);
       const { revision } = await write(store, put("a", "1", id), put("b", "1", id), put("free", "1"));
       expect((await store.range("a")).items[0]?.lease).toBe(id);
       const ended = take(store.watch("", revision + 1, signal()), 1);
-      await elapse(4999);
+      // Where time is real, some of it has passed since the lease was granted.
+      await elapse(ttlMs * 0.8);
       expect(await keys(store)).toEqual(["a", "b", "free"]);
-      await elapse(1);
+      await elapse(ttlMs * 0.2);
       expect((await ended).map((batch) => batch.events.map(words).toSorted())).toEqual([
         ["delete a", "delete b"],
       ]);
       expect(await keys(store)).toEqual(["free"]);
       await expect(store.keepAlive(id)).rejects.toMatchObject({ code: "STORE_LEASE_NOT_FOUND" });
-    });
+    }, 90_000);
 
     it("lives on while it is kept alive", async () => {
       const { store, elapse } = await open();
-      const { id } = await store.grantLease(1000);
+      const { id, ttlMs } = await store.grantLease(1000);
       const { revision } = await write(store, put("k", "1", id));
-      for (let beat = 0; beat < 10; beat++) {
-        await elapse(900);
+      for (let beat = 0; beat < 4; beat++) {
+        await elapse(ttlMs * 0.7);
         await store.keepAlive(id);
       }
       expect(await keys(store)).toEqual(["k"]);
       const ended = take(store.watch("", revision + 1, signal()), 1);
-      await elapse(1000);
+      await elapse(ttlMs);
       await ended;
       expect(await keys(store)).toEqual([]);
-    });
+    }, 90_000);
 
     it("ends when it is revoked, as a plain delete; revoking again does nothing", async () => {
       const { store } = await open();

@@ -36,7 +36,7 @@ import {
   registrarLimits,
 } from "../../plugins/index.ts";
 import { defaultAgentLimits, registryLimits } from "../../registry/index.ts";
-import { defaultStoreLimits, etcdLimits } from "../../store/index.ts";
+import { consulLimits, defaultStoreLimits, etcdLimits } from "../../store/index.ts";
 import { projectRoot } from "./source-files.ts";
 
 /** By heading of the page. */
@@ -78,6 +78,7 @@ const limits: Readonly<Record<string, object>> = {
   "registry: agent": defaultAgentLimits,
   "registry: server": registryLimits,
   store: defaultStoreLimits,
+  "store: consul": consulLimits,
   "store: etcd": etcdLimits,
 };
 

@@ -70,7 +70,9 @@ export class LeaseSessions {
     if (leases.length === 0) return;
     const held = new Set(await api.keys(keys.leases));
     const ended = leases.filter(({ id }) => !held.has(keys.lease(id)));
-    await Promise.all(ended.map(({ id }) => (replica.held.state.leases.get(id) ? end(id) : undefined)));
+    // Another server may have been faster meanwhile.
+    const left = ended.filter(({ id }) => replica.held.state.leases.get(id));
+    await Promise.all(left.map(({ id }) => end(id)));
   }
 }
 

@@ -9,10 +9,12 @@ import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
+import type { ReadContext } from "./blocking.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
 import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
 import { heartbeatMs, StreamCount } from "./heddle/event-stream.ts";
 import { fabricOperations, localOperations } from "./heddle/fabric.ts";
+import { kvOperations } from "./heddle/kv.ts";
 import { documentOperation } from "./heddle/openapi.ts";
 import { type Operation, operationRoutes } from "./heddle/operation.ts";
 import { watchOperations } from "./heddle/watch.ts";
@@ -97,15 +99,14 @@ export function createApi(options: ApiOptions): ApiHandler {
 /** Every route of a process. */
 export function routesOf(options: ApiOptions): readonly Route[] {
   const { self, clock, random = Math.random, server, agent } = options;
+  const context = server && contextOf(options, server.registry);
   const forwards = options.forward !== undefined && !server;
   const routes = [selfRoute(self)];
   if (agent) {
     routes.push(...agentRoutes({ agent, clock, random }, self), ...agentHealthRoutes(agent, self));
     routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
   }
-  if (server) {
-    const { registry } = server;
-    const context = { registry, parked: new ParkedReads(registry, clock, random), random, node: self.node };
+  if (server && context) {
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
@@ -117,26 +118,29 @@ export function routesOf(options: ApiOptions): readonly Route[] {
   // One of Consul's paths may be served for another reason.
   const served = new Set(routes.map(({ path }) => path));
   routes.push(...unsupportedRoutes(forwards).filter(({ path }) => !served.has(path)));
-  return [...routes, ...operationRoutes(heddleOperations(options))];
+  return [...routes, ...operationRoutes(heddleOperations(options, context))];
 }
 
 /** Heddle's own: of the server, of this process, and the document of both where there is a server to speak for. */
-export function heddleOperations({
-  self,
-  clock,
-  server,
-  local,
-  heartbeatEveryMs,
-}: ApiOptions): readonly Operation[] {
+export function heddleOperations(
+  options: ApiOptions,
+  context = options.server && contextOf(options, options.server.registry),
+): readonly Operation[] {
+  const { self, clock, server, local, heartbeatEveryMs } = options;
   const operations = [...localOperations(local)];
-  if (!server) return local ? operations : [];
+  if (!server || !context) return local ? operations : [];
   const { registry } = server;
   const streams = new StreamCount(server.streamsMax);
   operations.push(
     ...watchOperations({ registry, clock, streams, heartbeatMs: heartbeatEveryMs ?? heartbeatMs }),
   );
+  operations.push(...kvOperations(context, server.writer));
   if (server.fabric) operations.push(...fabricOperations(server.fabric));
   return [...operations, documentOperation(operations, self.version)];
+}
+
+function contextOf({ self, clock, random = Math.random }: ApiOptions, registry: RegistryReads): ReadContext {
+  return { registry, parked: new ParkedReads(registry, clock, random), random, node: self.node };
 }
 
 /** What only a server knows although it is called the agent's. */

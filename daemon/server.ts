@@ -17,7 +17,7 @@ import {
 import { type Clock, systemClock, type Timer } from "../clock/index.ts";
 import { ControlServer } from "../control/index.ts";
 import { PoolAuthority } from "../ipam/index.ts";
-import { Registry, RegistryWriter, SessionKeeper } from "../registry/index.ts";
+import { HistoryKeeper, KvKeeper, Registry, RegistryWriter, SessionKeeper } from "../registry/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import { createDefaultNetwork } from "./default-network.ts";
 import { fabricBackend } from "./fabric-backend.ts";
@@ -65,6 +65,20 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     onFailure: (error) => log.error({ error }, "a session could not be ended; it is tried again"),
   });
   teardown.add("sessions", () => sessions.close());
+  const times = new KvKeeper({
+    registry,
+    writer,
+    clock,
+    onFailure: (error) => log.error({ error }, "a key could not be expired; it is tried again"),
+  });
+  teardown.add("key times", () => times.close());
+  const history = new HistoryKeeper({
+    store,
+    history: registry.history,
+    clock,
+    onFailure: (error) => log.error({ error }, "the history of keys could not be trimmed; it is tried again"),
+  });
+  teardown.add("key history", () => history.close());
   const pools: PoolAuthority = new PoolAuthority(store, clock, {
     askForEmptyBlocks: (request) => control.askForEmptyBlocks(request),
   });

@@ -26,6 +26,14 @@ export type { ChangeCursor, ChangePosition } from "./change/change-log.ts";
 export { type Coordinate, coordinateDimensions, distanceSeconds } from "./coordinate/coordinate.ts";
 export { nearestFirst, type QuerySource, sourceNode } from "./coordinate/nearness.ts";
 export { formatGoDuration, parseGoDuration } from "./go-duration.ts";
+export { HistoryKeeper, type HistoryKeeperOptions } from "./history/history-keeper.ts";
+export {
+  type HistoryRule,
+  historyAgeDefaultMs,
+  historyVersionsDefault,
+  type KvVersion,
+} from "./history/history-model.ts";
+export { kvAt } from "./history/history-writer.ts";
 export {
   catalogPrefix,
   checkKey,
@@ -41,6 +49,7 @@ export {
   serviceKey,
   servicesPrefix,
 } from "./keys.ts";
+export { KvKeeper, type KvKeeperOptions } from "./kv/kv-keeper.ts";
 export { registryLimits } from "./limits.ts";
 export {
   type CheckEntry,

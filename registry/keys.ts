@@ -10,6 +10,10 @@ export const checksPrefix = "catalog/checks/";
 export const coordinatesPrefix = "catalog/coordinates/";
 export const livePrefix = "live/";
 export const kvPrefix = "kv/";
+export const kvTtlPrefix = "kv-ttl/";
+export const historyPrefix = "kv-history/";
+export const historyCutsPrefix = "kv-history-cuts/";
+export const historyRulesPrefix = "kv-history-rules/";
 export const sessionsPrefix = "sessions/";
 export const eventsPrefix = "events/";
 export const queriesPrefix = "queries/";
@@ -55,6 +59,24 @@ export function kvKey(key: string): string {
   return kvPrefix + key;
 }
 
+/** Stands while the time of the key with this lease lasts. */
+export function kvTtlKey(lease: string): string {
+  return kvTtlPrefix + encodeSegment(lease);
+}
+
+/** `name` is 36 characters at most, so that it fits behind the longest key. */
+export function historyKey(key: string, name: string): string {
+  return `${historyPrefix}${key}/${name}`;
+}
+
+export function historyCutKey(name: string): string {
+  return historyCutsPrefix + name;
+}
+
+export function historyRuleKey(prefix: string): string {
+  return historyRulesPrefix + encodeSegment(prefix);
+}
+
 export function sessionKey(id: string): string {
   return sessionsPrefix + encodeSegment(id);
 }
@@ -81,7 +103,10 @@ export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
   | { readonly kind: "coordinate"; readonly node: string; readonly segment: string }
-  | { readonly kind: "session" | "sessionTtl" | "event" | "query"; readonly id: string }
+  | { readonly kind: "session" | "sessionTtl" | "kvTtl" | "event" | "query"; readonly id: string }
+  | { readonly kind: "kvVersion"; readonly key: string; readonly name: string }
+  | { readonly kind: "historyCut"; readonly name: string }
+  | { readonly kind: "historyRule"; readonly prefix: string }
   | { readonly kind: "kv"; readonly key: string };
 
 /** What a store key names, or undefined when it is none of the registry's. */
@@ -93,6 +118,14 @@ export function parseKey(storeKey: string): KeyParts | undefined {
   if (storeKey.startsWith(checksPrefix)) return pair("check", storeKey.slice(checksPrefix.length));
   if (storeKey.startsWith(coordinatesPrefix)) return coordinate(storeKey.slice(coordinatesPrefix.length));
   if (storeKey.startsWith(sessionsPrefix)) return withId("session", storeKey.slice(sessionsPrefix.length));
+  if (storeKey.startsWith(historyPrefix)) return version(storeKey.slice(historyPrefix.length));
+  if (storeKey.startsWith(historyCutsPrefix))
+    return { kind: "historyCut", name: storeKey.slice(historyCutsPrefix.length) };
+  if (storeKey.startsWith(historyRulesPrefix)) {
+    const prefix = decodeSegment(storeKey.slice(historyRulesPrefix.length));
+    return prefix === undefined ? undefined : { kind: "historyRule", prefix };
+  }
+  if (storeKey.startsWith(kvTtlPrefix)) return withId("kvTtl", storeKey.slice(kvTtlPrefix.length));
   if (storeKey.startsWith(sessionTtlPrefix))
     return withId("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
   if (storeKey.startsWith(eventsPrefix)) return withId("event", storeKey.slice(eventsPrefix.length));
@@ -118,7 +151,17 @@ function node(kind: "node" | "live", segment: string): KeyParts | undefined {
   return name ? { kind, node: name } : undefined;
 }
 
-function withId(kind: "session" | "sessionTtl" | "event" | "query", segment: string): KeyParts | undefined {
+function version(rest: string): KeyParts | undefined {
+  const slash = rest.lastIndexOf("/");
+  return slash > 0
+    ? { kind: "kvVersion", key: rest.slice(0, slash), name: rest.slice(slash + 1) }
+    : undefined;
+}
+
+function withId(
+  kind: "session" | "sessionTtl" | "kvTtl" | "event" | "query",
+  segment: string,
+): KeyParts | undefined {
   const id = decodeSegment(segment);
   return id ? { kind, id } : undefined;
 }

@@ -3,9 +3,20 @@ import { writesPerTxnMax } from "./catalog/catalog-writer.ts";
 import { changeBytesMax, changesMax } from "./change/change-log.ts";
 import { segmentBytesMax, segmentsPerNodeMax } from "./coordinate/coordinate-writer.ts";
 import { eventPayloadBytesMax, eventsMax, eventTextBytesMax } from "./event/event-writer.ts";
+import { historyTickMs } from "./history/history-keeper.ts";
+import {
+  historyAgeDefaultMs,
+  historyAgeMaxMs,
+  historyBytesMax,
+  historyCutsMax,
+  historyRulesMax,
+  historyVersionsDefault,
+  historyVersionsMax,
+} from "./history/history-model.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
 import { prefixIndexesMax } from "./kv/kv-index.ts";
-import { kvKeyBytesMax, kvValueBytesMax } from "./kv/kv-writer.ts";
+import { expiriesInFlightMax } from "./kv/kv-keeper.ts";
+import { kvKeyBytesMax, kvTtlMaxMs, kvTtlMinMs, kvValueBytesMax } from "./kv/kv-writer.ts";
 import { lockDelayMaxMs, lockDelaysMax } from "./kv/lock-delays.ts";
 import { tombstonesMax } from "./kv/tombstones.ts";
 import { queryNameBytesMax } from "./query/query-index.ts";
@@ -26,6 +37,17 @@ import { waitersMax } from "./wait/waiters.ts";
 export const registryLimits = {
   kvKeyBytesMax,
   kvValueBytesMax,
+  kvTtlMinMs,
+  kvTtlMaxMs,
+  expiriesInFlightMax,
+  historyRulesMax,
+  historyVersionsDefault,
+  historyVersionsMax,
+  historyAgeDefaultMs,
+  historyAgeMaxMs,
+  historyBytesMax,
+  historyCutsMax,
+  historyTickMs,
   waitersMax,
   writesQueuedMax,
   writesPerTxnMax,

@@ -4,6 +4,7 @@
  */
 import type { Ip } from "../addr/index.ts";
 import type { ChangeCursor, ChangePosition } from "./change/change-log.ts";
+import type { HistoryReads } from "./history/history-index.ts";
 import type {
   CheckEntry,
   CheckStatus,
@@ -101,6 +102,12 @@ export interface RegistryReads {
   kvList(prefix: string, max?: number): readonly KvEntry[];
   /** Keys in order; with a separator each is cut after its first occurrence behind the prefix, once. */
   kvKeys(prefix: string, separator?: string): readonly string[];
+  /** Versions of keys under a history rule. */
+  readonly history: HistoryReads;
+  /** The key that has this lease, and whether its time lasts. */
+  keyTime(lease: string): { readonly key: string | undefined; readonly lasts: boolean };
+  /** Of all keys with a time, and those that no key has any more. */
+  keyLeases(): Iterable<string>;
   /** Keys that the session has locked, in order. */
   kvHeldBy(session: string): readonly KvEntry[];
   /** The last holder's session ended, and its lock delay is not over. */

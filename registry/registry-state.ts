@@ -19,12 +19,18 @@ import {
   decodeSession,
 } from "./codec.ts";
 import { CoordinateState, type CoordinateTopic } from "./coordinate/coordinate-state.ts";
+import { HistoryIndex } from "./history/history-index.ts";
+import { decodeCut, decodeRule, decodeVersion } from "./history/history-model.ts";
 import {
   checkKey,
   coordinateKey,
   eventKey,
+  historyCutKey,
+  historyKey,
+  historyRuleKey,
   type KeyParts,
   kvKey,
+  kvTtlKey,
   liveKey,
   nodeKey,
   parseKey,
@@ -53,12 +59,15 @@ export interface Moved {
   readonly kvKeys: readonly string[];
   /** Keys that a session let go of by ending, and for how long nobody may lock them. */
   readonly delayed: readonly { readonly key: string; readonly lockDelayMs: number }[];
+  /** Leases of keys that their key, or whose time, has left. */
+  readonly partedLeases: readonly string[];
   /** One by one, in order of path. */
   readonly changes: readonly Change[];
 }
 
 export class RegistryState {
-  readonly kv = new KvIndex();
+  readonly kv: KvIndex;
+  readonly history = new HistoryIndex();
   readonly catalog: CatalogState;
   readonly sessions: SessionState;
   readonly events: EntryList<EventEntry>;
@@ -68,10 +77,12 @@ export class RegistryState {
   #topics = new Map<string, MarkedTopic>();
   #kvKeys: string[] = [];
   #delayed: { key: string; lockDelayMs: number }[] = [];
+  #partedLeases: string[] = [];
   #damaged = 0;
 
   constructor() {
     const mark = (topic: MarkedTopic) => this.#topics.set(topicKey(topic), topic);
+    this.kv = new KvIndex((lease) => this.#partedLeases.push(lease));
     this.catalog = new CatalogState(mark);
     this.sessions = new SessionState(mark);
     this.events = new EntryList(() => mark({ kind: "events" }));
@@ -123,10 +134,17 @@ export class RegistryState {
   /** What moved since the last call. */
   takeMoved(): Moved {
     const changes = this.#recorder.take();
-    const moved = { topics: this.#topics, kvKeys: this.#kvKeys, delayed: this.#delayed, changes };
+    const moved = {
+      topics: this.#topics,
+      kvKeys: this.#kvKeys,
+      delayed: this.#delayed,
+      partedLeases: this.#partedLeases,
+      changes,
+    };
     this.#topics = new Map();
     this.#kvKeys = [];
     this.#delayed = [];
+    this.#partedLeases = [];
     return moved;
   }
 
@@ -141,6 +159,11 @@ export class RegistryState {
     for (const key of this.kv.keys()) yield kvKey(key);
     for (const { id } of this.sessions.list()) yield sessionKey(id);
     for (const id of this.sessions.timedIds()) yield sessionTtlKey(id);
+    for (const lease of this.kv.times.lasting()) yield kvTtlKey(lease);
+    for (const { prefix } of this.history.rules()) yield historyRuleKey(prefix);
+    for (const { name } of this.history.cuts()) yield historyCutKey(name);
+    for (const key of this.history.keys())
+      for (const name of this.history.names(key)) yield historyKey(key, name);
     for (const { id } of this.events.list()) yield eventKey(id);
     for (const { id } of this.queries.list()) yield queryKey(id);
     for (const { node, segment } of this.coordinates.list()) yield coordinateKey(node, segment);
@@ -187,6 +210,25 @@ export class RegistryState {
         if (session) this.sessions.put({ ...session, id: parts.id, ...indexes });
         return session !== undefined;
       }
+      case "kvVersion": {
+        const version = decodeVersion(parts.key, item.value, item.modRevision);
+        if (version) this.history.put(parts.name, version, item.key.length + item.value.length);
+        return version !== undefined;
+      }
+      case "historyCut": {
+        const cut = decodeCut(item.value);
+        if (cut) this.history.putCut(parts.name, cut, item.modRevision);
+        return cut !== undefined;
+      }
+      case "historyRule": {
+        const rule = decodeRule(item.value);
+        if (rule)
+          this.history.putRule({ ...rule, prefix: parts.prefix }, item.modRevision, item.createRevision);
+        return rule !== undefined;
+      }
+      case "kvTtl":
+        this.kv.times.start(parts.id, item.modRevision);
+        return true;
       case "sessionTtl":
         this.sessions.startTime(parts.id, item.modRevision);
         return true;
@@ -232,6 +274,18 @@ export class RegistryState {
       case "session":
         this.sessions.delete(parts.id);
         break;
+      case "kvVersion":
+        this.history.delete(parts.key, parts.name);
+        break;
+      case "historyCut":
+        this.history.deleteCut(parts.name);
+        break;
+      case "historyRule":
+        this.history.deleteRule(parts.prefix);
+        break;
+      case "kvTtl":
+        this.kv.times.end(parts.id);
+        break;
       case "sessionTtl":
         this.sessions.endTime(parts.id);
         break;
@@ -272,6 +326,14 @@ export class RegistryState {
         return this.kv.get(parts.key)?.modifyIndex ?? 0;
       case "session":
         return this.sessions.get(parts.id)?.modifyIndex ?? 0;
+      case "kvVersion":
+        return this.history.stored(parts.key, parts.name)?.revision ?? 0;
+      case "historyCut":
+        return this.history.cutRevision(parts.name);
+      case "historyRule":
+        return this.history.ruleRevision(parts.prefix);
+      case "kvTtl":
+        return this.kv.times.revisionOf(parts.id);
       case "sessionTtl":
         return this.sessions.timeRevision(parts.id);
       case "event":

@@ -10,6 +10,9 @@ import { CatalogWriter } from "./catalog/catalog-writer.ts";
 import { encodeCheck, encodeService } from "./codec.ts";
 import { writeCoordinate } from "./coordinate/coordinate-writer.ts";
 import { EventWriter } from "./event/event-writer.ts";
+import type { HistoryRule } from "./history/history-model.ts";
+import { withHistory } from "./history/history-store.ts";
+import { HistoryWriter } from "./history/history-writer.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { checkKey, liveKey, nodeChecksPrefix, nodeServicesPrefix, serviceKey } from "./keys.ts";
 import { KvWriter } from "./kv/kv-writer.ts";
@@ -52,16 +55,19 @@ export class RegistryWriter implements RegistryWrites {
   readonly #events: EventWriter;
   readonly #queries: QueryWriter;
   readonly #txns: TxnWriter;
+  readonly #history: HistoryWriter;
   readonly #perNode = new KeyedQueue();
 
   constructor(options: RegistryWriterOptions) {
     this.#registry = options.registry;
     this.#clock = options.clock;
     this.#catalog = new CatalogWriter(options.store, options.registry);
-    this.#kv = new KvWriter(options.store, options.registry);
-    this.#txns = new TxnWriter(options.store, options.registry);
+    const keeping = withHistory(options.store, options.registry, options.clock);
+    this.#kv = new KvWriter(keeping, options.registry);
+    this.#txns = new TxnWriter(keeping, options.registry);
+    this.#history = new HistoryWriter(options.store, options.registry);
     const newId = options.newId ?? randomUUID;
-    this.#sessions = new SessionWriter(options.store, options.registry, newId);
+    this.#sessions = new SessionWriter(keeping, options.registry, newId);
     this.#queries = new QueryWriter(options.store, options.registry, newId);
     this.#events = new EventWriter(options.store, options.registry, newId);
   }
@@ -131,6 +137,18 @@ export class RegistryWriter implements RegistryWrites {
 
   async kvDelete(key: string, options: { readonly cas?: number } = {}): Promise<KvWriteResult> {
     return this.#seen(await this.#kv.delete(key, options.cas));
+  }
+
+  async putHistoryRule(rule: HistoryRule): Promise<WriteResult> {
+    return this.#seen({ revision: await this.#history.put(rule), changed: true });
+  }
+
+  async deleteHistoryRule(prefix: string): Promise<WriteResult> {
+    return this.#seen({ revision: await this.#history.delete(prefix), changed: true });
+  }
+
+  async endKeyTime(lease: string): Promise<void> {
+    await this.#seen({ revision: (await this.#kv.endTime(lease)) ?? 0 });
   }
 
   async kvDeleteTree(prefix: string): Promise<KvWriteResult> {

@@ -12,7 +12,9 @@ import { RevisionWaiters, type Store, type StoreItem, type WatchBatch } from "..
 import * as catalog from "./catalog/catalog-reads.ts";
 import { fold } from "./catalog/catalog-state.ts";
 import { type ChangeCursor, ChangeLog, type ChangePosition } from "./change/change-log.ts";
+import type { HistoryReads } from "./history/history-index.ts";
 import { livePrefix } from "./keys.ts";
+import { partedLeaseTopic } from "./kv/kv-times.ts";
 import { LockDelays } from "./kv/lock-delays.ts";
 import type {
   CheckEntry,
@@ -231,6 +233,19 @@ export class Registry implements RegistryReads {
     return this.#state.kv.listKeys(prefix, separator);
   }
 
+  get history(): HistoryReads {
+    return this.#state.history;
+  }
+
+  keyTime(lease: string): { readonly key: string | undefined; readonly lasts: boolean } {
+    const { times } = this.#state.kv;
+    return { key: times.keyOf(lease), lasts: times.lasts(lease) };
+  }
+
+  keyLeases(): Iterable<string> {
+    return this.#state.kv.times.leases();
+  }
+
   kvHeldBy(session: string): readonly KvEntry[] {
     return this.#state.kv.heldBy(session);
   }
@@ -309,7 +324,7 @@ export class Registry implements RegistryReads {
 
   #finish(revision: number): void {
     this.#index = Math.max(this.#index, revision);
-    const { topics, kvKeys, delayed, changes } = this.#state.takeMoved();
+    const { topics, kvKeys, delayed, partedLeases, changes } = this.#state.takeMoved();
     this.#changes.append(revision, changes);
     for (const { key, lockDelayMs } of delayed) this.#lockDelays.set(key, lockDelayMs);
     for (const [key, topic] of topics) {
@@ -317,6 +332,7 @@ export class Registry implements RegistryReads {
       this.#waiters.wake(key, revision);
     }
     const moved = new Set(topics.keys());
+    for (const lease of partedLeases) moved.add(`${partedLeaseTopic}${lease}`);
     for (const key of kvKeys) {
       const topic = topicKey({ kind: "kv", key });
       moved.add(topic);

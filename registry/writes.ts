@@ -2,6 +2,8 @@
  * What may be written to the registry's part of the store. A write resolves when it is durable and applied
  * to the registry of this process; a write that changes nothing makes no revision and wakes nobody.
  */
+
+import type { HistoryRule } from "./history/history-model.ts";
 import type {
   CheckRecord,
   CheckStatus,
@@ -43,6 +45,8 @@ export interface KvPutOptions {
   readonly flags?: bigint;
   /** Write only if this is the key's ModifyIndex; 0: only if the key is absent. */
   readonly cas?: number;
+  /** The key is gone so long after it was last written or renewed; without, it stays. Not with acquire or release. */
+  readonly ttlMs?: number;
   /** Id of the session that locks the key; the value is written only if it does. */
   readonly acquire?: string;
   /** Id of the session that unlocks the key; the value is written only if it held it. */
@@ -75,6 +79,15 @@ export interface RegistryWrites {
   kvPut(key: string, value: Uint8Array, options?: KvPutOptions): Promise<KvWriteResult>;
   /** An absent key counts as deleted, also with `cas`. */
   kvDelete(key: string, options?: { readonly cas?: number }): Promise<KvWriteResult>;
+  /** Keys under the prefix keep a history from now on, or another. @throws REGISTRY_INVALID, REGISTRY_LIMIT */
+  putHistoryRule(rule: HistoryRule): Promise<WriteResult>;
+  /** What was kept goes within a minute. */
+  deleteHistoryRule(prefix: string): Promise<WriteResult>;
+  /**
+   * Parts a lease from its key: the key goes if its time is over, the lease if no key has it. Nothing happens when
+   * they are together.
+   */
+  endKeyTime(lease: string): Promise<void>;
   kvDeleteTree(prefix: string): Promise<KvWriteResult>;
   /**
    * All operations in order, or none. @throws REGISTRY_TXN_TOO_LARGE, REGISTRY_KEY_INVALID,

@@ -138,6 +138,7 @@ describe("answers", () => {
     ["GET", "/v1/heddle/leases", "", 200, undefined],
     ["GET", "/v1/heddle/purge-plan", "", 200, undefined],
     ["GET", "/v1/heddle/openapi.json", "", 200, undefined],
+    ["GET", "/v1/heddle/history-rules", "", 200, undefined],
   ] as const)("of %s %s%s with %i are as documented", async (method, path, query, expected, body) => {
     const { api, document } = await start();
     const sent = body === undefined ? undefined : JSON.stringify(body);
@@ -145,6 +146,29 @@ describe("answers", () => {
     expect(status).toBe(expected);
     const parsed = validator(document, path, method, status).safeParse(JSON.parse(bytes.toString()));
     expect(parsed.error).toBeUndefined();
+  });
+
+  it("of keys and their history are as documented", async () => {
+    const { api, document } = await start();
+    const lines = [
+      ["PUT", "/v1/heddle/history-rules/{prefix}", "", "", 200],
+      ["PUT", "/v1/heddle/kv/{key}", "a", "?ttl=1h", 200],
+      ["PUT", "/v1/heddle/kv/{key}", "a", "?cas=0", 409],
+      ["GET", "/v1/heddle/kv/{key}", "a", "", 200],
+      ["GET", "/v1/heddle/kv/{key}", "a", "?revision=1000000", 400],
+      ["GET", "/v1/heddle/kv/{key}", "b", "", 404],
+      ["DELETE", "/v1/heddle/kv/{key}", "a", "", 200],
+      ["GET", "/v1/heddle/history/{key}", "a", "", 200],
+      ["DELETE", "/v1/heddle/history-rules/{prefix}", "", "", 204],
+    ] as const;
+    for (const [method, path, rest, query, expected] of lines) {
+      const target = path.replace(/\{\w+\}$/, rest) + query;
+      const { status, body } = await api.client.exchange(method, target, method === "PUT" ? "x" : undefined);
+      expect(status, `${method} ${target}: ${body}`).toBe(expected);
+      if (status === 204) continue;
+      const parsed = validator(document, path, method, status).safeParse(JSON.parse(body.toString()));
+      expect(parsed.error, `${method} ${target}: ${body}`).toBeUndefined();
+    }
   });
 
   it("are judged by a validator that can refuse", async () => {

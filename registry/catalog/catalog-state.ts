@@ -26,7 +26,16 @@ export interface Liveness {
 
 export type CatalogTopic = Exclude<
   Topic,
-  { kind: "kv" | "kvPrefix" | SessionTopic["kind"] | CoordinateTopic["kind"] | "events" | "queries" }
+  {
+    kind:
+      | "kv"
+      | "kvPrefix"
+      | "kvLease"
+      | SessionTopic["kind"]
+      | CoordinateTopic["kind"]
+      | "events"
+      | "queries";
+  }
 >;
 
 /** Node and service names are keys without regard to case. */

@@ -65,6 +65,10 @@ export class ChangeRecorder {
         break;
       case "session":
       case "sessionTtl":
+      case "kvTtl":
+      case "kvVersion":
+      case "historyCut":
+      case "historyRule":
       case "event":
       case "query":
       case "coordinate":

@@ -7,6 +7,7 @@
  */
 import type { KvEntry } from "../model.ts";
 import { PrefixTable } from "../wait/prefix-table.ts";
+import { KvTimes } from "./kv-times.ts";
 import { OrderedKeys, prefixEnd } from "./ordered-keys.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -14,14 +15,19 @@ export const prefixIndexesMax = 1024;
 
 export class KvIndex {
   readonly #entries = new Map<string, KvEntry>();
-  /** Leases whose time lasts → their revision. */
-  readonly #timed = new Map<string, number>();
   /** Session → keys that it holds. */
   readonly #held = new Map<string, Set<string>>();
   readonly #keys = new OrderedKeys();
   readonly #buriedKeys = new OrderedKeys();
   readonly #tombstones = new Tombstones({ onForget: (key) => this.#buriedKeys.delete(key) });
   readonly #prefixIndexes = new PrefixTable<number>();
+
+  readonly times: KvTimes;
+
+  /** `parted` is told of leases whose key and time are no longer together. */
+  constructor(parted: (lease: string) => void = () => undefined) {
+    this.times = new KvTimes(parted);
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -41,21 +47,7 @@ export class KvIndex {
 
   /** Its time is over although it is still here. */
   isOutOfTime({ lease }: KvEntry): boolean {
-    return lease !== undefined && !this.#timed.has(lease);
-  }
-
-  /** The lease of a key lasts, or does no longer. */
-  setTime(lease: string, revision: number | undefined): void {
-    if (revision === undefined) this.#timed.delete(lease);
-    else this.#timed.set(lease, revision);
-  }
-
-  timeRevision(lease: string): number {
-    return this.#timed.get(lease) ?? 0;
-  }
-
-  timedLeases(): IterableIterator<string> {
-    return this.#timed.keys();
+    return lease !== undefined && !this.times.lasts(lease);
   }
 
   keys(): IterableIterator<string> {
@@ -64,7 +56,9 @@ export class KvIndex {
 
   put(entry: KvEntry): void {
     if (!this.#entries.has(entry.key)) this.#keys.add(entry.key);
-    this.#hold(entry.key, this.#entries.get(entry.key)?.session, entry.session);
+    const before = this.#entries.get(entry.key);
+    this.#hold(entry.key, before?.session, entry.session);
+    this.times.wrote(entry.key, before?.lease, entry.lease);
     this.#entries.set(entry.key, entry);
     if (this.#tombstones.exhume(entry.key)) this.#buriedKeys.delete(entry.key);
     this.#moved(entry.key, entry.modifyIndex);
@@ -75,6 +69,7 @@ export class KvIndex {
     const entry = this.#entries.get(key);
     if (!entry) return false;
     this.#hold(key, entry.session, undefined);
+    this.times.wrote(key, entry.lease, undefined);
     this.#entries.delete(key);
     this.#keys.delete(key);
     this.#buriedKeys.add(key);

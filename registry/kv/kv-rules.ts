@@ -1,8 +1,14 @@
 /** What a write makes of what stands under a key: Consul's rules, pure, for single writes and transactions alike. */
 import type { KvRecord } from "../model.ts";
 
+/** A write without a time makes the key stay for ever, whatever it had before. */
+export interface KvTime {
+  readonly ttlMs: number;
+  readonly lease: string;
+}
+
 export type KvChange = { readonly value: Uint8Array; readonly flags: bigint } & (
-  | { readonly kind: "set" }
+  | { readonly kind: "set"; readonly time?: KvTime }
   /** 0: only if the key is absent. */
   | { readonly kind: "cas"; readonly index: number }
   | { readonly kind: "lock" | "unlock"; readonly session: string }
@@ -19,7 +25,13 @@ export function decideWrite(held: HeldKey | undefined, change: KvChange): KvDeci
   const { lockIndex = 0, session } = held ?? {};
   switch (change.kind) {
     case "set":
-      return next(held, { value, flags, lockIndex, ...(session !== undefined && { session }) });
+      return next(held, {
+        value,
+        flags,
+        lockIndex,
+        ...(session !== undefined && { session }),
+        ...(change.time && { ttlMs: change.time.ttlMs, lease: change.time.lease }),
+      });
     case "cas":
       if (change.index !== (held?.modifyIndex ?? 0)) return { kind: "refused" };
       return next(held, { value, flags, lockIndex, ...(session !== undefined && { session }) });
@@ -44,6 +56,7 @@ function next(held: HeldKey | undefined, record: Omit<KvRecord, "key">): KvDecis
     held.flags === record.flags &&
     held.lockIndex === record.lockIndex &&
     held.session === record.session &&
+    held.lease === record.lease &&
     Buffer.compare(held.value, record.value) === 0;
   return isSame ? { kind: "keep" } : { kind: "write", record };
 }

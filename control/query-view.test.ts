@@ -65,7 +65,7 @@ async function opened(name: string) {
       },
       { timeout: 5000 },
     );
-  return { ...server, view, node, service, holds };
+  return { ...server, client: agent.client, view, node, service, holds };
 }
 
 it("holds what the query finds, as the query and the service change", async () => {
@@ -100,6 +100,26 @@ it("is that of the template with the longest prefix, as templates come and go", 
   await holds(["query"], { service: "none", ttlSeconds: 1, near: "" });
   await writer.deleteQuery(closer);
   await holds(["a/i", "query"]);
+});
+
+it("of several names moves with one change of a query", async () => {
+  const { client, writer, node, service, holds } = await opened("q");
+  const others = ["r", "s"].map((name) => client.subscribe(`query/${name}`));
+  await Promise.all(others.map((view) => view.whenReady()));
+  await node("a");
+  await service("a", {});
+  const id = await writer.createQuery({
+    ...plain,
+    name: "",
+    template: { kind: "name_prefix_match", regexp: "", removeEmptyTags: false },
+  });
+  const sizes = (size: number) =>
+    vi.waitFor(() => expect(others.map((view) => view.items.size)).toEqual([size, size]), { timeout: 5000 });
+  await holds(["a/i", "query"]);
+  await sizes(2);
+  await writer.deleteQuery(id);
+  await holds([]);
+  await sizes(0);
 });
 
 it("carries coordinates when the query asks for nearness, and follows them", async () => {

@@ -249,3 +249,45 @@ describe("probes", () => {
     expect(reports).toEqual([]);
   });
 });
+
+describe("aliases", () => {
+  const alias = { id: "a", serviceId: "web", kind: "alias", service: "db" } as const;
+
+  it("are what they follow, until they are removed", () => {
+    let tell: (status: CheckStatus, output: string) => void = () => undefined;
+    let followed = 0;
+    const runner = start({
+      aliases: (_check, report) => {
+        followed++;
+        tell = report;
+        return () => void followed--;
+      },
+    });
+    runner.put(alias);
+    tell("passing", "fine");
+    tell("critical", "gone");
+    expect(reports.map(({ status, output }) => `${status} ${output}`)).toEqual([
+      "passing fine",
+      "critical gone",
+    ]);
+    expect(() => runner.setTtl("a", "passing", "")).toThrow(
+      expect.objectContaining({ code: "HEALTH_CHECK_NOT_MANUAL" }),
+    );
+    runner.remove("a");
+    expect(followed).toBe(0);
+    tell("passing", "late");
+    expect(reports).toHaveLength(2);
+  });
+
+  it("and programs in containers are refused where there is nothing to follow or to run them", () => {
+    const runner = start({ enableScripts: true });
+    const exec = { id: "x", kind: "exec", container: "c", args: ["true"], intervalMs: 1000 } as const;
+    for (const check of [alias, exec])
+      expect(() => runner.put(check)).toThrow(expect.objectContaining({ code: "HEALTH_INVALID_CHECK" }));
+    const withEngine = start({ exec: async () => ({ exitCode: 0 }) });
+    expect(() => withEngine.put(exec)).toThrow(expect.objectContaining({ code: "HEALTH_SCRIPTS_DISABLED" }));
+    expect(() => withEngine.put({ ...alias, service: "" })).toThrow(
+      expect.objectContaining({ code: "HEALTH_INVALID_CHECK" }),
+    );
+  });
+});

@@ -23,7 +23,9 @@ export function catalogViewSources(registry: RegistryReads): readonly ViewSource
   const refresh = () => {
     const keys = [...dirty];
     dirty.clear();
-    for (const key of keys) for (const recompute of openViews.get(key) ?? []) recompute();
+    // Gathered first: a view that is computed again may leave a topic and come back to it.
+    const moved = new Set(keys.flatMap((key) => [...(openViews.get(key) ?? [])]));
+    for (const recompute of moved) recompute();
   };
   registry.onChange(({ topics }) => {
     const wasClean = dirty.size === 0;
@@ -34,7 +36,9 @@ export function catalogViewSources(registry: RegistryReads): readonly ViewSource
   /** `topics` may be others after each change; the content is read again when any of them moves. */
   function open(topics: () => readonly Topic[], sink: ViewSink, read: () => Items): ViewFeed {
     let keys: readonly string[] = [];
+    let isClosed = false;
     const recompute = () => {
+      if (isClosed) return;
       const current = topics();
       follow(current.map(topicKey));
       sink.load(Math.max(...current.map((topic) => registry.indexOf(topic))), read());
@@ -54,7 +58,10 @@ export function catalogViewSources(registry: RegistryReads): readonly ViewSource
         await registry.applied(revision, signal);
         if (keys.some((key) => dirty.has(key))) await new Promise((resolve) => setImmediate(resolve));
       },
-      close: () => follow([]),
+      close: () => {
+        isClosed = true;
+        follow([]);
+      },
     };
   }
 

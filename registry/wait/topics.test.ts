@@ -16,6 +16,7 @@ const answers: readonly (readonly [Topic, (registry: RegistryReads) => unknown])
   ...serviceNames.flatMap((name): (readonly [Topic, (registry: RegistryReads) => unknown])[] => [
     [{ kind: "service", name }, (registry) => registry.service(name)],
     [{ kind: "serviceChecks", service: name }, (registry) => registry.checksOfService(name)],
+    [{ kind: "connect", name }, (registry) => registry.connect(name)],
   ]),
   ...nodeNames.flatMap((name): (readonly [Topic, (registry: RegistryReads) => unknown])[] => [
     [
@@ -27,6 +28,7 @@ const answers: readonly (readonly [Topic, (registry: RegistryReads) => unknown])
       ],
     ],
     [{ kind: "nodeChecks", node: name }, (registry) => registry.checksOfNode(name)],
+    [{ kind: "nodeCoordinates", node: name }, (registry) => registry.coordinatesOfNode(name)],
   ]),
   ...(["any", "passing", "warning", "critical"] as const).map(
     (state): readonly [Topic, (registry: RegistryReads) => unknown] => [

@@ -140,6 +140,12 @@ export class DockerFabric {
     });
   }
 
+  /** Removes all containers, and waits until nothing is left of them. */
+  async clear(): Promise<void> {
+    for (const host of this.hosts) this.removeContainers(host);
+    for (const host of this.hosts) await this.nothingLeft(host);
+  }
+
   async dispose(): Promise<void> {
     for (const host of this.hosts) this.removeContainers(host);
     await Promise.all(this.hosts.map((host) => this.engine(host).stop()));

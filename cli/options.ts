@@ -1,5 +1,4 @@
 /** What commander hands over, by command family. */
-import { type Ip, parseIp } from "../addr/index.ts";
 import type { LogLevel } from "../daemon/index.ts";
 import type { DialectOptions } from "../dns/index.ts";
 import { FabricError } from "../errors/index.ts";
@@ -56,6 +55,10 @@ export interface AgentFlags extends ListeningFlags {
   readonly zone: string;
   readonly dns: string;
   readonly upstream?: readonly string[];
+  readonly forward?: readonly string[];
+  readonly dnsTlsCert?: string;
+  readonly dnsTlsKey?: string;
+  readonly dnsTlsPort: string;
   readonly panicThreshold: string;
   readonly subset: string;
   readonly flapDamping?: boolean;
@@ -102,10 +105,6 @@ export function dialects(texts: readonly string[]): DialectOptions {
     chosen[name] = domain ?? dialectDomains[name as keyof typeof dialectDomains];
   }
   return chosen;
-}
-
-export function addresses(texts: readonly string[] | undefined): readonly Ip[] | undefined {
-  return texts?.map(parseIp);
 }
 
 const controlPort = 8502;

@@ -74,7 +74,14 @@ function agentOptions(command: Command): Command {
     .option("--zone <name>", "nodes of one zone reach each other directly", "default")
     .option("--http <host:port>", "where to serve HTTP", "127.0.0.1:8500")
     .option("--dns <host:port>", "where to answer DNS", "127.0.0.1:8600")
-    .option("--upstream <ip...>", "resolvers for other names (default: those of /etc/resolv.conf)")
+    .option(
+      "--upstream <server...>",
+      "resolvers for other names: IP, IP:PORT or tls://IP#NAME (default: those of /etc/resolv.conf)",
+    )
+    .option("--forward <zone=servers...>", "resolvers for one zone, as in corp.example=10.0.0.1,10.0.0.2")
+    .option("--dns-tls-cert <file>", "certificate (PEM) to answer DNS over TLS with")
+    .option("--dns-tls-key <file>", "its key (PEM)")
+    .option("--dns-tls-port <port>", "port of DNS over TLS", "853")
     .option(
       "--dialect <name...>",
       "answer other names, too: skydns (below skydns.local), mesos (below mesos), or NAME=DOMAIN",

@@ -162,7 +162,7 @@ export async function wireAgent(
   });
   teardown.add("control", () => client.close());
 
-  const { dns: listen, upstream, answers } = options;
+  const { dns: listen, upstream, forwardZones, dnsTls, answers } = options;
   const held = new ViewCatalog(client, clock, datacenter);
   teardown.add("names", () => held.close());
   const damping = { ...dampingDefaults, enabled: answers.flapDamping };
@@ -188,7 +188,9 @@ export async function wireAgent(
       networksOf,
       whereIs: (subnet) => standpoints.whereIs(subnet),
       log,
+      forwardZones,
       ...(upstream && { upstream }),
+      ...(dnsTls && { dnsTls }),
     },
     teardown,
   );

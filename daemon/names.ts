@@ -10,8 +10,11 @@ import {
   type CatalogReader,
   type DnsServer,
   dnsServer,
+  type ForwardOptions,
   type MesosServers,
+  type NameServer,
   type Standpoint,
+  type TlsOptions,
 } from "../dns/index.ts";
 import { gateway4 } from "../overlay/index.ts";
 import { type HostPort, printHostPort } from "./host-port.ts";
@@ -31,7 +34,10 @@ export interface NamesOptions {
   readonly datacenter: string;
   readonly listen: HostPort;
   /** Absent: those of /etc/resolv.conf. */
-  readonly upstream?: readonly Ip[];
+  readonly upstream?: readonly NameServer[];
+  readonly forwardZones: NonNullable<ForwardOptions["zones"]>;
+  /** Of the host's listener and, on port 853, of the containers'. Absent: no DNS over TLS. */
+  readonly dnsTls?: TlsOptions;
   /** Pools of the fabric: who is in one of them may ask for other names. */
   readonly pools: () => readonly Cidr[];
   /** Networks of whoever has the address. */
@@ -78,8 +84,21 @@ export class Names {
   }
 
   #server(listen: HostPort): DnsServer {
-    const { catalog, clock, datacenter, node, answers, servers, upstream, pools, networksOf, whereIs, log } =
-      this.#options;
+    const {
+      catalog,
+      clock,
+      datacenter,
+      node,
+      answers,
+      servers,
+      upstream,
+      forwardZones,
+      dnsTls,
+      pools,
+      networksOf,
+      whereIs,
+      log,
+    } = this.#options;
     return dnsServer({
       listen: [{ address: listen.ip, port: listen.port }],
       catalog,
@@ -93,9 +112,11 @@ export class Names {
       servers,
       subset: { instancesMax: answers.subsetMax, node },
       unlimited: pools,
+      ...(dnsTls && { tls: dnsTls }),
       forward: {
         allowed: (client) => isLoopback(client) || pools().some((pool) => cidrContains(pool, client)),
-        ...(upstream && { servers: upstream.map((address) => ({ address, port: 53 })) }),
+        zones: forwardZones,
+        ...(upstream && { servers: upstream }),
       },
       log: (level, message, details) => log[level](details, `dns: ${message}`),
     });

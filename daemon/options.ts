@@ -1,6 +1,5 @@
 /** What the processes are told, parsed: the command line makes these, tests too. */
-import type { Ip } from "../addr/index.ts";
-import type { DialectOptions } from "../dns/index.ts";
+import type { DialectOptions, ForwardOptions, NameServer, TlsOptions } from "../dns/index.ts";
 import type { EngineAccess } from "../store/index.ts";
 import type { HostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
@@ -48,7 +47,11 @@ export interface AgentOptions extends ProcessOptions {
   readonly zone: string;
   readonly dns: HostPort;
   /** Resolvers for other names; absent: those of /etc/resolv.conf. */
-  readonly upstream?: readonly Ip[];
+  readonly upstream?: readonly NameServer[];
+  /** Resolvers for the names of single zones. */
+  readonly forwardZones: NonNullable<ForwardOptions["zones"]>;
+  /** Absent: no DNS over TLS. */
+  readonly dnsTls?: TlsOptions;
   readonly answers: AnswerOptions;
   readonly vxlanPort: number;
   readonly enableScripts: boolean;

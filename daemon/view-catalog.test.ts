@@ -12,8 +12,21 @@ class Views {
   refuses = false;
   subscriptions = 0;
   readonly state = { connected: true };
+  readonly #contact = new Set<(state: { readonly connected: boolean }) => void>();
+
+  onState(listener: (state: { readonly connected: boolean }) => void): () => void {
+    this.#contact.add(listener);
+    return () => void this.#contact.delete(listener);
+  }
+
+  setConnected(connected: boolean): void {
+    this.state.connected = connected;
+    for (const listener of this.#contact) listener(this.state);
+  }
+
   /** Only what an earlier run left. */
   isOld = false;
+  ageMs = 0;
   readonly forgotten: string[] = [];
 
   subscribe(view: string): ViewHandle {
@@ -31,7 +44,7 @@ class Views {
       ready: items !== undefined,
       items: items ?? new Map(),
       revision: 1,
-      ageMs: () => 0,
+      ageMs: () => this.ageMs,
       told: items !== undefined && !this.isOld,
       whenReady: whenToldOrAborted,
       whenTold: whenToldOrAborted,
@@ -113,4 +126,38 @@ test("what was held is opened anew, up to the limit, and kept for the next run w
   expect([...views.open]).toEqual(["service/c1.shop.docker", "node/n1", "reverse/10.0.0.1"]);
   catalog.close();
   expect([[...views.open], views.forgotten]).toEqual([[], []]);
+});
+
+test("names are out of date since the server was lost, once it is not back in 5 s, and no more when it is back", async () => {
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  const lostAtMs = clock.wallMs();
+  views.setConnected(false);
+  await clock.advance(4999);
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  expect(announced).toEqual([]);
+  await clock.advance(1);
+  expect(catalog.staleSinceMs()).toBe(lostAtMs);
+  expect(announced).toEqual([{ kind: "all" }]);
+  views.setConnected(true);
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  expect(announced).toEqual([{ kind: "all" }, { kind: "all" }]);
+});
+
+test("a loss of the server that is short is not told", async () => {
+  views.setConnected(false);
+  await clock.advance(3000);
+  views.setConnected(true);
+  await clock.advance(60_000);
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  expect(announced).toEqual([]);
+});
+
+test("what an earlier run left is as old as it is", async () => {
+  views.setConnected(false);
+  await clock.advance(5000);
+  views.isOld = true;
+  views.ageMs = 3_600_000;
+  views.contents.set("service/web", new Map());
+  await catalog.service("web");
+  expect(catalog.staleSinceMs()).toBe(clock.wallMs() - 3_600_000);
 });

@@ -37,11 +37,11 @@ import {
   parseContainerService,
   worstStatus,
 } from "../registry/index.ts";
+import { CatalogAge, type ServerContact } from "./catalog-age.ts";
 
 /** What is needed of the control client. */
-export interface ViewOpener {
+export interface ViewOpener extends ServerContact {
   subscribe(view: string): ViewHandle;
-  readonly state: { readonly connected: boolean };
 }
 
 export interface ViewCatalogLimits {
@@ -51,9 +51,16 @@ export interface ViewCatalogLimits {
   readonly idleMs: number;
   /** Longest wait for the first content of a name; beyond, the question fails. */
   readonly firstAnswerMs: number;
+  /** Without a server for so long, answers say that they may be out of date. */
+  readonly staleAfterMs: number;
 }
 
-export const viewCatalogLimits: ViewCatalogLimits = { viewsMax: 4096, idleMs: 600_000, firstAnswerMs: 2000 };
+export const viewCatalogLimits: ViewCatalogLimits = {
+  viewsMax: 4096,
+  idleMs: 600_000,
+  firstAnswerMs: 2000,
+  staleAfterMs: 5000,
+};
 
 interface OpenView {
   readonly handle: ViewHandle;
@@ -69,6 +76,7 @@ export class ViewCatalog implements CatalogReader {
   /** In order of the last question, the oldest first. */
   readonly #views = new Map<string, OpenView>();
   readonly #listeners = new Set<(change: CatalogChange) => void>();
+  readonly #age: CatalogAge;
   #sweep: Timer | undefined;
 
   constructor(opener: ViewOpener, clock: Clock, datacenter: string, limits: Partial<ViewCatalogLimits> = {}) {
@@ -76,6 +84,9 @@ export class ViewCatalog implements CatalogReader {
     this.#clock = clock;
     this.#datacenter = datacenter.toLowerCase();
     this.#limits = { ...viewCatalogLimits, ...limits };
+    this.#age = new CatalogAge(opener, clock, this.#limits.staleAfterMs, () =>
+      this.#announce({ kind: "all" }),
+    );
     this.#armSweep();
   }
 
@@ -164,6 +175,10 @@ export class ViewCatalog implements CatalogReader {
     return [this.#datacenter];
   }
 
+  staleSinceMs(): number | undefined {
+    return this.#age.sinceMs;
+  }
+
   onChange(listener: (change: CatalogChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -171,6 +186,7 @@ export class ViewCatalog implements CatalogReader {
 
   close(): void {
     this.#sweep?.cancel();
+    this.#age.close();
     for (const { handle } of this.#views.values()) handle.close();
     this.#views.clear();
     this.#listeners.clear();
@@ -182,7 +198,10 @@ export class ViewCatalog implements CatalogReader {
     read: (items: ReadonlyMap<string, unknown>) => T,
   ): MaybePromise<T> {
     const handle = this.#use(view, change);
-    if (handle.ready && (handle.told || !this.#opener.state.connected)) return read(handle.items);
+    if (handle.ready && (handle.told || !this.#opener.state.connected)) {
+      if (!handle.told) this.#age.noteAge(handle.ageMs());
+      return read(handle.items);
+    }
     return this.#firstContent(handle).then(
       () => read(handle.items),
       (error: unknown) => {

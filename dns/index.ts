@@ -13,7 +13,7 @@ export {
   type MesosServer,
   type MesosServers,
 } from "./mesos/index.ts";
-export type { DialectOptions, DnsServerOptions, ForwardOptions, LogLevel } from "./options.ts";
+export type { DialectOptions, DnsServerOptions, ForwardOptions, LogLevel, TlsOptions } from "./options.ts";
 export type {
   CatalogChange,
   CatalogReader,

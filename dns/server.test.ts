@@ -6,7 +6,14 @@ import { connect, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { parseCidr, parseIp } from "../addr/index.ts";
-import { type DnsServerOptions, dnsServer, MemoryCatalog, queryDns, type ServiceInstance } from "./index.ts";
+import {
+  type CatalogReader,
+  type DnsServerOptions,
+  dnsServer,
+  MemoryCatalog,
+  queryDns,
+  type ServiceInstance,
+} from "./index.ts";
 import { FrameReader, frame } from "./listen/index.ts";
 import {
   decodeMessage,
@@ -364,6 +371,45 @@ describe("catalog", () => {
     catalog.service = (() => new Promise(() => {})) as never;
     expect((await ask("other.service.consul", "A")).rcode).toBe(rcodes.SERVFAIL);
   });
+
+  test.each(["worker", "main"] as const)(
+    "that lost its server says since when, 30 s at most (%s)",
+    async (udpMode) => {
+      let since: number | undefined;
+      const catalog = new MemoryCatalog();
+      let tell: (change: { readonly kind: "all" }) => void = () => {};
+      const onChange: CatalogReader["onChange"] = (listener) => {
+        tell = listener;
+        return () => {};
+      };
+      Object.assign(catalog, { onChange, staleSinceMs: () => since });
+      const { port, server } = await start({ udp: udpMode, catalog, ttl: { serviceSeconds: { "*": 300 } } });
+      const edns = { udpBytes: 1232, version: 0, dnssecOk: false, options: [] };
+      const asked = { ...query("web.service.consul", typeNumbers.A), edns };
+      const turn = (to: number | undefined) => {
+        since = to;
+        catalog.setService("web", [instance(1)]);
+        tell({ kind: "all" });
+      };
+      turn(undefined);
+      for (const [to, seconds] of [
+        [1_600_000_000_000, 30],
+        [undefined, 300],
+      ] as const) {
+        turn(to);
+        for (let i = 0; i < 4; i++) {
+          const { message } = await udp(port, asked);
+          expect(message.answers).toMatchObject([{ ttlSeconds: seconds }]);
+          const [told] = message.edns?.options ?? [];
+          const text = told && Buffer.from(told.data).toString("latin1");
+          expect(text).toBe(to === undefined ? undefined : "\u0000\u0003as of 2020-09-13T12:26:40.000Z");
+        }
+        const no = await udp(port, { ...query("none.service.consul", typeNumbers.A), edns });
+        expect(no.message.edns?.options[0]?.data[1]).toBe(to === undefined ? undefined : 19);
+      }
+      expect(server.stats().ready).toBeGreaterThan(2);
+    },
+  );
 
   test.each(["worker", "main"] as const)("a change shows in the very next answer (%s)", async (udpMode) => {
     const { port, catalog, server } = await start({ udp: udpMode });

@@ -12,9 +12,10 @@ import {
   startServer,
   startUp,
 } from "../../daemon/index.ts";
+import { parseForwardZone, parseNameServer } from "../../dns/index.ts";
+import { FabricError } from "../../errors/index.ts";
 import {
   type AgentFlags,
-  addresses,
   dialects,
   type ProcessFlags,
   type ServerFlags,
@@ -110,7 +111,10 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     enableScripts = false,
     insecure = false,
   } = flags;
-  const upstream = addresses(flags.upstream);
+  const { dnsTlsCert: certFile, dnsTlsKey: keyFile } = flags;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new FabricError("CLI_USAGE", "read --dns-tls-cert and --dns-tls-key: give both or none");
+  }
   return {
     runDir,
     dataDir,
@@ -120,7 +124,12 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     insecure,
     ...(node !== undefined && { node }),
     ...(advertise !== undefined && { advertise }),
-    ...(upstream && { upstream }),
+    ...(flags.upstream && { upstream: flags.upstream.map(parseNameServer) }),
+    forwardZones: (flags.forward ?? []).map(parseForwardZone),
+    ...(certFile !== undefined &&
+      keyFile !== undefined && {
+        dnsTls: { certFile, keyFile, port: wholeNumber("--dns-tls-port", flags.dnsTlsPort, 1, 65_535) },
+      }),
     ...(docker !== false && { docker }),
     ...(dockerPluginDir !== undefined && { dockerPluginDir }),
     dockerGraceMs: wholeNumber("--docker-grace", flags.dockerGrace, 1, 3600) * 1000,

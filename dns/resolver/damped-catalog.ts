@@ -99,6 +99,10 @@ export class DampedCatalog implements CatalogReader {
     return this.#inner.datacenters();
   }
 
+  staleSinceMs(): number | undefined {
+    return this.#inner.staleSinceMs?.();
+  }
+
   onChange(listener: (change: CatalogChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

@@ -13,6 +13,7 @@ interface Options {
 const subjects: Readonly<
   Record<string, (options: Options) => Promise<{ readonly failures: readonly string[] }>>
 > = {
+  dns: async (options) => (await import("./dns.ts")).fuzzDns(options),
   http: async (options) => (await import("./http.ts")).fuzzHttp(options),
 };
 

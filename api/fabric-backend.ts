@@ -1,4 +1,5 @@
 /** What the routes under `/v1/heddle/` need. The daemon plugs in the address plan, the leases and its own state. */
+import type { ExplainQuestion, Explanation } from "../dns/index.ts";
 import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
 
 /** On servers: the address plan and the nodes of the fabric. */
@@ -33,6 +34,8 @@ export interface LocalBackend {
   leases(): Promise<readonly AddressLease[]>;
   /** What a purge would take off the kernel now, one line a step in the words of ip(8). */
   purgePlan(): Promise<readonly string[]>;
+  /** Why this node's DNS answers a question as it does; absent on a process without DNS. @throws DNS_INVALID_NAME */
+  explain?(question: ExplainQuestion): Promise<Explanation>;
 }
 
 export interface ProcessStatus {

@@ -218,6 +218,16 @@ remote(define(service, "ls", "list services with their instances and health")).a
   (await import("./commands/service.ts")).list(options),
 );
 
+remote(define(program, "explain", "tell why this node's DNS answers a question as it does"))
+  .argument("<name>")
+  .argument("[type]", "record type", "A")
+  .option("--client <ip>", "who asks", "127.0.0.1")
+  .option("--edns <bytes>", "what the client says that it takes; 0: it has no EDNS", "1232")
+  .option("--tcp", "ask by TCP")
+  .action(async (name, type, options) =>
+    (await import("./commands/explain.ts")).explain(name, type, options),
+  );
+
 remote(define(program, "dns", "ask this node's DNS for a name"))
   .argument("<name>")
   .argument("[type]", "record type", "A")

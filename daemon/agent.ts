@@ -218,6 +218,7 @@ export async function wireAgent(
     ...(server ? { server: server.api } : { forward: forwardTo(client) }),
     local: {
       leases: async () => dataplane.ipam.leases(),
+      explain: (question) => names.explain(question),
       purgePlan: async () => (await dataplane.reconciler.dryPurge()).words,
       status: async () => ({
         mode: server ? "up" : "agent",

@@ -10,6 +10,8 @@ import {
   type CatalogReader,
   type DnsServer,
   dnsServer,
+  type ExplainQuestion,
+  type Explanation,
   type ForwardOptions,
   type MesosServers,
   type NameServer,
@@ -68,6 +70,11 @@ export class Names {
   private constructor(options: NamesOptions) {
     this.#options = options;
     this.#host = this.#server(options.listen);
+  }
+
+  /** By the listener of the host; the one of the containers answers the same. */
+  explain(question: ExplainQuestion): Promise<Explanation> {
+    return this.#host.explain(question);
   }
 
   components(): readonly ComponentStatus[] {

@@ -171,6 +171,12 @@ export class ViewCatalog implements CatalogReader {
     });
   }
 
+  ageMs(source: string): number | undefined {
+    const [kind, network = "", name = ""] = source.split("/");
+    const view = kind === "container" ? `service/${containerServiceName(name, network)}` : source;
+    return this.#views.get(view)?.handle.ageMs();
+  }
+
   datacenters(): readonly string[] {
     return [this.#datacenter];
   }

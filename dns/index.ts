@@ -4,6 +4,7 @@
  */
 export { type DnsQuery, type NameServer, queryDns } from "./client/index.ts";
 export type { DnsStats } from "./counters.ts";
+export type { ExplainQuestion, Explanation } from "./explain/index.ts";
 export { parseForwardZone, parseNameServer } from "./forward/index.ts";
 export { type DnsLimits, dnsLimitDefaults } from "./limits.ts";
 export type { Endpoint } from "./listen/index.ts";

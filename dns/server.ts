@@ -5,12 +5,13 @@
 import { randomInt } from "node:crypto";
 import type { Ip } from "../addr/index.ts";
 import { Counters, type DnsStats } from "./counters.ts";
+import { type ExplainParts, type ExplainQuestion, type Explanation, explain } from "./explain/index.ts";
 import { ReadyAnswers, WorkerUdpListener } from "./fast/index.ts";
 import type { UpstreamForwarder } from "./forward/index.ts";
 import { Certificate, type Endpoint, TcpListener, UdpListener } from "./listen/index.ts";
 import { makeForwarder } from "./make-forwarder.ts";
 import { type DnsServerOptions, type SettledOptions, settleOptions } from "./options.ts";
-import { Resolver } from "./resolver/index.ts";
+import { Resolver, type ResolverOptions } from "./resolver/index.ts";
 import {
   CookieJar,
   clientView,
@@ -29,6 +30,8 @@ export interface DnsServer {
   tlsEndpoints(): readonly Endpoint[];
   stop(): Promise<void>;
   stats(): DnsStats;
+  /** The answer to a question, and why it is so; also while it does not listen. @throws DNS_INVALID_NAME */
+  explain(question: ExplainQuestion): Promise<Explanation>;
 }
 
 /** How often another free port is tried when the first is taken on the other transport. */
@@ -45,6 +48,8 @@ class Server implements DnsServer {
   readonly #forwarder: UpstreamForwarder | undefined;
   readonly #resolver: Resolver;
   readonly #exchange: Exchange;
+  readonly #resolverOptions: ResolverOptions;
+  readonly #exchangeOptions: ExplainParts["exchange"];
   readonly #exempt: ReturnType<typeof exemptRanges>;
   readonly #gate: RateGate;
   #endpoints: readonly Endpoint[] = [];
@@ -61,17 +66,17 @@ class Server implements DnsServer {
       makeForwarder(options, options.forward, ({ address, port }) =>
         this.#endpoints.some((own) => own.address === address && own.port === port),
       );
-    this.#resolver = new Resolver({
+    this.#resolverOptions = {
       ...options,
       nameserverAddresses: () => options.listen.map(({ address }) => address),
-    });
+    };
+    this.#resolver = new Resolver(this.#resolverOptions);
     const { limits, clock } = options;
     const cookies = new CookieJar(options.cookies);
     this.#exempt = exemptRanges(options.unlimited, clock);
     this.#gate = new RateGate(this.#rate(), randomInt(0x7fffffff), clock, this.#exempt);
     this.#ready = new ReadyAnswers(this.#bounds(), options.random, { cookies, gate: this.#gate });
-    this.#exchange = new Exchange({
-      resolver: this.#resolver,
+    this.#exchangeOptions = {
       forwarder: this.#forwarder,
       mayForward: options.forward?.allowed ?? (() => false),
       facts: { recursionAvailable: options.forward !== undefined, udpBytesMax: limits.udpBytesMax },
@@ -83,6 +88,10 @@ class Server implements DnsServer {
       clock,
       random: options.random,
       replyTimeoutMs: limits.replyTimeoutMs,
+    };
+    this.#exchange = new Exchange({
+      ...this.#exchangeOptions,
+      resolver: this.#resolver,
       keeper: this.#ready,
       onReply: (rcode) => this.#counters.noteReply(rcode),
       onFailure: (question, error) =>
@@ -127,6 +136,15 @@ class Server implements DnsServer {
   #noteAge(): void {
     const since = this.#options.catalog.staleSinceMs?.();
     this.#ready.setNotice(since === undefined ? undefined : staleNotice(since, rcodes.NOERROR));
+  }
+
+  explain(question: ExplainQuestion): Promise<Explanation> {
+    return explain(question, {
+      resolver: this.#resolverOptions,
+      exchange: this.#exchangeOptions,
+      isReady: (query) => this.#ready.has(query),
+      clock: this.#options.clock,
+    });
   }
 
   stats(): DnsStats {

@@ -4,6 +4,7 @@ import { FabricError } from "../../errors/index.ts";
 import type { FabricBackend, LocalBackend } from "../fabric-backend.ts";
 import { empty } from "../request.ts";
 import { json } from "../route.ts";
+import { explainOperation } from "./explain.ts";
 import { type Operation, operation } from "./operation.ts";
 import { flag } from "./parameters.ts";
 import { models, nodeShape } from "./shapes.ts";
@@ -183,6 +184,7 @@ export function localOperations(local: LocalBackend | undefined): readonly Opera
       },
       handle: async (call) => json(call, await known(local).purgePlan()),
     }),
+    explainOperation(local),
   ];
 }
 

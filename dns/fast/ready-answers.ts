@@ -68,6 +68,11 @@ export class ReadyAnswers {
     return out.subarray(0, table.write(out, 0, Math.floor(this.#random() * 0x100000000), client));
   }
 
+  /** There is a reply to the query's question. */
+  has(query: Message): boolean {
+    return this.#table.has(questionKey(query));
+  }
+
   /** To be taken before a look-up and given to `offer` after it. */
   mark(): number {
     return this.#changes;

@@ -134,6 +134,8 @@ export interface CatalogReader {
    * as `all`. Absent: it is always current.
    */
   staleSinceMs?(): number | undefined;
+  /** Milliseconds since the reader last knew that what it holds of the source (changeKey) is current. */
+  ageMs?(source: string): number | undefined;
   /** Calls the listener after each change. Answers how to stop. */
   onChange(listener: (change: CatalogChange) => void): () => void;
 }

@@ -103,6 +103,10 @@ export class DampedCatalog implements CatalogReader {
     return this.#inner.staleSinceMs?.();
   }
 
+  ageMs(source: string): number | undefined {
+    return this.#inner.ageMs?.(source);
+  }
+
   onChange(listener: (change: CatalogChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

@@ -19,6 +19,7 @@ export type { ChosenInstances, Dialect, DialectCatalog, DialectQuestion, Pointer
 export { type DampingPolicy, dampingDefaults } from "./flap-damping.ts";
 export {
   type HealthPolicy,
+  isNamed,
   type Judgement,
   judgeInstances,
   placeOf,
@@ -29,7 +30,7 @@ export { MemoryCatalog } from "./memory-catalog.ts";
 export { textStrings } from "./meta.ts";
 export type { Standpoint } from "./nearness.ts";
 export { answer, found, negative, type Resolution, record } from "./resolution.ts";
-export { Resolver, type ResolverOptions, type SubsetPolicy } from "./resolver.ts";
+export { type Choice, Resolver, type ResolverOptions, type SubsetPolicy } from "./resolver.ts";
 export { serviceRecords } from "./service.ts";
 export { textHash } from "./stable-subset.ts";
 export { serviceTtl, type TtlPolicy } from "./ttl.ts";

@@ -25,7 +25,7 @@ import {
   type ServiceInstance,
 } from "./catalog-reader.ts";
 import type { Dialect } from "./dialect.ts";
-import { type HealthPolicy, usableInstances } from "./instances.ts";
+import { type HealthPolicy, isNamed, type Judgement, judgeInstances } from "./instances.ts";
 import { metaRecords } from "./meta.ts";
 import { nearestFirst, type Standpoint } from "./nearness.ts";
 import { answer, found, negative, type Resolution } from "./resolution.ts";
@@ -56,6 +56,14 @@ export interface ResolverOptions {
   readonly whereIs: (subnet: Cidr) => Standpoint | undefined;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Told of each choice among instances. */
+  readonly onChoice?: (choice: Choice) => void;
+}
+
+export interface Choice {
+  readonly judgement: Judgement;
+  /** Those that are in the answer. */
+  readonly named: readonly ServiceInstance[];
 }
 
 export interface SubsetPolicy {
@@ -121,7 +129,7 @@ export class Resolver {
 
   #resolveDialect(asked: Asked, dialect: Dialect, labels: readonly string[]): Promise<Resolution> {
     const { question, soa, depth } = asked;
-    const { catalog, datacenter, ttl, health, random, nameserverAddresses } = this.#options;
+    const { catalog, datacenter, ttl, random, nameserverAddresses } = this.#options;
     return dialect.resolve({
       question,
       labels,
@@ -131,9 +139,8 @@ export class Resolver {
       datacenter,
       ttl,
       choose: (all, tag) => {
-        const usable = usableInstances(all, tag, health);
-        const instances = this.#subset(all, usable, asked.client);
-        return { instances, isPart: instances.length < usable.length };
+        const { usable, part } = this.#choose(all, tag, asked.client);
+        return { instances: part, isPart: part.length < usable.length };
       },
       random,
       nameservers: nameserverAddresses(),
@@ -180,14 +187,13 @@ export class Resolver {
 
   async #resolveService(asked: Asked, name: Extract<ConsulName, { kind: "service" }>): Promise<Resolution> {
     const { soa } = asked;
-    const { catalog, ttl, health, whereIs } = this.#options;
+    const { catalog, ttl, whereIs } = this.#options;
     const dependsOn = [changeKey({ kind: "service", name: name.name })];
     const datacenter = this.#datacenter(name.datacenter);
     if (datacenter === undefined) return negative(rcodes.NXDOMAIN, soa, dependsOn);
     const instances = (await catalog.service(name.name, datacenter)) ?? [];
-    const usable = usableInstances(instances, name.tag, health);
+    const { usable, part } = this.#choose(instances, name.tag, asked.client);
     if (usable.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
-    const part = this.#subset(instances, usable, asked.client);
     // A part depends on who asks, so it is never kept.
     const source = part.length < usable.length ? [] : dependsOn;
     const from = asked.subnet && whereIs(asked.subnet);
@@ -255,15 +261,20 @@ export class Resolver {
     return from ? { ...resolution, anyOrder: false, tailored: asked.subnet !== undefined } : resolution;
   }
 
-  #subset(
+  /** Those that may be named, and the part of them that this client is given. */
+  #choose(
     instances: readonly ServiceInstance[],
-    usable: readonly ServiceInstance[],
+    tag: string | undefined,
     client: Ip | undefined,
-  ): readonly ServiceInstance[] {
-    const { instancesMax, node } = this.#options.subset;
-    const count = serviceSetting(instances, "subset") ?? instancesMax;
-    const who = client === undefined || isLoopback(client) ? node : client;
-    return stableSubset(usable, Math.floor(count), who, instanceKey);
+  ): { readonly usable: readonly ServiceInstance[]; readonly part: readonly ServiceInstance[] } {
+    const { health, subset, onChoice } = this.#options;
+    const judgement = judgeInstances(instances, tag, health);
+    const usable = instances.filter((instance) => isNamed(judgement.verdicts.get(instance)));
+    const count = serviceSetting(instances, "subset") ?? subset.instancesMax;
+    const who = client === undefined || isLoopback(client) ? subset.node : client;
+    const part = stableSubset(usable, Math.floor(count), who, instanceKey);
+    onChoice?.({ judgement, named: part });
+    return { usable, part };
   }
 
   async #resolveNode(asked: Asked, name: Extract<ConsulName, { kind: "node" }>): Promise<Resolution> {

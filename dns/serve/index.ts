@@ -19,6 +19,7 @@ export {
   extendedError,
   plainUdpBytesMax,
   type ReplyFacts,
+  replyBytesMax,
   type Transport,
 } from "./reply.ts";
 export { sipKeyBytes } from "./siphash.ts";

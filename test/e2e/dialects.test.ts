@@ -73,3 +73,29 @@ describe("Mesos-DNS", () => {
     expect(await get("/v1/version")).toMatchObject({ Service: "Heddle" });
   });
 });
+
+describe("heddle explain", () => {
+  it("tells on any host how a name was read, what was found and what is answered", async () => {
+    await stage.registered(h1, { ID: "api-1", Name: "api", Port: 8080, Check: { Name: "ttl", TTL: "60s" } });
+    await stage.registered(h2, { ID: "api-2", Name: "api", Port: 8080 });
+    await stage.resolves("api.service.consul", [h2.address], [h1, h2]);
+    expect(stage.fabric.ask(h2, "explain", "api.service.consul")).toMatchObject({
+      parsed: { dialect: "consul", kind: "service", parts: { name: "api" } },
+      lookups: [{ source: "service/api", found: 2, ageMs: expect.any(Number) as number }],
+      choices: [
+        {
+          instances: [
+            { id: "api-1", verdict: "critical", failing: [{ status: "critical" }] },
+            { id: "api-2", verdict: "named", failing: [] },
+          ],
+        },
+      ],
+      reply: { outcome: "answer", answers: [`api.service.consul. 0 IN A ${h2.address}`] },
+    });
+    const absent = h1.tryRun(h1.heddle("explain", "nobody.prod.skydns.local", "SRV"));
+    expect(absent.status).toBe(4);
+    expect(absent.stdout).toContain(
+      "NXDOMAIN: there is no such name: nothing is known of keys/skydns/local/skydns/prod/nobody",
+    );
+  });
+});

@@ -91,6 +91,10 @@ describe("UDP", () => {
       output: expect.stringContaining("ECONNREFUSED"),
     });
     expect((await run({ kind: "udp", port: 53, host: "no.such.host.invalid" })).status).toBe("critical");
+    const six = createSocket("udp6").bind(0, "::1");
+    await once(six, "listening");
+    expect((await run({ kind: "udp", port: six.address().port, host: "::1" })).status).toBe("passing");
+    await new Promise<void>((resolve) => six.close(() => resolve()));
   });
 });
 

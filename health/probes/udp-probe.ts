@@ -4,15 +4,40 @@
  * timeout but for `udpQuietMs`.
  */
 import { createSocket } from "node:dgram";
-import { isIPv6 } from "node:net";
+import type { LookupAddress } from "node:dns";
+import { lookup } from "node:dns/promises";
 import type { UdpCheck } from "../check.ts";
 import type { ProbeContext, ProbeResult } from "./probe.ts";
 import { errorText } from "./tcp-probe.ts";
 
-export function probeUdp(check: UdpCheck, { clock, limits, signal }: ProbeContext): Promise<ProbeResult> {
+export async function probeUdp(check: UdpCheck, context: ProbeContext): Promise<ProbeResult> {
+  const { signal, timeoutMs } = context;
   const target = `UDP connect ${check.host}:${check.port}`;
+  try {
+    return await send(check, await resolved(check.host, signal), target, context);
+  } catch (error) {
+    const text = signal.aborted ? `name not resolved within ${timeoutMs} ms` : errorText(error as Error);
+    return { status: "critical", output: `${target}: ${text}` };
+  }
+}
+
+/** Rejects when the signal aborts; a look-up of the system cannot be called back. */
+function resolved(host: string, signal: AbortSignal): Promise<LookupAddress> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    lookup(host).then(resolve, reject);
+  });
+}
+
+function send(
+  { port }: UdpCheck,
+  { address, family }: LookupAddress,
+  target: string,
+  { clock, limits, signal }: ProbeContext,
+): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    const socket = createSocket(isIPv6(check.host) ? "udp6" : "udp4");
+    const socket = createSocket(family === 6 ? "udp6" : "udp4");
     let isOver = false;
     const finish = (status: ProbeResult["status"], text: string) => {
       if (isOver) return;
@@ -27,7 +52,7 @@ export function probeUdp(check: UdpCheck, { clock, limits, signal }: ProbeContex
     socket.on("error", (error) => finish("critical", errorText(error)));
     socket.once("message", onQuiet);
     signal.addEventListener("abort", onQuiet, { once: true });
-    socket.connect(check.port, check.host, (error?: Error) => {
+    socket.connect(port, address, (error?: Error) => {
       if (isOver) return;
       if (error) finish("critical", errorText(error));
       else socket.send(Buffer.alloc(0), (failed) => failed && finish("critical", errorText(failed)));

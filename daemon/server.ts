@@ -14,11 +14,11 @@ import {
   HttpServer,
   type MesosBackend,
 } from "../api/index.ts";
-import { type Clock, systemClock, type Timer } from "../clock/index.ts";
+import { systemClock } from "../clock/index.ts";
 import { ControlServer } from "../control/index.ts";
 import { PoolAuthority } from "../ipam/index.ts";
-import { HistoryKeeper, KvKeeper, Registry, RegistryWriter, SessionKeeper } from "../registry/index.ts";
-import { openStore, type Store } from "../store/index.ts";
+import { Registry, RegistryWriter } from "../registry/index.ts";
+import { isShared, openStore, type Store } from "../store/index.ts";
 import { createDefaultNetwork } from "./default-network.ts";
 import { fabricBackend } from "./fabric-backend.ts";
 import { serveForwarded, serveForwardedStreams } from "./forwarding.ts";
@@ -26,11 +26,9 @@ import { printHostPort, requireLoopback } from "./host-port.ts";
 import type { Log } from "./log.ts";
 import { mesosBackend } from "./mesos-backend.ts";
 import { apiSockets, controlSocket, type ServerOptions } from "./options.ts";
+import { runSingletons, type Singletons } from "./singletons.ts";
 import { startWhole, type Teardown } from "./teardown.ts";
 import { version } from "./version.ts";
-
-/** How often terms whose time is over are looked for. */
-const reclaimEveryMs = 60_000;
 
 export interface ServerCore {
   readonly store: Store;
@@ -58,27 +56,6 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   const registry = await Registry.open({ store, clock, datacenter, signal: ending.signal });
   teardown.add("registry", () => ending.abort());
   const writer = new RegistryWriter({ store, registry, clock });
-  const sessions = new SessionKeeper({
-    registry,
-    writer,
-    clock,
-    onFailure: (error) => log.error({ error }, "a session could not be ended; it is tried again"),
-  });
-  teardown.add("sessions", () => sessions.close());
-  const times = new KvKeeper({
-    registry,
-    writer,
-    clock,
-    onFailure: (error) => log.error({ error }, "a key could not be expired; it is tried again"),
-  });
-  teardown.add("key times", () => times.close());
-  const history = new HistoryKeeper({
-    store,
-    history: registry.history,
-    clock,
-    onFailure: (error) => log.error({ error }, "the history of keys could not be trimmed; it is tried again"),
-  });
-  teardown.add("key history", () => history.close());
   const pools: PoolAuthority = new PoolAuthority(store, clock, {
     askForEmptyBlocks: (request) => control.askForEmptyBlocks(request),
   });
@@ -103,8 +80,10 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   teardown.add("control", () => control.close());
   const localAddress = await control.listen(`unix:${join(options.runDir, controlSocket)}`);
   if (grpc) await control.listen(printHostPort(grpc));
-  const reclaim = reclaimRegularly(pools, clock, log);
-  teardown.add("reclaim", () => reclaim.cancel());
+  const { node: name } = selfOf(options, store);
+  const shared = isShared(options.store);
+  const singletons = runSingletons({ store, shared, registry, pools, name, clock, log });
+  teardown.add("singletons", () => singletons.close());
   return {
     store,
     registry,
@@ -112,7 +91,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     api,
     control,
     localAddress,
-    components: () => serverComponents(options.store, registry, control),
+    components: () => serverComponents(options.store, registry, control, singletons),
   };
 }
 
@@ -191,28 +170,11 @@ function mesosOf({ mesosDomain, http, grpc }: ServerOptions, registry: Registry)
   return mesosBackend(registry, { domain: parseFqdn(mesosDomain), servers: () => [{ host: ip, port }] });
 }
 
-function reclaimRegularly(pools: PoolAuthority, clock: Clock, log: Log): Timer {
-  let timer: Timer;
-  const arm = () => {
-    timer = clock.setTimer(reclaimEveryMs, () => {
-      arm();
-      pools.reclaimTick().then(
-        (ended) => {
-          for (const { node, epoch, blocks } of ended)
-            log.warn({ node, epoch, blocks: blocks.length }, "node did not renew; its blocks are free");
-        },
-        (error: unknown) => log.error({ error }, "reclaim blocks"),
-      );
-    });
-  };
-  arm();
-  return { cancel: () => timer.cancel() };
-}
-
 function serverComponents(
   engine: string,
   registry: Registry,
   control: ControlServer,
+  singletons: Singletons,
 ): readonly ComponentStatus[] {
   const { following, lastContactMs, nodes, services, checks, keys, damaged, waiters } = registry.status();
   const { sessions, views } = control.status();
@@ -221,6 +183,8 @@ function serverComponents(
       name: "store",
       state: following ? "ok" : "degraded",
       summary: following ? engine : `${engine}: last heard ${lastContactMs} ms ago`,
+      // Of several servers one reclaims blocks and ends sessions.
+      details: { reclaims: singletons.working },
     },
     {
       name: "registry",

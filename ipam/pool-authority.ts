@@ -140,27 +140,33 @@ export class PoolAuthority {
   async relinquish(node: string, epoch: number): Promise<void> {
     const terms = await readStored<NodeTerm>(this.#store, ipamKeys.retiredOf(node));
     const term = terms.find(({ record }) => record.epoch === epoch);
-    if (term) await this.#end(term);
-    await this.#sweep();
+    if (term) await this.#end(this.#store, term);
+    await this.#sweep(this.#store);
+  }
+
+  /** Notes since when terms were not renewed, so that this server may reclaim them when its turn comes. */
+  async lookAtTerms(): Promise<void> {
+    this.#watch.expired((await readTerms(this.#store)).map(({ record }) => record));
   }
 
   /**
-   * Frees what terms hold whose time is over. To be called about once a minute by every server.
+   * Frees what terms hold whose time is over, by writes through `store`. To be called about once a minute by the server that
+   * does so for all.
    * @throws STORE_UNAVAILABLE; nothing is lost by that, the next tick goes on
    */
-  async reclaimTick(): Promise<readonly ReclaimedTerm[]> {
+  async reclaimTick(store: Store = this.#store): Promise<readonly ReclaimedTerm[]> {
     const terms = await readTerms(this.#store);
     const expired = new Set(this.#watch.expired(terms.map(({ record }) => record)).map(termKey));
     const ended: NodeTerm[] = [];
     const freed: BlockClaim[] = [];
     for (const term of terms) {
       if (!expired.has(termKey(term.record))) continue;
-      const blocks = await this.#end(term);
+      const blocks = await this.#end(store, term);
       if (!blocks) continue;
       ended.push(term.record);
       freed.push(...blocks);
     }
-    if (ended.length > 0 || !this.#swept) freed.push(...(await this.#sweep()));
+    if (ended.length > 0 || !this.#swept) freed.push(...(await this.#sweep(store)));
     return ended.map(({ node, epoch }) => ({
       node,
       epoch,
@@ -188,14 +194,14 @@ export class PoolAuthority {
   }
 
   /** The blocks that went with the term, or undefined if it was renewed or moved meanwhile. */
-  async #end(term: Parameters<typeof endTerm>[1]): Promise<readonly BlockClaim[] | undefined> {
-    const freed = await endTerm(this.#store, term);
+  async #end(store: Store, term: Parameters<typeof endTerm>[1]): Promise<readonly BlockClaim[] | undefined> {
+    const freed = await endTerm(store, term);
     for (const block of freed ?? []) await this.#blocks.noteFreed(block);
     return freed;
   }
 
-  async #sweep(): Promise<readonly BlockClaim[]> {
-    const freed = await sweepOrphans(this.#store);
+  async #sweep(store: Store): Promise<readonly BlockClaim[]> {
+    const freed = await sweepOrphans(store);
     for (const block of freed) await this.#blocks.noteFreed(block);
     this.#swept = true;
     return freed;

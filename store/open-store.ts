@@ -8,6 +8,11 @@ import { MemoryStore } from "./memory/memory-store.ts";
 import { SqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
 
+/** True when several processes may use the store at a time. */
+export function isShared(spec: string): boolean {
+  return /^(etcd|consul):/.test(spec);
+}
+
 /** `memory`, `sqlite:PATH`, `etcd:URL[,URL]` or `consul:URL[,URL]`. @throws STORE_UNKNOWN_ENGINE, and what opening throws */
 export async function openStore(
   spec: string,

@@ -5,6 +5,7 @@ export const storeCodes = {
   STORE_COMPACTED: "The history that a watch asked for is gone.",
   STORE_CORRUPT: "The store's file is damaged or is not a Heddle store.",
   STORE_DENIED: "The store's engine refuses this user, token or certificate.",
+  STORE_FENCED: "A write came from a server that no longer holds the lock for it.",
   STORE_INVALID_KEY: "A key is empty or is not well-formed Unicode.",
   STORE_INVALID_PREFIX: "A store's prefix is no name with a slash at its end.",
   STORE_LEASE_NOT_FOUND: "A lease has ended or never was.",

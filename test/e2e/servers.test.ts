@@ -72,7 +72,9 @@ beforeAll(async () => {
   first = await startServer("s1", 7301);
   second = await startServer("s2", 7401);
   const servers = ["--server", first.grpc, second.grpc];
-  agent = await ready(heddle("agent", "agent", "--node", "n1", "--advertise", underlay, "--no-docker", ...servers));
+  agent = await ready(
+    heddle("agent", "agent", "--node", "n1", "--advertise", underlay, "--no-docker", ...servers),
+  );
 }, 120_000);
 
 afterAll(async () => {
@@ -152,16 +154,16 @@ describe("heddle server over a store that it cannot use", () => {
     etcd.ctl(["put", "strange/key", "somebody's"]);
     etcd.ctl(["put", "broken/store", "{"]);
     const cases = [
-      [`etcd:${etcd.urls}`, "strange/", "STORE_CORRUPT"],
-      [`etcd:${etcd.urls}`, "broken/", "STORE_CORRUPT"],
-      ["etcd:http://127.0.0.1:1", "heddle/", "STORE_UNAVAILABLE"],
-      ["consul:http://127.0.0.1:1", "heddle/", "STORE_UNAVAILABLE"],
-      ["etcd:nowhere", "heddle/", "STORE_UNKNOWN_ENGINE"],
+      [`etcd:${etcd.urls}`, "strange/", "STORE_CORRUPT", 1],
+      [`etcd:${etcd.urls}`, "broken/", "STORE_CORRUPT", 1],
+      ["etcd:http://127.0.0.1:1", "heddle/", "STORE_UNAVAILABLE", 1],
+      ["consul:http://127.0.0.1:1", "heddle/", "STORE_UNAVAILABLE", 1],
+      ["etcd:nowhere", "heddle/", "STORE_UNKNOWN_ENGINE", 2],
     ] as const;
-    for (const [store, prefix, code] of cases) {
+    for (const [store, prefix, code, status] of cases) {
       const where = ["--store", store, "--store-prefix", prefix, "--http", "127.0.0.1:7501"];
       const starting = heddle("bad", "server", ...where);
-      expect([store, await starting.ended]).toEqual([store, 1]);
+      expect([store, await starting.ended]).toEqual([store, status]);
       expect(starting.stderr).toContain(code);
     }
   }, 120_000);

@@ -29,9 +29,14 @@ function ask(host: typeof h1, address: string): string {
   return host.tryRun(["curl", "-s", "-m3", `http://${address}/`]).stdout;
 }
 
+/** For a shell in a container. */
+function asking(address: string, port: number): string {
+  return `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w2 ${address} ${port}`;
+}
+
 /** A container that answers `hello from <name>` on port 80. */
 function serve(host: typeof h1, name: string, ...options: readonly string[]): Running {
-  const script = `while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello from ${name}' | /bin/busybox nc -l -p 80; done`;
+  const script = `mkdir /www; printf "hello from ${name}" > /www/index.html; exec httpd -f -p 80 -h /www`;
   lab.docker(
     host,
     "run",
@@ -140,19 +145,12 @@ describe("a published port", () => {
       expect(ask(h1, address)).toBe("hello from web1");
     expect(ask(h2, "10.77.1.10:8080")).toBe("hello from web1");
     expect(ask(h2, "[fd77:0:0:1::10]:8080")).toBe("hello from web1");
-    const hairpin = lab.docker(
-      h1,
-      "exec",
-      "web1",
-      "/bin/sh",
-      "-c",
-      "echo | /bin/busybox nc -w2 10.77.1.10 8080",
-    );
+    const hairpin = lab.docker(h1, "exec", "web1", "/bin/sh", "-c", asking("10.77.1.10", 8080));
     expect(hairpin).toContain("hello from web1");
     const other = lab.run(h2, "demo", "c2");
-    expect(
-      lab.docker(other.host, "exec", "c2", "/bin/sh", "-c", "echo | /bin/busybox nc -w2 10.77.1.10 8080"),
-    ).toContain("hello from web1");
+    expect(lab.docker(other.host, "exec", "c2", "/bin/sh", "-c", asking("10.77.1.10", 8080))).toContain(
+      "hello from web1",
+    );
   });
 
   test("is refused when another container or a program of the host has it", () => {
@@ -274,7 +272,7 @@ describe("networks are kept apart", () => {
       expect(lab.pings(from, to.ipv4), `${from.name} ${to.name}`).toBe(false);
     for (const { host, name } of [apart, open1, open2]) {
       expect(lab.pings({ host, name }, "10.77.1.1")).toBe(true);
-      const asked = "echo | /bin/busybox nc -w2 10.77.1.10 8084";
+      const asked = asking("10.77.1.10", 8084);
       expect(lab.docker(host, "exec", name, "/bin/sh", "-c", asked)).toContain("hello from web3");
     }
     for (const host of lab.hosts) lab.removeContainers(host);

@@ -166,6 +166,18 @@ describe("answers", () => {
     expect((await ask("web-0000000-s0000000.marathon.mesos")).rcode).toBe(rcodes.NXDOMAIN);
   });
 
+  test("two instances of one node have canonical names of their own", async () => {
+    catalog.setService("web", [
+      instance(1, { id: "a", address: "10.9.0.1" }),
+      instance(1, { id: "b", address: "10.9.0.2" }),
+    ]);
+    const { answers } = await ask("_web._tcp.marathon.mesos", "SRV");
+    const named = answers.map(({ data }) => (data.kind === "SRV" ? data.target : ""));
+    expect(new Set(named).size).toBe(2);
+    for (const [i, name] of named.entries())
+      expect(said((await ask(name)).answers)).toEqual([`10.9.0.${i + 1}`]);
+  });
+
   test("protocols come from the meta, port names are tags", async () => {
     catalog.setService("web", [
       instance(1, { meta: { protocol: "tcp" }, tags: ["HTTP"] }),

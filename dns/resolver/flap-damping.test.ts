@@ -49,6 +49,14 @@ describe("the penalty", () => {
     );
   });
 
+  test("a thousand falls in one second rest no longer than that either", () => {
+    let record = firstSeen(true, 0);
+    for (let atMs = 0; atMs < 1000; atMs++)
+      record = observe(observe(record, false, atMs, policy), true, atMs, policy);
+    expect(restLeftMs(record, 1000, policy)).toBeGreaterThan(policy.restMaxMs - 1100);
+    expect(restLeftMs(record, 1000, policy)).toBeLessThanOrEqual(policy.restMaxMs);
+  });
+
   test("only falls cost, so an instance that never fell never rests", () => {
     fc.assert(
       fc.property(steps, (all) => {

@@ -64,6 +64,28 @@ describe("the listener", () => {
     expect(await talk(http.port, "hello\r\n\r\n")).toMatch(/^HTTP\/1.1 400/);
   });
 
+  /** As Slowloris does: a connection costs its maker nothing, and the server what it allows. */
+  test.each([
+    ["say nothing", ""],
+    ["begin headers", "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "],
+    ["begin a body", "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx"],
+  ])(
+    "hundreds who %s are ended when their time is over, and keep nobody from being served",
+    async (_, text) => {
+      const { http, client } = await start(echo, { headersTimeoutMs: 400, requestTimeoutMs: 400 });
+      let open = 300;
+      const slow = Array.from({ length: open }, () => talk(http.port, text).finally(() => open--));
+      let served = 0;
+      while (open > 0) {
+        expect((await client.exchange("GET", "/")).status).toBe(200);
+        served++;
+      }
+      expect(served).toBeGreaterThan(1);
+      const answers = await Promise.all(slow);
+      expect(answers.every((answer) => answer === "" || answer.startsWith("HTTP/1.1 408"))).toBe(true);
+    },
+  );
+
   test("says on which address it cannot listen", async () => {
     const { http } = await start();
     const again = HttpServer.listen({

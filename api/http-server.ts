@@ -90,6 +90,8 @@ export class HttpServer {
         headersTimeout: this.#limits.headersTimeoutMs,
         requestTimeout: this.#limits.requestTimeoutMs,
         keepAliveTimeout: this.#limits.keepAliveMs,
+        // Node looks every 30 s by default: who sends slowly would be borne with four times as long.
+        connectionsCheckingInterval: Math.min(1000, this.#limits.headersTimeoutMs / 4),
         noDelay: true,
       },
       (message, response) => this.#serve(message, response),

@@ -34,6 +34,10 @@ const benches: Readonly<
     title: "watching keys: wakes, and what waiting weighs",
     measure: async () => (await import("./watch.ts")).measureWatch(),
   },
+  register: {
+    title: "registration on one node until DNS of another answers",
+    measure: async () => (await import("./register.ts")).measureRegister(),
+  },
 };
 
 async function main(): Promise<number> {

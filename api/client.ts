@@ -2,7 +2,8 @@
  * A typed client of the API for the command line and for tests: one request a connection, over TCP or a unix
  * socket, with a time limit. Failures are FabricErrors: those of `/v1/heddle/` come back with their own code.
  */
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { pipeline } from "node:stream/promises";
 import { type ErrorCode, errorCodes, FabricError } from "../errors/index.ts";
 import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
 import type { FabricNode, ProcessStatus } from "./fabric-backend.ts";
@@ -100,11 +101,42 @@ export class ApiClient {
     return assertDone(await this.exchange(method, path, body));
   }
 
+  /** A long answer, handed on as it comes; no time limit but on its beginning. @throws API_UNREACHABLE, API_TIMEOUT, the server's code */
+  async download(path: string, take: (body: IncomingMessage) => Promise<void>): Promise<void> {
+    const response = await this.#open("GET", path);
+    if (response.statusCode === 200) return take(response);
+    assertDone(await whole(response));
+  }
+
+  /** A long body. @throws as download */
+  async upload(method: string, path: string, body: AsyncIterable<Uint8Array>): Promise<ClientResponse> {
+    return assertDone(await whole(await this.#open(method, path, body)));
+  }
+
+  /** The answer when its head is there. The time limit counts while nothing is sent or received. */
+  #open(method: string, path: string, body?: AsyncIterable<Uint8Array>): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const fail = (cause: unknown) =>
+        reject(cause instanceof FabricError ? cause : unreachable(this.#address, cause));
+      const request = httpRequest({ ...this.#where(), method, path, agent: false }, resolve);
+      request.setTimeout(this.#timeoutMs, () => request.destroy(timedOut(method, path, this.#timeoutMs)));
+      request.on("error", fail);
+      if (body) pipeline(body, request).catch(fail);
+      else request.end();
+    });
+  }
+
+  #where() {
+    const address = this.#address;
+    return address.kind === "unix"
+      ? { socketPath: address.path }
+      : { host: address.host, port: address.port };
+  }
+
   /** Any answer, whatever its status. @throws API_UNREACHABLE, API_TIMEOUT */
   exchange(method: string, path: string, body?: Uint8Array | string): Promise<ClientResponse> {
     const address = this.#address;
-    const where =
-      address.kind === "unix" ? { socketPath: address.path } : { host: address.host, port: address.port };
+    const where = this.#where();
     const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
     return new Promise((resolve, reject) => {
       const request = httpRequest({ ...where, method, path, headers: length, agent: false }, (response) => {
@@ -153,6 +185,12 @@ function parse<T>(response: ClientResponse): T {
       { cause },
     );
   }
+}
+
+async function whole(response: IncomingMessage): Promise<ClientResponse> {
+  const parts: Buffer[] = [];
+  for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) };
 }
 
 function assertDone(response: ClientResponse): ClientResponse {

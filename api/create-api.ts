@@ -37,6 +37,7 @@ import { mesosRoutes } from "./routes/mesos.ts";
 import { operatorRoutes } from "./routes/operator.ts";
 import { queryRoutes } from "./routes/query.ts";
 import { forwardedSessionRoute, sessionRoutes } from "./routes/session.ts";
+import { snapshotRoute } from "./routes/snapshot.ts";
 import { statusRoutes } from "./routes/status.ts";
 import { txnRoute } from "./routes/txn.ts";
 import { unsupportedRoutes } from "./routes/unsupported.ts";
@@ -111,6 +112,7 @@ export function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
     routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
     routes.push(...queryRoutes(context, server.writer), ...coordinateRoutes(context, server.writer));
+    routes.push(snapshotRoute({ ...context, wallMs: () => clock.wallMs() }, server.writer));
     routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));

@@ -34,3 +34,4 @@ export {
   isStreamed,
 } from "./request.ts";
 export { txnBytesMax } from "./routes/txn.ts";
+export { snapshotBytesMax, unpackSnapshot } from "./snapshot/archive.ts";

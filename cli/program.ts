@@ -196,6 +196,22 @@ remote(define(node, "forget", "give up on a node: its blocks become free when it
   .option("--force", "free its blocks at once; you vouch that the node is gone")
   .action(async (name, options) => (await import("./commands/node.ts")).forget(name, options));
 
+const snapshot = define(
+  program,
+  "snapshot",
+  "save and restore keys, queries and nodes outside of the fabric",
+);
+remote(define(snapshot, "save", "save them to a file"))
+  .argument("<file>")
+  .action(async (file, options) => (await import("./commands/snapshot.ts")).save(file, options));
+remote(define(snapshot, "restore", "put them back as they are in a file, in one step"))
+  .argument("<file>")
+  .action(async (file, options) => (await import("./commands/snapshot.ts")).restore(file, options));
+define(snapshot, "inspect", "check a file and tell what is in it")
+  .argument("<file>")
+  .option("--json", "print JSON")
+  .action(async (file, options) => (await import("./commands/snapshot.ts")).inspect(file, options));
+
 const kv = define(program, "kv", "the key/value store");
 remote(define(kv, "get", "print a value"))
   .argument("<key>")

@@ -81,6 +81,7 @@ class World {
       id: store.id,
       range: (prefix, options) => this.#point(() => store.range(prefix, options)),
       txn: (txn) => this.#point(() => store.txn(txn)),
+      replace: (replacement) => store.replace(replacement),
       watch: (prefix, from, signal) => store.watch(prefix, from, signal),
       grantLease: (ttlMs) => store.grantLease(ttlMs),
       keepAlive: (lease) => store.keepAlive(lease),

@@ -93,6 +93,7 @@ export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
 export type { SessionSpec } from "./session/plan-session.ts";
 export { SessionKeeper, type SessionKeeperOptions } from "./session/session-keeper.ts";
+export { type SnapshotRecord, snapshotRecords } from "./snapshot/snapshot-records.ts";
 export {
   type CatalogVerb,
   catalogVerbs,

@@ -17,6 +17,7 @@ export const historyRulesPrefix = "kv-history-rules/";
 export const sessionsPrefix = "sessions/";
 export const eventsPrefix = "events/";
 export const queriesPrefix = "queries/";
+export const queryNamesPrefix = "query-names/";
 export const sessionTtlPrefix = "session-ttl/";
 
 export function nodeKey(node: string): string {
@@ -96,7 +97,7 @@ export function queryKey(id: string): string {
 
 /** Holds the id of the query that the name belongs to; names differ in more than case. */
 export function queryNameKey(name: string): string {
-  return `query-names/${encodeSegment(name.toLowerCase())}`;
+  return queryNamesPrefix + encodeSegment(name.toLowerCase());
 }
 
 export type KeyParts =

@@ -31,6 +31,8 @@ import { QueryWriter } from "./query/query-writer.ts";
 import type { RegistryReads } from "./reads.ts";
 import type { SessionSpec } from "./session/plan-session.ts";
 import { SessionWriter } from "./session/session-writer.ts";
+import type { SnapshotRecord } from "./snapshot/snapshot-records.ts";
+import { SnapshotWriter } from "./snapshot/snapshot-writer.ts";
 import type { TxnAnswer, TxnOperation } from "./txn/txn-model.ts";
 import { TxnWriter } from "./txn/txn-writer.ts";
 import type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";
@@ -56,6 +58,7 @@ export class RegistryWriter implements RegistryWrites {
   readonly #queries: QueryWriter;
   readonly #txns: TxnWriter;
   readonly #history: HistoryWriter;
+  readonly #snapshots: SnapshotWriter;
   readonly #perNode = new KeyedQueue();
 
   constructor(options: RegistryWriterOptions) {
@@ -66,6 +69,7 @@ export class RegistryWriter implements RegistryWrites {
     this.#kv = new KvWriter(keeping, options.registry);
     this.#txns = new TxnWriter(keeping, options.registry);
     this.#history = new HistoryWriter(options.store, options.registry);
+    this.#snapshots = new SnapshotWriter(options.store, options.registry);
     const newId = options.newId ?? randomUUID;
     this.#sessions = new SessionWriter(keeping, options.registry, newId);
     this.#queries = new QueryWriter(options.store, options.registry, newId);
@@ -137,6 +141,10 @@ export class RegistryWriter implements RegistryWrites {
 
   async kvDelete(key: string, options: { readonly cas?: number } = {}): Promise<KvWriteResult> {
     return this.#seen(await this.#kv.delete(key, options.cas));
+  }
+
+  async restoreSnapshot(records: readonly SnapshotRecord[]): Promise<WriteResult> {
+    return this.#seen({ revision: await this.#snapshots.restore(records), changed: true });
   }
 
   async putHistoryRule(rule: HistoryRule): Promise<WriteResult> {

@@ -16,6 +16,7 @@ import type {
   SessionEntry,
 } from "./model.ts";
 import type { SessionSpec } from "./session/plan-session.ts";
+import type { SnapshotRecord } from "./snapshot/snapshot-records.ts";
 import type { TxnAnswer, TxnOperation } from "./txn/txn-model.ts";
 
 /** What an agent knows to run on its node. */
@@ -79,6 +80,11 @@ export interface RegistryWrites {
   kvPut(key: string, value: Uint8Array, options?: KvPutOptions): Promise<KvWriteResult>;
   /** An absent key counts as deleted, also with `cas`. */
   kvDelete(key: string, options?: { readonly cas?: number }): Promise<KvWriteResult>;
+  /**
+   * All that a snapshot holds becomes this, in one revision. @throws REGISTRY_SNAPSHOT_INVALID, STORE_UNSUPPORTED,
+   * STORE_LIMIT; nothing is changed then
+   */
+  restoreSnapshot(records: readonly SnapshotRecord[]): Promise<WriteResult>;
   /** Keys under the prefix keep a history from now on, or another. @throws REGISTRY_INVALID, REGISTRY_LIMIT */
   putHistoryRule(rule: HistoryRule): Promise<WriteResult>;
   /** What was kept goes within a minute. */

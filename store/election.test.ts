@@ -40,6 +40,7 @@ function cutOff(store: Store): { store: Store; cut: () => void } {
       id,
       range: (prefix, options) => store.range(prefix, options),
       txn: (txn) => store.txn(txn),
+      replace: (replacement) => store.replace(replacement),
       watch: (prefix, from, signal) => store.watch(prefix, from, signal),
       grantLease: (ttlMs) => store.grantLease(ttlMs),
       keepAlive,

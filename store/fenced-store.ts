@@ -46,6 +46,14 @@ export function fencedStore(store: Store, fence: Fence, onLost: () => void): Sto
     id: store.id,
     range: (prefix, options) => store.range(prefix, options),
     txn,
+    replace: () =>
+      Promise.reject(
+        new FabricError(
+          "STORE_FENCED",
+          `replace what the store holds under the lock "${key}": the lock cannot guard that; do it without`,
+          { details: { key } },
+        ),
+      ),
     watch: (prefix, fromRevision, signal) => store.watch(prefix, fromRevision, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     keepAlive: (lease) => store.keepAlive(lease),

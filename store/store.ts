@@ -102,6 +102,14 @@ export interface Lease {
   readonly ttlMs: number;
 }
 
+/** What `Store.replace` puts in the place of what. */
+export interface Replacement {
+  /** Whether an item that is there makes way; pure. */
+  readonly replaces: (item: StoreItem) => boolean;
+  /** What stands afterwards, without leases. What stood as it is keeps its revisions. */
+  readonly items: readonly { readonly key: string; readonly value: Uint8Array }[];
+}
+
 export interface Store {
   /** UUID of this history: revisions of two stores compare only when their ids are equal. Survives a restart. */
   readonly id: string;
@@ -109,6 +117,11 @@ export interface Store {
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>;
   /** @throws STORE_UNAVAILABLE (nothing happened), STORE_AMBIGUOUS, STORE_CLOSED, STORE_LIMIT (too many operations or too large), STORE_LEASE_NOT_FOUND */
   txn(txn: Txn): Promise<TxnResult>;
+  /**
+   * As one transaction of any size; answers its revision. Watches may end with STORE_COMPACTED.
+   * @throws STORE_UNSUPPORTED (engines whose transactions are bounded), STORE_UNAVAILABLE, STORE_AMBIGUOUS, STORE_CLOSED, STORE_LIMIT, STORE_INVALID_KEY
+   */
+  replace(replacement: Replacement): Promise<number>;
   /**
    * Every change with revision ≥ `fromRevision` under `prefix`; ends when the signal aborts.
    * A reader slower than the bounded history ends with STORE_COMPACTED, too.

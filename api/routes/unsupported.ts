@@ -13,7 +13,6 @@ const paths: Readonly<Record<string, string>> = {
   "/v1/agent/join/*": "joining by gossip: agents are told their servers",
   "/v1/agent/leave": "leaving by gossip: use `heddle down`",
   "/v1/operator/*": "operator routes but raft/configuration and autopilot/health",
-  "/v1/snapshot": "snapshots",
   "/v1/peering/*": "cluster peering",
 };
 

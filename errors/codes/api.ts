@@ -4,6 +4,7 @@ export const apiCodes = {
   API_UNSUPPORTED: "A request asks for something of Consul's that Heddle does not have.",
   API_NOT_IMPLEMENTED: "A route of Consul's that Heddle does not serve.",
   API_LIMIT: "The server has as many streams open as it takes.",
+  API_SNAPSHOT_DAMAGED: "An archive is damaged, or no snapshot.",
   API_CLOSING: "The listener is stopping and gives up requests that wait.",
   API_NO_AGENT: "A request to the node's agent reached a process that runs none.",
   API_NO_DATACENTER: "A request names a datacenter that cannot be reached from here.",

@@ -14,6 +14,7 @@ export const registryCodes = {
   REGISTRY_SESSION_NOT_FOUND: "The session has ended or never was.",
   REGISTRY_TXN_TOO_LARGE: "A transaction has too many operations.",
   REGISTRY_COMPACTED: "The changes or versions asked for are no longer known.",
+  REGISTRY_SNAPSHOT_INVALID: "A snapshot holds what no snapshot holds.",
   REGISTRY_KEY_NOT_FOUND: "There is no such key, or there was none at that revision.",
   REGISTRY_QUERY_NOT_FOUND: "There is no such prepared query.",
 } as const;

@@ -25,6 +25,7 @@ export function withHistory(store: Store, registry: RegistryReads, clock: Clock)
     id: store.id,
     range: (prefix, options) => store.range(prefix, options),
     txn: (txn) => (concerns(registry, txn.success) ? run(store, registry, clock, txn) : store.txn(txn)),
+    replace: (replacement) => store.replace(replacement),
     watch: (prefix, from, signal) => store.watch(prefix, from, signal),
     grantLease: (ttlMs) => store.grantLease(ttlMs),
     keepAlive: (lease) => store.keepAlive(lease),

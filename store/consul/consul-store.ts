@@ -16,7 +16,7 @@ import { checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../cor
 import type { StoreOptions } from "../core/options.ts";
 import { readRange } from "../core/read-range.ts";
 import { applyTxn, emptyState, isReadOnly } from "../core/state.ts";
-import { leaseEnded, storeClosed } from "../core/state-store.ts";
+import { cannotReplace, leaseEnded, storeClosed } from "../core/state-store.ts";
 import { decodeStoreRecord, encodeStoreRecord, foreignKeys } from "../core/store-record.ts";
 import { WatchHub } from "../core/watch-hub.ts";
 import type { Lease, RangeOptions, RangeResult, Store, Txn, TxnResult, WatchBatch } from "../store.ts";
@@ -156,6 +156,12 @@ export class ConsulStore implements Store {
   async keepAlive(lease: string): Promise<void> {
     this.#assertOpen(`keep lease ${lease} alive`);
     if (!(await this.#sessions.renew(lease))) throw leaseEnded(lease);
+  }
+
+  replace(): Promise<number> {
+    return Promise.reject(
+      cannotReplace("Consul", "restore a snapshot of Consul itself (consul snapshot), or write key by key"),
+    );
   }
 
   async revokeLease(lease: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a store accepts at most. Each is checked before anything is written; the defaults suit etcd and Consul, too. */
 import { FabricError } from "../../errors/index.ts";
-import type { Compare, Lease, Operation, Txn } from "../store.ts";
+import type { Compare, Lease, Operation, Replacement, Txn } from "../store.ts";
 
 export interface StoreLimits {
   /** Of one key as UTF-8. */
@@ -68,6 +68,11 @@ export function checkTxn(txn: Txn, limits: StoreLimits): void {
     for (const operation of operations) bytes += checkOperation(operation, limits);
   }
   exceeds("bytes", bytes, limits.txnBytesMax, "txnBytesMax", "split the transaction");
+}
+
+/** Of a replacement: each item, as it is held; how many there are is bounded by `totalBytesMax`. @throws STORE_INVALID_KEY, STORE_LIMIT */
+export function checkItems({ items }: Replacement, limits: StoreLimits): void {
+  for (const { key, value } of items) checkOperation({ op: "put", key, value }, limits);
 }
 
 /** @throws STORE_LIMIT */

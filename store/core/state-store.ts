@@ -8,14 +8,24 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
-import type { Lease, RangeOptions, RangeResult, Store, Txn, TxnResult, WatchBatch } from "../store.ts";
+import type {
+  Lease,
+  RangeOptions,
+  RangeResult,
+  Replacement,
+  Store,
+  Txn,
+  TxnResult,
+  WatchBatch,
+} from "../store.ts";
 import { LeaseTimers } from "./lease-timers.ts";
-import { checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "./limits.ts";
+import { checkItems, checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "./limits.ts";
 import type { StoreOptions } from "./options.ts";
 import { readRange } from "./read-range.ts";
 import {
   applyGrant,
   applyLeaseEnd,
+  applyReplacement,
   applyTxn,
   emptyState,
   isReadOnly,
@@ -78,6 +88,12 @@ export abstract class StateStore implements Store {
     return this.submit((state) => applyTxn(state, txn, this.limits));
   }
 
+  async replace(replacement: Replacement): Promise<number> {
+    this.#assertOpen("replace what the store holds");
+    checkItems(replacement, this.limits);
+    return this.submit((state) => applyReplacement(state, replacement, this.limits));
+  }
+
   watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncIterable<WatchBatch> {
     return this.hub.watch(prefix, fromRevision, signal);
   }
@@ -133,6 +149,15 @@ export abstract class StateStore implements Store {
 
 export function storeClosed(action: string): FabricError {
   return new FabricError("STORE_CLOSED", `${action}: the store was closed; open it again`);
+}
+
+/** Of engines whose transactions are bounded. */
+export function cannotReplace(engine: string, instead: string): FabricError {
+  return new FabricError(
+    "STORE_UNSUPPORTED",
+    `replace what the store holds: ${engine} cannot do that in one step; ${instead}`,
+    { details: { engine } },
+  );
 }
 
 export function leaseEnded(lease: string): FabricError {

@@ -11,6 +11,7 @@ import type {
   Lease,
   Operation,
   OperationResult,
+  Replacement,
   StoreEvent,
   StoreItem,
   Txn,
@@ -50,14 +51,28 @@ export function applyTxn(state: StoreState, txn: Txn, limits: StoreLimits): Step
   const draft = new Draft(state);
   const results = (succeeded ? txn.success : (txn.failure ?? [])).map((operation) => draft.run(operation));
   const { state: next, events } = draft.finish();
-  if (next.bytes > limits.totalBytesMax && next.bytes > state.bytes) {
-    throw new FabricError(
-      "STORE_LIMIT",
-      `store transaction: the store would hold ${next.bytes} bytes, over totalBytesMax ${limits.totalBytesMax}; delete keys`,
-      { details: { limit: "totalBytesMax", value: next.bytes, max: limits.totalBytesMax } },
-    );
-  }
+  assertRoom(state, next, limits);
   return { state: next, events, result: { revision: next.revision, succeeded, results } };
+}
+
+/** The items have passed `checkItems`. @throws STORE_LIMIT */
+export function applyReplacement(
+  state: StoreState,
+  { replaces, items }: Replacement,
+  limits: StoreLimits,
+): Step<number> {
+  const draft = new Draft(state);
+  const wanted = new Map(items.map(({ key, value }) => [key, value]));
+  for (const item of state.items.prefix(""))
+    if (!wanted.has(item.key) && replaces(item)) draft.run({ op: "delete", key: item.key });
+  for (const [key, value] of wanted) {
+    const held = state.items.get(key);
+    const stays = held && held.lease === undefined && Buffer.compare(held.value, value) === 0;
+    if (!stays) draft.run({ op: "put", key, value });
+  }
+  const { state: next, events } = draft.finish();
+  assertRoom(state, next, limits);
+  return { state: next, events, result: next.revision };
 }
 
 /** @throws STORE_LIMIT */
@@ -77,6 +92,16 @@ export function applyLeaseEnd(state: StoreState, lease: string): Step<boolean> {
   for (const key of state.leaseKeys.prefix(`${lease} `)) draft.run({ op: "delete", key });
   const { state: next, events } = draft.finish();
   return { state: { ...next, leases: next.leases.without(lease) }, result: true, events };
+}
+
+function assertRoom(state: StoreState, next: StoreState, limits: StoreLimits): void {
+  if (next.bytes > limits.totalBytesMax && next.bytes > state.bytes) {
+    throw new FabricError(
+      "STORE_LIMIT",
+      `store transaction: the store would hold ${next.bytes} bytes, over totalBytesMax ${limits.totalBytesMax}; delete keys`,
+      { details: { limit: "totalBytesMax", value: next.bytes, max: limits.totalBytesMax } },
+    );
+  }
 }
 
 /** True when no branch of the transaction can change anything. */

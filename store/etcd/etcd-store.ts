@@ -17,7 +17,7 @@ import { LeaseTimers } from "../core/lease-timers.ts";
 import { checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../core/limits.ts";
 import type { StoreOptions } from "../core/options.ts";
 import { isReadOnly } from "../core/state.ts";
-import { leaseEnded, storeClosed } from "../core/state-store.ts";
+import { cannotReplace, leaseEnded, storeClosed } from "../core/state-store.ts";
 import { WatchHub } from "../core/watch-hub.ts";
 import type {
   Lease,
@@ -170,6 +170,12 @@ export class EtcdStore implements Store {
     );
     if (ttl === 0) throw leaseEnded(lease);
     this.#granted.renew(lease);
+  }
+
+  replace(): Promise<number> {
+    return Promise.reject(
+      cannotReplace("etcd", "restore a snapshot of etcd itself (etcdctl snapshot), or write key by key"),
+    );
   }
 
   async revokeLease(lease: string): Promise<void> {

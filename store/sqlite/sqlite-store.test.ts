@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ManualClock } from "../../clock/index.ts";
 import type { StoreOptions } from "../core/options.ts";
-import type { Operation, TxnResult } from "../store.ts";
+import type { Operation, TxnResult, WatchBatch } from "../store.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 let directory: string;
@@ -278,5 +278,51 @@ describe("a full disk", () => {
     expect([write?.status, revoke?.status]).toEqual(["rejected", "rejected"]);
     await store.keepAlive(id);
     expect(await keys(store)).toEqual(["k"]);
+  });
+});
+
+describe("a replacement", () => {
+  const item = (at: number) => ({ key: `new/${String(at).padStart(6, "0")}`, value: Buffer.from(`${at}`) });
+
+  it("larger than any transaction is one revision, keeps what stays, and survives", async () => {
+    const store = await open();
+    await put(store, "old/a", "1");
+    await put(store, "keep/a", "1");
+    const { revision } = await put(store, "new/000001", "1");
+    const items = Array.from({ length: 30_000 }, (_, at) => item(at));
+    const done = await store.replace({ items, replaces: ({ key }) => !key.startsWith("keep/") });
+    expect(done).toBe(revision + 1);
+    await store.close();
+    const again = await open();
+    const held = await again.range("");
+    expect([held.revision, held.items.length]).toEqual([done, 30_001]);
+    expect(held.items.find(({ key }) => key === "new/000001")?.modRevision).toBe(revision);
+    expect(held.items.find(({ key }) => key === "old/a")).toBeUndefined();
+  });
+
+  it("tells watches, or that they cannot be told", async () => {
+    const store = await open({ limits: { historyEventsMax: 10 } });
+    const { revision } = await put(store, "a", "1");
+    const watch = (from: number) =>
+      store.watch("", from, new AbortController().signal)[Symbol.asyncIterator]();
+    const few = watch(revision + 1);
+    await store.replace({ items: [item(1)], replaces: () => true });
+    const batch = (await few.next()).value as WatchBatch;
+    expect(batch.events.map(({ kind }) => kind).toSorted()).toEqual(["delete", "put"]);
+    await store.replace({
+      items: Array.from({ length: 20 }, (_, at) => item(at + 5)),
+      replaces: () => false,
+    });
+    await expect(few.next()).rejects.toMatchObject({ code: "STORE_COMPACTED" });
+  });
+
+  it("with an item that is too large does nothing", async () => {
+    const store = await open({ limits: { valueBytesMax: 10 } });
+    await put(store, "a", "1");
+    const items = [item(1), { key: "big", value: Buffer.alloc(11) }];
+    await expect(store.replace({ items, replaces: () => true })).rejects.toMatchObject({
+      code: "STORE_LIMIT",
+    });
+    expect(await keys(store)).toEqual(["a"]);
   });
 });

@@ -12,6 +12,7 @@ import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import type { ReadContext } from "./blocking.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
 import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
+import { discoverOperation } from "./heddle/discover.ts";
 import { heartbeatMs, StreamCount } from "./heddle/event-stream.ts";
 import { fabricOperations, localOperations } from "./heddle/fabric.ts";
 import { kvOperations } from "./heddle/kv.ts";
@@ -136,7 +137,7 @@ export function heddleOperations(
   operations.push(
     ...watchOperations({ registry, clock, streams, heartbeatMs: heartbeatEveryMs ?? heartbeatMs }),
   );
-  operations.push(...kvOperations(context, server.writer));
+  operations.push(...kvOperations(context, server.writer), discoverOperation(context));
   if (server.fabric) operations.push(...fabricOperations(server.fabric));
   return [...operations, documentOperation(operations, self.version)];
 }

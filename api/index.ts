@@ -12,6 +12,7 @@ export type {
   ProcessStatus,
 } from "./fabric-backend.ts";
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
+export { needsMax } from "./heddle/discover.ts";
 export { heartbeatMs, streamsMax } from "./heddle/event-stream.ts";
 export { nodeOf } from "./heddle/shapes.ts";
 export { guardHost } from "./host-guard.ts";

@@ -91,6 +91,7 @@ export type { RegistryChange, RegistryReads, RegistryStatus, StoreContact } from
 export { LinearRegex } from "./regex/linear-regex.ts";
 export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
+export { isResourcePath, providesMeta } from "./resource/resource-paths.ts";
 export type { SessionSpec } from "./session/plan-session.ts";
 export { SessionKeeper, type SessionKeeperOptions } from "./session/session-keeper.ts";
 export { type SnapshotRecord, snapshotRecords } from "./snapshot/snapshot-records.ts";

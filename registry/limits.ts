@@ -23,6 +23,7 @@ import { queryNameBytesMax } from "./query/query-index.ts";
 import { queriesMax, queryBytesMax } from "./query/query-writer.ts";
 import { regexStepsMax } from "./regex/pattern.ts";
 import { ownWriteWaitMaxMs } from "./registry-writer.ts";
+import { resourceDepthMax, resourcePathBytesMax, resourcePathsMax } from "./resource/resource-paths.ts";
 import {
   sessionChecksMax,
   sessionNameBytesMax,
@@ -40,6 +41,9 @@ export const registryLimits = {
   kvTtlMinMs,
   kvTtlMaxMs,
   expiriesInFlightMax,
+  resourcePathsMax,
+  resourceDepthMax,
+  resourcePathBytesMax,
   historyRulesMax,
   historyVersionsDefault,
   historyVersionsMax,

@@ -90,6 +90,8 @@ export interface RegistryReads {
   service(name: string): readonly ServiceInstance[];
   /** Instances that speak for the service in a mesh: proxies of it, and its own that are native. */
   connect(name: string): readonly ServiceInstance[];
+  /** Instances that meet every need (at least one), in order of node and id. */
+  providersOf(needs: readonly string[]): readonly ServiceInstance[];
   servicesOfNode(node: string): readonly ServiceEntry[];
   /** With the synthesised `serfHealth` of a fabric node. */
   checksOfNode(node: string): readonly CheckEntry[];

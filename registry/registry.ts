@@ -201,6 +201,10 @@ export class Registry implements RegistryReads {
     return catalog.connectInstancesOf(this.#state.catalog, name);
   }
 
+  providersOf(needs: readonly string[]): readonly ServiceInstance[] {
+    return catalog.providersOf(this.#state.catalog, needs);
+  }
+
   servicesOfNode(node: string): readonly ServiceEntry[] {
     return catalog.servicesOn(this.#state.catalog, node);
   }

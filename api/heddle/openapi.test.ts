@@ -139,6 +139,8 @@ describe("answers", () => {
     ["GET", "/v1/heddle/purge-plan", "", 200, undefined],
     ["GET", "/v1/heddle/openapi.json", "", 200, undefined],
     ["GET", "/v1/heddle/history-rules", "", 200, undefined],
+    ["GET", "/v1/heddle/discover", "?need=/gem", 200, undefined],
+    ["GET", "/v1/heddle/discover", "", 400, undefined],
   ] as const)("of %s %s%s with %i are as documented", async (method, path, query, expected, body) => {
     const { api, document } = await start();
     const sent = body === undefined ? undefined : JSON.stringify(body);

@@ -46,6 +46,10 @@ export function connectInstancesOf(state: CatalogState, name: string): ServiceIn
   return instances(state, state.connectByName.get(fold(name))?.values() ?? []);
 }
 
+export function providersOf(state: CatalogState, needs: readonly string[]): ServiceInstance[] {
+  return instances(state, state.resources.providersOf(needs));
+}
+
 export function servicesOn(state: CatalogState, node: string): ServiceEntry[] {
   return [...(state.services.get(fold(node))?.values() ?? [])].sort((a, b) => compare(a.id, b.id));
 }

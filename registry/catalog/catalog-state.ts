@@ -14,6 +14,7 @@ import {
   type NodeEntry,
   type ServiceEntry,
 } from "../model.ts";
+import { pathsOf, ResourceIndex } from "../resource/resource-index.ts";
 import type { SessionTopic } from "../session/session-state.ts";
 import type { Topic } from "../wait/topic.ts";
 
@@ -61,6 +62,7 @@ export class CatalogState {
   };
   readonly nodesByAddress = new Map<Ip, Map<string, NodeEntry>>();
   readonly servicesByAddress = new Map<Ip, Map<string, ServiceEntry>>();
+  readonly resources = new ResourceIndex();
   readonly #mark: (topic: CatalogTopic) => void;
 
   constructor(mark: (topic: CatalogTopic) => void) {
@@ -104,6 +106,7 @@ export class CatalogState {
     const destination = connectName(service);
     if (destination !== undefined)
       group(this.connectByName, destination).set(instanceKey(node, service.id), service);
+    this.resources.put(service);
     const address = ownAddress(service);
     if (address) group(this.servicesByAddress, address).set(instanceKey(node, service.id), service);
     this.#serviceMoved(node, before, service);
@@ -153,6 +156,8 @@ export class CatalogState {
         return this.nodes.has(fold(topic.node));
       case "address":
         return this.nodesByAddress.has(topic.ip) || this.servicesByAddress.has(topic.ip);
+      case "resource":
+        return this.resources.has(topic.path);
       case "services":
       case "nodes":
       case "checks":
@@ -171,6 +176,7 @@ export class CatalogState {
     ungroup(this.servicesByName, fold(service.name), instanceKey(node, service.id));
     const destination = connectName(service);
     if (destination !== undefined) ungroup(this.connectByName, destination, instanceKey(node, service.id));
+    this.resources.delete(service);
     const address = ownAddress(service);
     if (address) ungroup(this.servicesByAddress, address, instanceKey(node, service.id));
   }
@@ -208,6 +214,7 @@ export class CatalogState {
     this.#mark({ kind: "service", name: service.name });
     const destination = connectName(service);
     if (destination !== undefined) this.#mark({ kind: "connect", name: destination });
+    for (const path of pathsOf(service).met) this.#mark({ kind: "resource", path });
     const address = ownAddress(service);
     if (address) this.#mark({ kind: "address", ip: address });
   }

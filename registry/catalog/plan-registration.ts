@@ -6,6 +6,7 @@ import { FabricError } from "../../errors/index.ts";
 import type { AgentLimits, CheckDefinition, CheckProbe, ServiceDefinition } from "../agent/definition.ts";
 import { formatGoDuration } from "../go-duration.ts";
 import type { CheckRecord, ServiceRecord } from "../model.ts";
+import { providesMeta, readProvides } from "../resource/resource-paths.ts";
 
 /** A check as the agent holds it: what is shown, and what is run. */
 export interface RegisteredCheck {
@@ -34,6 +35,7 @@ export function planService(
   assertBytes(what, "address", address, limits.nameBytesMax);
   assertPort(what, port);
   assertMeta(what, meta, limits);
+  readProvides(meta[providesMeta] ?? "");
   assertCount(what, "tagged addresses", Object.keys(taggedAddresses).length, limits.metaPairsMax);
   for (const [tag, tagged] of Object.entries(taggedAddresses)) {
     assertText(what, "tagged address name", tag, limits.metaKeyBytesMax);

@@ -12,6 +12,8 @@ export type Topic =
   | { readonly kind: "service"; readonly name: string }
   /** Instances that speak for one service in a mesh; moves as `service` does. */
   | { readonly kind: "connect"; readonly name: string }
+  /** Instances that meet the need for a resource, as `service`. */
+  | { readonly kind: "resource"; readonly path: string }
   /** Names of all services and their tags. */
   | { readonly kind: "services" }
   /** Records of all nodes. */
@@ -48,6 +50,8 @@ export function topicKey(topic: Topic): string {
       return `service:${topic.name.toLowerCase()}`;
     case "connect":
       return `connect:${topic.name.toLowerCase()}`;
+    case "resource":
+      return `resource:${topic.path}`;
     case "services":
     case "nodes":
     case "sessions":

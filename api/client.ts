@@ -6,7 +6,13 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type ErrorCode, errorCodes, FabricError } from "../errors/index.ts";
 import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
-import type { FabricNode, ProcessStatus } from "./fabric-backend.ts";
+import type {
+  FabricNode,
+  JoinTokenInfo,
+  NewJoinToken,
+  ProcessStatus,
+  TrustBackend,
+} from "./fabric-backend.ts";
 import type { HttpAddress } from "./http-server.ts";
 
 export const clientTimeoutMs = 30_000;
@@ -63,6 +69,22 @@ export class ApiClient {
 
   async forgetNode(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
     await this.send("DELETE", `/v1/heddle/nodes/${encodeURIComponent(name)}${options.force ? "?force" : ""}`);
+  }
+
+  createToken(spec: Parameters<TrustBackend["createToken"]>[0]): Promise<NewJoinToken> {
+    return this.json("POST", "/v1/heddle/tokens", spec);
+  }
+
+  tokens(): Promise<readonly JoinTokenInfo[]> {
+    return this.json("GET", "/v1/heddle/tokens");
+  }
+
+  async removeToken(id: string): Promise<void> {
+    await this.send("DELETE", `/v1/heddle/tokens/${encodeURIComponent(id)}`);
+  }
+
+  async revokeNode(node: string): Promise<void> {
+    await this.send("POST", "/v1/heddle/revocations", JSON.stringify({ node }));
   }
 
   /** Undefined when there is no such key. */

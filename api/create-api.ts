@@ -11,13 +11,14 @@ import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import type { ReadContext } from "./blocking.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
-import type { FabricBackend, LocalBackend } from "./fabric-backend.ts";
+import type { FabricBackend, LocalBackend, TrustBackend } from "./fabric-backend.ts";
 import { discoverOperation } from "./heddle/discover.ts";
 import { heartbeatMs, StreamCount } from "./heddle/event-stream.ts";
 import { fabricOperations, localOperations } from "./heddle/fabric.ts";
 import { kvOperations } from "./heddle/kv.ts";
 import { documentOperation } from "./heddle/openapi.ts";
 import { type Operation, operationRoutes } from "./heddle/operation.ts";
+import { trustOperations } from "./heddle/trust.ts";
 import { watchOperations } from "./heddle/watch.ts";
 import type { MesosBackend } from "./mesos-backend.ts";
 import { ParkedReads } from "./parked-reads.ts";
@@ -52,6 +53,8 @@ export interface ApiOptions {
     readonly registry: RegistryReads;
     readonly writer: RegistryWrites;
     readonly fabric?: FabricBackend;
+    /** At the socket of its own host only. */
+    readonly trust?: TrustBackend;
     /** Event streams open at a time. */
     readonly streamsMax?: number;
     /** Mesos-DNS's HTTP interface, where it is switched on. */
@@ -139,6 +142,7 @@ export function heddleOperations(
   );
   operations.push(...kvOperations(context, server.writer), discoverOperation(context));
   if (server.fabric) operations.push(...fabricOperations(server.fabric));
+  operations.push(...trustOperations(server.trust));
   return [...operations, documentOperation(operations, self.version)];
 }
 

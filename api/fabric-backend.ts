@@ -27,6 +27,32 @@ export interface FabricNode {
   readonly meta: Readonly<Record<string, string>>;
 }
 
+/** On servers, for their own host: who may be a node. */
+export interface TrustBackend {
+  /** The text is shown once. @throws CONTROL_TOKEN_INVALID, CONTROL_LIMIT */
+  createToken(spec: {
+    readonly node?: string;
+    readonly uses?: number;
+    readonly ttlMs?: number;
+  }): Promise<NewJoinToken>;
+  tokens(): Promise<readonly JoinTokenInfo[]>;
+  /** @throws CONTROL_TOKEN_NOT_FOUND */
+  removeToken(id: string): Promise<void>;
+  revokeNode(node: string): Promise<void>;
+}
+
+export interface JoinTokenInfo {
+  readonly id: string;
+  readonly node?: string;
+  readonly usesLeft: number;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+export interface NewJoinToken extends JoinTokenInfo {
+  readonly token: string;
+}
+
 /** On every process: what runs here. */
 export interface LocalBackend {
   status(): Promise<ProcessStatus>;

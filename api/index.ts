@@ -8,8 +8,11 @@ export type {
   ComponentStatus,
   FabricBackend,
   FabricNode,
+  JoinTokenInfo,
   LocalBackend,
+  NewJoinToken,
   ProcessStatus,
+  TrustBackend,
 } from "./fabric-backend.ts";
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
 export { needsMax } from "./heddle/discover.ts";

@@ -5,6 +5,13 @@ import { ApiClient, parseApiAddress } from "../api/index.ts";
 import { apiSockets } from "../daemon/index.ts";
 import type { RemoteOptions } from "./options.ts";
 
+/** For what only the socket of a server answers: of `heddle server`, else of `heddle up`. */
+export function connectServer({ http, runDir }: RemoteOptions): ApiClient {
+  if (http !== undefined) return new ApiClient(parseApiAddress(http));
+  const server = join(runDir, apiSockets.server);
+  return new ApiClient({ kind: "unix", path: existsSync(server) ? server : join(runDir, apiSockets.agent) });
+}
+
 export function connect({ http, runDir }: RemoteOptions): ApiClient {
   if (http !== undefined) return new ApiClient(parseApiAddress(http));
   const server = join(runDir, apiSockets.server);

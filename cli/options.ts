@@ -1,7 +1,9 @@
 /** What commander hands over, by command family. */
+import { readFileSync } from "node:fs";
 import type { LogLevel } from "../daemon/index.ts";
 import type { DialectOptions } from "../dns/index.ts";
 import { FabricError } from "../errors/index.ts";
+import { parseGoDuration } from "../registry/index.ts";
 import type { EngineAccess } from "../store/index.ts";
 
 export interface RemoteOptions {
@@ -50,6 +52,7 @@ export function storeAccess(flags: ServerFlags): EngineAccess {
 }
 
 export interface AgentFlags extends ListeningFlags {
+  readonly joinToken?: string;
   readonly node?: string;
   readonly advertise?: string;
   readonly zone: string;
@@ -86,6 +89,26 @@ export function share(option: string, text: string): number {
   const value = Number(text);
   if (/^\d*\.?\d+$/.test(text) && value <= 1) return value;
   throw new FabricError("CLI_USAGE", `read ${option} ${JSON.stringify(text)}: expected a number from 0 to 1`);
+}
+
+/** As in 90s or 1h30m; answers milliseconds. @throws CLI_USAGE */
+export function duration(option: string, text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  throw new FabricError(
+    "CLI_USAGE",
+    `read ${option} ${JSON.stringify(text)}: expected a time, as in 90s or 24h`,
+  );
+}
+
+/** The text of an option that takes it as it is, or `@FILE`. @throws CLI_USAGE */
+export function textOrFile(option: string, text: string): string {
+  if (!text.startsWith("@")) return text;
+  try {
+    return readFileSync(text.slice(1), "utf8").trim();
+  } catch (cause) {
+    throw new FabricError("CLI_USAGE", `read ${option} from ${text.slice(1)}: ${String(cause)}`, { cause });
+  }
 }
 
 const dialectDomains = { skydns: "skydns.local", mesos: "mesos" } as const;

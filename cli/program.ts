@@ -57,7 +57,7 @@ function running(command: Command): Command {
 /** Options of every process that listens. */
 function listening(command: Command): Command {
   return running(command)
-    .option("--insecure", "allow HTTP and gRPC to listen beyond loopback although they are plain text")
+    .option("--insecure", "speak gRPC in plain text, and let HTTP listen beyond loopback")
     .option(
       "--http-host <name...>",
       "names that HTTP goes by, beside addresses, localhost and the node's name; any: all (default: any beyond loopback)",
@@ -143,6 +143,12 @@ listening(define(program, "server", "run a server over the store"))
   .action(async (options) => (await import("./commands/run.ts")).server(options));
 agentOptions(define(program, "agent", "run the agent of this node"))
   .requiredOption("--server <host:port...>", "servers to connect to, in order of preference")
+  .addOption(
+    new Option(
+      "--join-token <token>",
+      "lets this node in at the first time: the text of `heddle token create`, or @FILE",
+    ).env("HEDDLE_JOIN_TOKEN"),
+  )
   .action(async (options) => (await import("./commands/run.ts")).agent(options));
 running(define(program, "down", "stop Heddle on this node; its containers keep talking"))
   .option("--purge", "also take everything off the kernel and forget this node's addresses")
@@ -195,6 +201,23 @@ remote(define(node, "forget", "give up on a node: its blocks become free when it
   .argument("<name>")
   .option("--force", "free its blocks at once; you vouch that the node is gone")
   .action(async (name, options) => (await import("./commands/node.ts")).forget(name, options));
+
+remote(define(node, "revoke", "refuse every certificate that a node has, at once"))
+  .argument("<name>")
+  .action(async (name, options) => (await import("./commands/node.ts")).revoke(name, options));
+
+const token = define(program, "token", "what lets nodes in; on a server's host");
+remote(define(token, "create", "make a token for `heddle agent --join-token`"))
+  .option("--node <name>", "let in this node only; needed for a name that the fabric knows already")
+  .option("--uses <count>", "how many nodes it lets in", "1")
+  .option("--ttl <time>", "how long it is good", "1h")
+  .action(async (options) => (await import("./commands/token.ts")).create(options));
+remote(define(token, "ls", "list tokens that are still good")).action(async (options) =>
+  (await import("./commands/token.ts")).list(options),
+);
+remote(define(token, "rm", "take a token back"))
+  .argument("<id>")
+  .action(async (id, options) => (await import("./commands/token.ts")).remove(id, options));
 
 const snapshot = define(
   program,

@@ -10,7 +10,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
-import { Control } from "./proto/gen/fabric_pb.ts";
+import { Control, Enrollment, Renewal } from "./proto/gen/fabric_pb.ts";
 
 export const protocolVersion = 1;
 
@@ -32,6 +32,9 @@ export const controlService: Definitions = {
   http: define(Control.method.http),
   httpStream: define(Control.method.httpStream),
 };
+
+export const enrollmentService = { enroll: define(Enrollment.method.enroll) };
+export const renewalService = { renew: define(Renewal.method.renew) };
 
 export type UnaryName = Exclude<keyof Methods, "session" | "httpStream">;
 export type UnaryInput<Name extends UnaryName> = InputOf<Name>;

@@ -38,6 +38,17 @@ export {
 export type { PoolService } from "./server/pool-service.ts";
 export type { ViewFeed, ViewSink, ViewSource } from "./server/view-source.ts";
 export {
+  AgentTrust,
+  type AgentTrustEvent,
+  type TokenRecord,
+  type TokenSpec,
+  TrustBook,
+  type TrustLimits,
+  tlsListenerLimits,
+  trustLimits,
+  trustPrefix,
+} from "./trust/index.ts";
+export {
   type CheckBrief,
   fabricView,
   type KeyViewItem,

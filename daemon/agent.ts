@@ -2,10 +2,12 @@
  * The agent: everything that runs on each node, wired. Starts headless: what the journal and the cached views
  * know is served before a server was reached, and goes on when none is.
  */
+import { join } from "node:path";
 import { type Ip, parseVni } from "../addr/index.ts";
-import { type ApiHandler, type ApiOptions, type ComponentStatus, createApi } from "../api/index.ts";
+import type { ApiHandler, ApiOptions, ComponentStatus, TrustBackend } from "../api/index.ts";
 import { systemClock } from "../clock/index.ts";
 import {
+  AgentTrust,
   ControlClient,
   controlBlockSource,
   fabricView,
@@ -24,11 +26,12 @@ import { Names } from "./names.ts";
 import { nodeIdentity } from "./node-identity.ts";
 import { type AgentOptions, apiSockets } from "./options.ts";
 import { openRegistrations } from "./registrations.ts";
-import { listenHttp } from "./server.ts";
+import { apiHandlers, listenHttp } from "./server.ts";
 import {
   connectedOnce,
   knownServers,
   logControl,
+  logTrust,
   registrationSource,
   seenByServer,
   serverComponent,
@@ -52,6 +55,7 @@ export interface RunningAgent {
 /** What `up` adds: a server in the same process. */
 export interface LocalServer {
   readonly api: NonNullable<ApiOptions["server"]>;
+  readonly trust: TrustBackend;
   components(): readonly ComponentStatus[];
 }
 
@@ -90,8 +94,20 @@ export async function wireAgent(
   teardown.add("registrations", () => registrations.close());
 
   const cache = storeViewCache(journal);
+  const trust = options.insecure
+    ? undefined
+    : await AgentTrust.open({
+        node: identity.name,
+        directory: join(dataDir, "identity"),
+        servers: options.servers.filter((server) => !server.startsWith("unix:")),
+        clock,
+        ...(options.joinToken !== undefined && { token: options.joinToken }),
+        log: (event) => logTrust(log, event),
+      });
+  if (trust) teardown.add("certificate", () => trust.close());
   const client: ControlClient = new ControlClient({
     servers: options.servers,
+    ...(trust && { trust }),
     node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
     clock,
     heldTerm: () => dataplane.term.held,
@@ -203,7 +219,7 @@ export async function wireAgent(
     ...names.components(),
     ...(containers ? [containers()] : []),
   ];
-  const api = createApi({
+  const api: ApiOptions = {
     self: {
       node: identity.name,
       id: identity.id,
@@ -230,9 +246,10 @@ export async function wireAgent(
       }),
     },
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
-  });
-  serving.resolve(api);
-  await listenHttp(api, options, identity.name, apiSockets.agent, teardown);
+  };
+  const handlers = apiHandlers(api, server?.trust);
+  serving.resolve(handlers.tcp);
+  await listenHttp(handlers, options, identity.name, apiSockets.agent, teardown);
 
   // Every port is taken: from here on the servers and the kernel hear of this node.
   client.start();

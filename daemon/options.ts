@@ -13,7 +13,7 @@ export interface ProcessOptions {
   readonly http: HostPort;
   /** Names that HTTP goes by, beside addresses, localhost, the host's and the node's; `any`: whatever it is called. */
   readonly httpHosts?: readonly string[];
-  /** HTTP and gRPC may listen beyond loopback, in plain text. */
+  /** HTTP and gRPC may listen beyond loopback in plain text, and gRPC does so on any TCP address. */
   readonly insecure: boolean;
   readonly log: Log;
 }
@@ -42,6 +42,8 @@ export interface AnswerOptions {
 export interface AgentOptions extends ProcessOptions {
   /** `HOST:PORT` or `unix:PATH`, in order of preference. */
   readonly servers: readonly string[];
+  /** Lets the node in at the first time: of `heddle token create`. */
+  readonly joinToken?: string;
   readonly node?: string;
   readonly advertise?: string;
   readonly zone: string;

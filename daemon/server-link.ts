@@ -1,7 +1,13 @@
 /** The agent's connection to its servers, as the rest of the agent sees and uses it. */
 import type { AgentBackend, ComponentStatus } from "../api/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { ControlClient, ControlEvent, RegistrationSource, ViewHandle } from "../control/index.ts";
+import type {
+  AgentTrustEvent,
+  ControlClient,
+  ControlEvent,
+  RegistrationSource,
+  ViewHandle,
+} from "../control/index.ts";
 import type { AgentState } from "../registry/index.ts";
 import type { Log } from "./log.ts";
 
@@ -94,4 +100,10 @@ export function logControl(log: Log, event: ControlEvent): void {
     default:
       event satisfies never;
   }
+}
+
+export function logTrust(log: Log, event: AgentTrustEvent): void {
+  if (event.kind === "renewal failed")
+    log.warn({ error: event.error }, "renew the node's certificate; it is tried again");
+  else log.info({ until: new Date(event.untilMs).toISOString() }, `the node's certificate was ${event.how}`);
 }

@@ -13,9 +13,10 @@ import {
   guardHost,
   HttpServer,
   type MesosBackend,
+  type TrustBackend,
 } from "../api/index.ts";
 import { systemClock } from "../clock/index.ts";
-import { ControlServer } from "../control/index.ts";
+import { ControlServer, TrustBook } from "../control/index.ts";
 import { PoolAuthority } from "../ipam/index.ts";
 import { Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
@@ -28,6 +29,7 @@ import { mesosBackend } from "./mesos-backend.ts";
 import { apiSockets, controlSocket, type ServerOptions } from "./options.ts";
 import { runSingletons, type Singletons } from "./singletons.ts";
 import { startWhole, type Teardown } from "./teardown.ts";
+import { trustBackend } from "./trust-backend.ts";
 import { version } from "./version.ts";
 
 export interface ServerCore {
@@ -36,6 +38,7 @@ export interface ServerCore {
   readonly writer: RegistryWriter;
   /** What its API is made of. */
   readonly api: NonNullable<ApiOptions["server"]>;
+  readonly trust: TrustBackend;
   readonly control: ControlServer;
   /** Where agents of this host connect. */
   readonly localAddress: string;
@@ -46,7 +49,6 @@ export interface ServerCore {
 export async function openServerCore(options: ServerOptions, teardown: Teardown): Promise<ServerCore> {
   const { datacenter, log, insecure, grpc } = options;
   const clock = systemClock;
-  if (grpc) requireLoopback("--grpc", grpc, insecure);
   const store = await openStore(options.store, {
     clock,
     ...(options.storeAccess && { access: options.storeAccess }),
@@ -64,6 +66,8 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   const mesos = mesosOf(options, registry);
   const api = { registry, writer, fabric, ...(mesos && { mesos }) };
   const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
+  const book = new TrustBook({ store, clock });
+  const trust = trustBackend(book, registry);
   const control = new ControlServer({
     name: selfOf(options, store).node,
     version,
@@ -74,7 +78,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     http: serveForwarded(forwarded),
     httpStream: serveForwardedStreams(forwarded),
     clock,
-    insecure,
+    ...(insecure ? { insecure } : { trust: book }),
     log: (event) => logControl(log, event),
   });
   teardown.add("control", () => control.close());
@@ -89,6 +93,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     registry,
     writer,
     api,
+    trust,
     control,
     localAddress,
     components: () => serverComponents(options.store, registry, control, singletons),
@@ -106,7 +111,7 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
     const core = await openServerCore(options, teardown);
     const self = selfOf(options, core.store);
     const startedAtMs = systemClock.wallMs();
-    const api = createApi({
+    const api: ApiOptions = {
       self,
       clock: systemClock,
       server: core.api,
@@ -123,8 +128,8 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
         }),
       },
       onError: (error, { method, target }) => options.log.error({ error, method, target }, "request failed"),
-    });
-    await listenHttp(api, options, self.node, apiSockets.server, teardown);
+    };
+    await listenHttp(apiHandlers(api, core.trust), options, self.node, apiSockets.server, teardown);
     return {
       core,
       stop: async () => {
@@ -134,12 +139,25 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
   });
 }
 
+export interface ApiHandlers {
+  readonly tcp: ApiHandler;
+  /** For who may use this host's sockets: its owner. */
+  readonly socket: ApiHandler;
+}
+
+/** On a server, its socket also says who may be a node. */
+export function apiHandlers(options: ApiOptions, trust: TrustBackend | undefined): ApiHandlers {
+  const tcp = createApi(options);
+  if (!options.server || !trust) return { tcp, socket: tcp };
+  return { tcp, socket: createApi({ ...options, server: { ...options.server, trust } }) };
+}
+
 /**
  * The API on TCP for everybody on this host, and on a socket for its commands. Where it is reached from other hosts
  * it goes by names that nobody can know here, and who reaches it is trusted anyway.
  */
 export async function listenHttp(
-  handle: ApiHandler,
+  { tcp: handle, socket: own }: ApiHandlers,
   options: Pick<ServerOptions, "http" | "httpHosts" | "runDir" | "insecure">,
   node: string,
   socket: string,
@@ -147,7 +165,10 @@ export async function listenHttp(
 ): Promise<void> {
   const { http, httpHosts, runDir, insecure } = options;
   requireLoopback("--http", http, insecure);
-  const local = await HttpServer.listen({ handle, listen: { kind: "unix", path: join(runDir, socket) } });
+  const local = await HttpServer.listen({
+    handle: own,
+    listen: { kind: "unix", path: join(runDir, socket) },
+  });
   teardown.add("HTTP socket", () => local.close());
   const isOpen = httpHosts === undefined ? !isLoopback(http.ip) : httpHosts.includes("any");
   const tcp = await HttpServer.listen({

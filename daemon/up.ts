@@ -11,7 +11,7 @@ export type UpOptions = Omit<AgentOptions, "servers"> & Pick<ServerOptions, "sto
 export function startUp(options: UpOptions): Promise<RunningAgent> {
   return startWhole(async (teardown) => {
     const core = await openServerCore(options, teardown);
-    const local = { api: core.api, components: () => core.components() };
+    const local = { api: core.api, trust: core.trust, components: () => core.components() };
     return wireAgent({ ...options, servers: [core.localAddress] }, teardown, local);
   });
 }

@@ -1,5 +1,5 @@
-/** `heddle node ls | forget`. */
-import { connect } from "../connection.ts";
+/** `heddle node ls | forget | revoke`. */
+import { connect, connectServer } from "../connection.ts";
 import type { RemoteOptions } from "../options.ts";
 import { print } from "../print.ts";
 import { table } from "../table.ts";
@@ -27,4 +27,13 @@ export async function forget(
   await connect(options).forgetNode(name, { force: options.force ?? false });
   const when = options.force ? "its addresses are free" : "its addresses are free when its time is over";
   print(options, { forgotten: name }, () => `node ${name} is forgotten: ${when}`);
+}
+
+export async function revoke(name: string, options: RemoteOptions): Promise<void> {
+  await connectServer(options).revokeNode(name);
+  print(
+    options,
+    { revoked: name },
+    () => `node ${name} is out: a token of \`heddle token create --node ${name}\` lets it in again`,
+  );
 }

@@ -22,6 +22,7 @@ import {
   serverAddress,
   share,
   storeAccess,
+  textOrFile,
   wholeNumber,
 } from "../options.ts";
 import { table } from "../table.ts";
@@ -123,6 +124,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     enableScripts,
     insecure,
     ...(node !== undefined && { node }),
+    ...(flags.joinToken !== undefined && { joinToken: textOrFile("--join-token", flags.joinToken) }),
     ...(advertise !== undefined && { advertise }),
     ...(flags.upstream && { upstream: flags.upstream.map(parseNameServer) }),
     forwardZones: (flags.forward ?? []).map(parseForwardZone),

@@ -4,6 +4,7 @@ import type { FabricError } from "../../errors/index.ts";
 import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
 import type { ControlClientLimits } from "../limits.ts";
+import type { AgentTrust } from "../trust/index.ts";
 import type { RegistrationSource } from "./registration-sync.ts";
 import type { ViewCache } from "./view-cache.ts";
 
@@ -46,6 +47,8 @@ export interface ControlClientOptions {
   /** `HOST:PORT` or `unix:PATH`, in order of preference; at least one. */
   readonly servers: readonly string[];
   readonly node: AgentIdentity;
+  /** Credentials for servers on TCP; absent: plain text. */
+  readonly trust?: Pick<AgentTrust, "credentials">;
   readonly clock: Clock;
   readonly random?: () => number;
   /** The term of the agent's journal, to go on with. */

@@ -3,7 +3,7 @@
  * makes the next one. Every way to lose it ends in `onLost`, once.
  */
 import { create } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { controlService, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
@@ -16,6 +16,7 @@ import {
   type ServerMessage,
   type Welcome,
 } from "../proto/gen/fabric_pb.ts";
+import { channelName } from "../trust/index.ts";
 import { fromServiceError } from "../wire-error.ts";
 import { exchangeStreams, type HttpStream, openHttpStream } from "./http-stream.ts";
 
@@ -45,12 +46,19 @@ export class Connection {
   #rejectOpen: ((error: FabricError) => void) | undefined;
   #lost: FabricError | undefined;
 
-  constructor(server: string, clock: Clock, limits: ControlClientLimits, events: ConnectionEvents) {
+  constructor(
+    server: string,
+    channel: ChannelCredentials,
+    clock: Clock,
+    limits: ControlClientLimits,
+    events: ConnectionEvents,
+  ) {
     this.server = server;
     this.#clock = clock;
     this.#limits = limits;
     this.#events = events;
-    this.#client = new Client(server, credentials.createInsecure(), {
+    this.#client = new Client(server, channel, {
+      ...channelName,
       "grpc.max_receive_message_length": limits.messageMaxBytes,
       "grpc.max_send_message_length": limits.messageMaxBytes,
       // Otherwise an attempt would inherit the back-off of an earlier one.

@@ -6,6 +6,7 @@
  * connection: the allocator must give up an old term first.
  */
 import { create } from "@bufbuild/protobuf";
+import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
@@ -208,7 +209,11 @@ export class ControlClient {
     const losing = new Promise<FabricError>((resolve) => {
       lost = resolve;
     });
-    const connection = new Connection(address, this.#clock, this.#limits, {
+    const channel = await this.#credentials(address).catch((error: unknown) => {
+      this.#refused(address, isFabricError(error) ? error : unavailable("join", undefined, error));
+    });
+    if (!channel || this.#ending.signal.aborted) return false;
+    const connection = new Connection(address, channel, this.#clock, this.#limits, {
       onMessage: (kind) => this.#receive(connection, kind),
       onLost: (error) => lost(error),
     });
@@ -227,6 +232,11 @@ export class ControlClient {
     await connection.close(false);
     this.#connection = undefined;
     return stoodMs >= this.#limits.stableAfterMs && error.code !== "CONTROL_REPLACED";
+  }
+
+  async #credentials(address: string): Promise<ChannelCredentials> {
+    const { trust } = this.#options;
+    return trust && !address.startsWith("unix:") ? trust.credentials(address) : credentials.createInsecure();
   }
 
   async #join(connection: Connection): Promise<void> {

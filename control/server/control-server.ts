@@ -8,18 +8,21 @@ import { FabricError } from "../../errors/index.ts";
 import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
-import { controlService, type UnaryName } from "../control-service.ts";
+import { controlService, renewalService, type UnaryName } from "../control-service.ts";
 import type { HttpHandler, HttpStreamHandler } from "../http-exchange.ts";
 import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
+import type { TrustBook } from "../trust/index.ts";
 import { toWireStatus } from "../wire-error.ts";
 import { CallCount } from "./call-count.ts";
 import { catalogViewSources } from "./catalog-view-sources.ts";
 import { fabricViewSource } from "./fabric-view-source.ts";
 import { type HttpStreamCall, serveHttpStream } from "./http-stream.ts";
 import { keyViewSource } from "./key-view-source.ts";
-import { assertMayListen, isExposed, listen } from "./listen.ts";
+import { assertMayListen, isExposed, isSocket, listen } from "./listen.ts";
 import { nodeListViewSource } from "./node-list-view-source.ts";
+import { peerGuard } from "./peer-guard.ts";
 import type { PoolService } from "./pool-service.ts";
+import { listenSecurely, renewal, type SecureListener, type TrustEvent } from "./secure-listener.ts";
 import { Session, type SessionEvent, type SessionStream } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 import { unaryHandlers } from "./unary-calls.ts";
@@ -28,6 +31,7 @@ import type { ViewSource } from "./view-source.ts";
 
 export type ControlServerEvent =
   | SessionEvent
+  | TrustEvent
   | { readonly kind: "exposed"; readonly address: string }
   | { readonly kind: "callFailed"; readonly method: UnaryName | "httpStream"; readonly error: unknown };
 
@@ -47,6 +51,8 @@ export interface ControlServerOptions {
   /** Uniform in [0, 1): spreads renewals. */
   readonly random?: () => number;
   readonly limits?: Partial<ControlServerLimits>;
+  /** Nodes that connect over TCP show certificates of this. Without it they connect in plain text. */
+  readonly trust?: TrustBook;
   /** Allows to listen beyond this machine in plain text. */
   readonly insecure?: boolean;
   /** More views than those of the fabric and the catalog. */
@@ -61,6 +67,7 @@ export class ControlServer {
   readonly #table: SessionTable;
   readonly #hub: ViewHub;
   readonly #streams = new Set<Session>();
+  readonly #secure: SecureListener[] = [];
   #closed = false;
 
   constructor(options: ControlServerOptions) {
@@ -81,6 +88,7 @@ export class ControlServer {
       "grpc.max_receive_message_length": limits.messageMaxBytes,
       "grpc.max_send_message_length": limits.messageMaxBytes,
       "grpc.max_concurrent_streams": limits.callsPerAgentMax + 8,
+      interceptors: [peerGuard],
     });
     const log = (event: ControlServerEvent) => options.log?.(event);
     const calls = new CallCount(limits);
@@ -102,10 +110,18 @@ export class ControlServer {
       );
     const service = { ...unary, session, httpStream };
     this.#grpc.addService(controlService, service as UntypedServiceImplementation);
+    if (options.trust) this.#grpc.addService(renewalService, renewal(options.trust, log));
   }
 
   /** Listens on `HOST:PORT` or `unix:PATH`; port 0 is any. Answers the address. @throws CONTROL_INSECURE, CONTROL_LISTEN_FAILED */
   async listen(address: string): Promise<string> {
+    const { trust, name, store, clock } = this.#options;
+    if (trust && !isSocket(address)) {
+      const log = (event: ControlServerEvent) => this.#options.log?.(event);
+      const listener = await listenSecurely(address, { grpc: this.#grpc, name, trust, store, clock, log });
+      this.#secure.push(listener);
+      return listener.address;
+    }
     assertMayListen(address, this.#options.insecure ?? false);
     const bound = await listen(this.#grpc, address);
     if (isExposed(address)) this.#options.log?.({ kind: "exposed", address: bound });
@@ -128,6 +144,7 @@ export class ControlServer {
     this.#closed = true;
     for (const session of [...this.#streams]) session.end(stopping());
     this.#hub.close();
+    for (const listener of this.#secure) await listener.close();
     await new Promise<void>((resolve) => {
       const timer = this.#options.clock.setTimer(shutdownGraceMs, () => {
         this.#grpc.forceShutdown();

@@ -1,6 +1,6 @@
 /**
- * Where the server listens: `HOST:PORT`, or `unix:PATH` for a socket that only its owner may use. There is no
- * encryption yet, so an address beyond this machine is refused unless the operator says `insecure`.
+ * Where the server listens in plain text: `unix:PATH`, a socket that only its owner may use, or `HOST:PORT`; an address
+ * beyond this machine is refused unless the operator says `insecure`. See secure-listener.ts for TLS.
  */
 import { chmod, lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
@@ -13,9 +13,20 @@ const unixPrefix = "unix:";
 /** True for an address that other machines can reach. */
 export function isExposed(address: string): boolean {
   if (address.startsWith(unixPrefix)) return false;
-  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  const { host } = splitHostPort(address);
   if (host.toLowerCase() === "localhost") return false;
   return !(isIp(host) && isLoopback(parseIp(host)));
+}
+
+export function isSocket(address: string): boolean {
+  return address.startsWith(unixPrefix);
+}
+
+/** `HOST:PORT`, IPv6 in brackets. */
+export function splitHostPort(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  return { host, port: Number(address.slice(colon + 1)) };
 }
 
 /** @throws CONTROL_INSECURE */
@@ -23,7 +34,7 @@ export function assertMayListen(address: string, insecure: boolean): void {
   if (insecure || !isExposed(address)) return;
   throw new FabricError(
     "CONTROL_INSECURE",
-    `listen on ${address}: other machines can reach it and the connection is plain text; use a loopback address, or say \`insecure\` on a network that you trust`,
+    `listen on ${address}: other machines can reach it and the connection is plain text; leave \`insecure\` out, or use it on a network that you trust`,
     { details: { address } },
   );
 }

@@ -19,8 +19,7 @@ export function readHello(hello: Hello): AgentIdentity {
       { details: { agent: hello.protocol, server: protocolVersion } },
     );
   }
-  const name = hello.node;
-  if (!isNodeName(name)) refuse(name, "its name is not a host name");
+  const name = readNodeName(hello.node);
   if (!uuid.test(hello.id)) refuse(name, "its id is not a UUID");
   if (hello.version.length > textMax || hello.zone.length > textMax)
     refuse(name, "its version or zone is too long");
@@ -50,6 +49,12 @@ export function nodeRecordOf(agent: AgentIdentity, datacenter: string, epoch: nu
   const { name, id, address, meta, taggedAddresses, zone, underlay, vtepMac, vxlanPort } = agent;
   const fabric = { zone, underlay, vtepMac, vxlanPort, epoch };
   return { name, id, address, datacenter, meta, taggedAddresses, fabric };
+}
+
+/** @throws CONTROL_INVALID_NODE */
+export function readNodeName(name: string): string {
+  if (!isNodeName(name)) refuse(name, "its name is not a host name");
+  return name;
 }
 
 function isNodeName(name: string): boolean {

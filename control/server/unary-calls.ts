@@ -15,9 +15,9 @@ import {
   ReleaseReplySchema,
   type ReleaseRequest,
 } from "../proto/gen/fabric_pb.ts";
-import { toWireStatus } from "../wire-error.ts";
 import type { CallCount } from "./call-count.ts";
 import type { PoolService } from "./pool-service.ts";
+import { unary } from "./unary.ts";
 
 export interface UnaryContext {
   readonly pools: PoolService;
@@ -37,20 +37,14 @@ export type UnaryHandlers = {
 
 export function unaryHandlers(context: UnaryContext): UnaryHandlers {
   const { pools, calls } = context;
-  const handle =
-    <Name extends UnaryName>(
-      name: Name,
-      work: Work<Name>,
-    ): handleUnaryCall<UnaryInput<Name>, UnaryOutput<Name>> =>
-    (call, answer) => {
-      runCall(calls, call, work).then(
-        (reply) => answer(null, reply),
-        (error: unknown) => {
-          if (!call.cancelled) context.log(name, error);
-          answer(toWireStatus(error));
-        },
-      );
-    };
+  const handle = <Name extends UnaryName>(
+    name: Name,
+    work: Work<Name>,
+  ): handleUnaryCall<UnaryInput<Name>, UnaryOutput<Name>> =>
+    unary(
+      (_request, call) => runCall(calls, call, work),
+      (error) => context.log(name, error),
+    );
   return {
     claimBlock: handle("claimBlock", async ({ node, epoch, network, pool, held, within }) => {
       const request = {

@@ -6,6 +6,7 @@ export const apiCodes = {
   API_LIMIT: "The server has as many streams open as it takes.",
   API_SNAPSHOT_DAMAGED: "An archive is damaged, or no snapshot.",
   API_CLOSING: "The listener is stopping and gives up requests that wait.",
+  API_SOCKET_ONLY: "A request that only the socket of a server's own host answers came another way.",
   API_NO_AGENT: "A request to the node's agent reached a process that runs none.",
   API_NO_DATACENTER: "A request names a datacenter that cannot be reached from here.",
   API_NO_SERVER: "A request needs a server, and none can be reached.",

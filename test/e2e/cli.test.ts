@@ -12,6 +12,10 @@ const commands = [
   ...[
     "node ls",
     "node forget",
+    "node revoke",
+    "token create",
+    "token ls",
+    "token rm",
     "kv get",
     "kv put",
     "kv ls",
@@ -95,7 +99,6 @@ describe("each command", () => {
     [["up", "--node", "a_b"], "--node"],
     [["up", "--advertise", "192.0.2.1"], "does not have that address"],
     [["server", "--store", "foo:"], 'use "memory" or "sqlite:PATH"'],
-    [["server", "--grpc", "10.77.1.10:8502"], "--insecure"],
     [["server", "--http", "0.0.0.0:8500"], "--insecure"],
   ])("%j is wrong use: status 2 and a sentence", (command, sentence) => {
     const dirs = ["up", "server"].includes(command[0] ?? "") ? ["--data-dir", host.dataDir] : [];

@@ -11,6 +11,7 @@ export class Fabric {
   readonly #serverHost: Host;
   readonly #agents = new Map<Host, Background>();
   #server: Background | undefined;
+  #joinToken: string | undefined;
 
   constructor(serverHost: Host) {
     this.#serverHost = serverHost;
@@ -20,7 +21,7 @@ export class Fabric {
   async startServer(...options: readonly string[]): Promise<Background> {
     const host = this.#serverHost;
     const store = `sqlite:${join(host.dataDir, "store.sqlite")}`;
-    const listen = ["--grpc", `${host.address}:${grpcPort}`, "--http", serverHttp, "--insecure"];
+    const listen = ["--grpc", `${host.address}:${grpcPort}`, "--http", serverHttp];
     this.#server = host.start(
       host.heddle("server", "--store", store, ...listen, "--data-dir", host.dataDir, "--json", ...options),
     );
@@ -31,6 +32,7 @@ export class Fabric {
   /** Resolves when its plugins, DNS and HTTP answer. */
   async startAgent(host: Host, ...options: readonly string[]): Promise<Background> {
     const server = `${this.#serverHost.address}:${grpcPort}`;
+    const token = this.#token();
     const agent = host.start(
       host.heddle(
         "agent",
@@ -38,6 +40,8 @@ export class Fabric {
         host.name,
         "--server",
         server,
+        "--join-token",
+        token,
         "--data-dir",
         host.dataDir,
         "--json",
@@ -64,6 +68,15 @@ export class Fabric {
   ask(host: Host, ...args: readonly string[]): unknown {
     const text = host.run(host.heddle(...args, "--json"));
     return text.trim() === "" ? undefined : JSON.parse(text);
+  }
+
+  /** Lets every node in; made when the first agent starts. */
+  #token(): string {
+    if (this.#joinToken === undefined) {
+      const made = this.ask(this.#serverHost, "token", "create", "--uses", "1000", "--ttl", "24h");
+      this.#joinToken = (made as { token: string }).token;
+    }
+    return this.#joinToken;
   }
 
   /** What the processes wrote to standard error, for a failing test. */

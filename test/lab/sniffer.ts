@@ -5,10 +5,10 @@ export class Sniffer {
   readonly #tcpdump: Background;
 
   /** Resolves when no packet can be missed any more. */
-  static async start(netns: string, link: string, filter: string): Promise<Sniffer> {
+  static async start(netns: string, link: string, filter: string, ...options: string[]): Promise<Sniffer> {
     const enter = ["nsenter", `--net=${netns}`];
     const sniffer = new Sniffer(
-      new Background([...enter, "tcpdump", "-i", link, "-n", "-l", "--immediate-mode", filter]),
+      new Background([...enter, "tcpdump", "-i", link, "-n", "-l", "--immediate-mode", ...options, filter]),
     );
     await waitFor("tcpdump to listen", () => sniffer.#tcpdump.stderr.includes("listening on") || undefined);
     return sniffer;

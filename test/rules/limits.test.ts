@@ -15,7 +15,12 @@ import {
   waitDefaultMs,
   waitMaxMs,
 } from "../../api/index.ts";
-import { controlClientLimits, controlServerLimits } from "../../control/index.ts";
+import {
+  controlClientLimits,
+  controlServerLimits,
+  tlsListenerLimits,
+  trustLimits,
+} from "../../control/index.ts";
 import { aliasNodesMax, viewCatalogLimits } from "../../daemon/index.ts";
 import { dnsLimitDefaults } from "../../dns/index.ts";
 import { healthLimits, probeTimeoutMs, scriptTimeoutMs } from "../../health/index.ts";
@@ -58,6 +63,7 @@ const limits: Readonly<Record<string, object>> = {
   },
   "control: server": controlServerLimits,
   "control: agent": controlClientLimits,
+  "control: trust": { ...trustLimits, ...tlsListenerLimits },
   daemon: { ...viewCatalogLimits, aliasNodesMax },
   dns: dnsLimitDefaults,
   health: { ...healthLimits, probeTimeoutMs, scriptTimeoutMs },

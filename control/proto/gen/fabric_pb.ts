@@ -14,7 +14,87 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fabric.proto.
  */
 export const file_fabric: GenFile = /*@__PURE__*/
-  fileDesc("CgxmYWJyaWMucHJvdG8SEWhlZGRsZS5jb250cm9sLnYxIsgCCgxBZ2VudE1lc3NhZ2USKQoFaGVsbG8YASABKAsyGC5oZWRkbGUuY29udHJvbC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLkhlYXJ0YmVhdEgAEjEKCXN1YnNjcmliZRgDIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlN1YnNjcmliZUgAEjUKC3Vuc3Vic2NyaWJlGAQgASgLMh4uaGVkZGxlLmNvbnRyb2wudjEuVW5zdWJzY3JpYmVIABI5Cg1yZWdpc3RyYXRpb25zGAUgASgLMiAuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uc0gAEi0KB2dvb2RieWUYBiABKAsyGi5oZWRkbGUuY29udHJvbC52MS5Hb29kYnllSABCBgoEa2luZCLeAgoNU2VydmVyTWVzc2FnZRItCgd3ZWxjb21lGAEgASgLMhouaGVkZGxlLmNvbnRyb2wudjEuV2VsY29tZUgAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLkhlYXJ0YmVhdEgAEi0KBHZpZXcYAyABKAsyHS5oZWRkbGUuY29udHJvbC52MS5WaWV3VXBkYXRlSAASQAoRcmVnaXN0cmF0aW9uc19hY2sYBCABKAsyIy5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25zQWNrSAASLQoHcmVuZXdlZBgFIAEoCzIaLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3ZWRIABJDChNlbXB0eV9ibG9ja3Nfd2FudGVkGAYgASgLMiQuaGVkZGxlLmNvbnRyb2wudjEuRW1wdHlCbG9ja3NXYW50ZWRIAEIGCgRraW5kIpwDCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIMCgRub2RlGAIgASgJEgoKAmlkGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIMCgR6b25lGAYgASgJEhAKCHVuZGVybGF5GAcgAygJEhAKCHZ0ZXBfbWFjGAggASgJEhIKCnZ4bGFuX3BvcnQYCSABKA0SMAoEbWV0YRgKIAMoCzIiLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvLk1ldGFFbnRyeRJHChB0YWdnZWRfYWRkcmVzc2VzGAsgAygLMi0uaGVkZGxlLmNvbnRyb2wudjEuSGVsbG8uVGFnZ2VkQWRkcmVzc2VzRW50cnkSEAoIc3RvcmVfaWQYDCABKAkSDQoFZXBvY2gYDSABKAQaKwoJTWV0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNgoUVGFnZ2VkQWRkcmVzc2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLBAQoHV2VsY29tZRIOCgZzZXJ2ZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpkYXRhY2VudGVyGAMgASgJEhAKCHN0b3JlX2lkGAQgASgJEhAKCHJldmlzaW9uGAUgASgEEg0KBWVwb2NoGAYgASgEEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgHIAEoDRIVCg1kZWFkX2FmdGVyX21zGAggASgNEhgKEHJlY2xhaW1fYWZ0ZXJfbXMYCSABKAQiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIkQKB1JlbmV3ZWQSEAoIc2VxdWVuY2UYASABKAQSDQoFZXBvY2gYAiABKAQSGAoQcmVjbGFpbV9hZnRlcl9tcxgDIAEoBCI2ChFFbXB0eUJsb2Nrc1dhbnRlZBIPCgduZXR3b3JrGAEgASgJEhAKCGRlbGV0aW5nGAIgASgIIjsKCVN1YnNjcmliZRIMCgR2aWV3GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBiIbCgtVbnN1YnNjcmliZRIMCgR2aWV3GAEgASgJIvkBCgpWaWV3VXBkYXRlEgwKBHZpZXcYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgGEgwKBGxhc3QYBCABKAgSMQoJdW5jaGFuZ2VkGAUgASgLMhwuaGVkZGxlLmNvbnRyb2wudjEuVW5jaGFuZ2VkSAASMAoIc25hcHNob3QYBiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5WaWV3SXRlbXNIABItCgVkZWx0YRgHIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtc0gAEhEKB3JlZnVzZWQYCCABKAlIAEIGCgRib2R5IgsKCVVuY2hhbmdlZCJHCglWaWV3SXRlbXMSKQoEcHV0cxgBIAMoCzIbLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtEg8KB2RlbGV0ZXMYAiADKAkiJQoIVmlld0l0ZW0SCwoDa2V5GAEgASgJEgwKBGpzb24YAiABKAkiowEKDVJlZ2lzdHJhdGlvbnMSEAoIc2VxdWVuY2UYASABKAQSDwoFcHJvYmUYAiABKAZIABIyCgRmdWxsGAMgASgLMiIuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uU2V0SAASMwoFZGVsdGEYBCABKAsyIi5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25TZXRIAEIGCgRib2R5ImUKD1JlZ2lzdHJhdGlvblNldBIQCghzZXJ2aWNlcxgBIAMoCRIOCgZjaGVja3MYAiADKAkSGAoQcmVtb3ZlZF9zZXJ2aWNlcxgDIAMoCRIWCg5yZW1vdmVkX2NoZWNrcxgEIAMoCSJWChBSZWdpc3RyYXRpb25zQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEg8KB2luX3N5bmMYAyABKAgSDQoFZXJyb3IYBCABKAkiCQoHR29vZGJ5ZSJtChFDbGFpbUJsb2NrUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB25ldHdvcmsYAyABKAkSDAoEcG9vbBgEIAEoCRIMCgRoZWxkGAUgAygJEg4KBndpdGhpbhgGIAEoCSJ0ChJDbGFpbVN0YXRpY1JlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBIPCgduZXR3b3JrGAMgASgJEgoKAmlwGAQgASgJEhQKDGNvbnRhaW5lcl9pZBgFIAEoCRIOCgZpZm5hbWUYBiABKAkiPAoOUmVsZWFzZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBINCgVjbGFpbRgDIAEoCSIwChFSZWxpbnF1aXNoUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEIhsKCkNsYWltUmVwbHkSDQoFY2xhaW0YASABKAkiDgoMUmVsZWFzZVJlcGx5InkKC0h0dHBSZXF1ZXN0EgwKBG5vZGUYASABKAkSDgoGbWV0aG9kGAIgASgJEg4KBnRhcmdldBgDIAEoCRIuCgdoZWFkZXJzGAQgAygLMh0uaGVkZGxlLmNvbnRyb2wudjEuSHR0cEhlYWRlchIMCgRib2R5GAUgASgMIlwKDEh0dHBSZXNwb25zZRIOCgZzdGF0dXMYASABKA0SLgoHaGVhZGVycxgCIAMoCzIdLmhlZGRsZS5jb250cm9sLnYxLkh0dHBIZWFkZXISDAoEYm9keRgDIAEoDCJZCg9IdHRwUmVxdWVzdFBhcnQSLgoEaGVhZBgBIAEoCzIeLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXF1ZXN0SAASDgoEZGF0YRgCIAEoDEgAQgYKBGtpbmQiWwoQSHR0cFJlc3BvbnNlUGFydBIvCgRoZWFkGAEgASgLMh8uaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlSAASDgoEZGF0YRgCIAEoDEgAQgYKBGtpbmQiKQoKSHR0cEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJMqUFCgdDb250cm9sElAKB1Nlc3Npb24SHy5oZWRkbGUuY29udHJvbC52MS5BZ2VudE1lc3NhZ2UaIC5oZWRkbGUuY29udHJvbC52MS5TZXJ2ZXJNZXNzYWdlKAEwARJRCgpDbGFpbUJsb2NrEiQuaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1CbG9ja1JlcXVlc3QaHS5oZWRkbGUuY29udHJvbC52MS5DbGFpbVJlcGx5ElIKDFJlbGVhc2VCbG9jaxIhLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5ElMKC0NsYWltU3RhdGljEiUuaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1TdGF0aWNSZXF1ZXN0Gh0uaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1SZXBseRJTCg1SZWxlYXNlU3RhdGljEiEuaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSUwoKUmVsaW5xdWlzaBIkLmhlZGRsZS5jb250cm9sLnYxLlJlbGlucXVpc2hSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5EkcKBEh0dHASHi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXNwb25zZRJZCgpIdHRwU3RyZWFtEiIuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlcXVlc3RQYXJ0GiMuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlUGFydCgBMAFiBnByb3RvMw");
+  fileDesc("CgxmYWJyaWMucHJvdG8SEWhlZGRsZS5jb250cm9sLnYxIlAKDUVucm9sbFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIQCgh0b2tlbl9pZBgCIAEoCRIOCgZzZWNyZXQYAyABKAkSDwoHcmVxdWVzdBgEIAEoCSItCgxSZW5ld1JlcXVlc3QSDAoEbm9kZRgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJIjQKEENlcnRpZmljYXRlUmVwbHkSDQoFY2hhaW4YASABKAkSEQoJYXV0aG9yaXR5GAIgASgJIsgCCgxBZ2VudE1lc3NhZ2USKQoFaGVsbG8YASABKAsyGC5oZWRkbGUuY29udHJvbC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLkhlYXJ0YmVhdEgAEjEKCXN1YnNjcmliZRgDIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlN1YnNjcmliZUgAEjUKC3Vuc3Vic2NyaWJlGAQgASgLMh4uaGVkZGxlLmNvbnRyb2wudjEuVW5zdWJzY3JpYmVIABI5Cg1yZWdpc3RyYXRpb25zGAUgASgLMiAuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uc0gAEi0KB2dvb2RieWUYBiABKAsyGi5oZWRkbGUuY29udHJvbC52MS5Hb29kYnllSABCBgoEa2luZCLeAgoNU2VydmVyTWVzc2FnZRItCgd3ZWxjb21lGAEgASgLMhouaGVkZGxlLmNvbnRyb2wudjEuV2VsY29tZUgAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLkhlYXJ0YmVhdEgAEi0KBHZpZXcYAyABKAsyHS5oZWRkbGUuY29udHJvbC52MS5WaWV3VXBkYXRlSAASQAoRcmVnaXN0cmF0aW9uc19hY2sYBCABKAsyIy5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25zQWNrSAASLQoHcmVuZXdlZBgFIAEoCzIaLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3ZWRIABJDChNlbXB0eV9ibG9ja3Nfd2FudGVkGAYgASgLMiQuaGVkZGxlLmNvbnRyb2wudjEuRW1wdHlCbG9ja3NXYW50ZWRIAEIGCgRraW5kIpwDCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIMCgRub2RlGAIgASgJEgoKAmlkGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIMCgR6b25lGAYgASgJEhAKCHVuZGVybGF5GAcgAygJEhAKCHZ0ZXBfbWFjGAggASgJEhIKCnZ4bGFuX3BvcnQYCSABKA0SMAoEbWV0YRgKIAMoCzIiLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvLk1ldGFFbnRyeRJHChB0YWdnZWRfYWRkcmVzc2VzGAsgAygLMi0uaGVkZGxlLmNvbnRyb2wudjEuSGVsbG8uVGFnZ2VkQWRkcmVzc2VzRW50cnkSEAoIc3RvcmVfaWQYDCABKAkSDQoFZXBvY2gYDSABKAQaKwoJTWV0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNgoUVGFnZ2VkQWRkcmVzc2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLBAQoHV2VsY29tZRIOCgZzZXJ2ZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpkYXRhY2VudGVyGAMgASgJEhAKCHN0b3JlX2lkGAQgASgJEhAKCHJldmlzaW9uGAUgASgEEg0KBWVwb2NoGAYgASgEEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgHIAEoDRIVCg1kZWFkX2FmdGVyX21zGAggASgNEhgKEHJlY2xhaW1fYWZ0ZXJfbXMYCSABKAQiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIkQKB1JlbmV3ZWQSEAoIc2VxdWVuY2UYASABKAQSDQoFZXBvY2gYAiABKAQSGAoQcmVjbGFpbV9hZnRlcl9tcxgDIAEoBCI2ChFFbXB0eUJsb2Nrc1dhbnRlZBIPCgduZXR3b3JrGAEgASgJEhAKCGRlbGV0aW5nGAIgASgIIjsKCVN1YnNjcmliZRIMCgR2aWV3GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBiIbCgtVbnN1YnNjcmliZRIMCgR2aWV3GAEgASgJIvkBCgpWaWV3VXBkYXRlEgwKBHZpZXcYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgGEgwKBGxhc3QYBCABKAgSMQoJdW5jaGFuZ2VkGAUgASgLMhwuaGVkZGxlLmNvbnRyb2wudjEuVW5jaGFuZ2VkSAASMAoIc25hcHNob3QYBiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5WaWV3SXRlbXNIABItCgVkZWx0YRgHIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtc0gAEhEKB3JlZnVzZWQYCCABKAlIAEIGCgRib2R5IgsKCVVuY2hhbmdlZCJHCglWaWV3SXRlbXMSKQoEcHV0cxgBIAMoCzIbLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtEg8KB2RlbGV0ZXMYAiADKAkiJQoIVmlld0l0ZW0SCwoDa2V5GAEgASgJEgwKBGpzb24YAiABKAkiowEKDVJlZ2lzdHJhdGlvbnMSEAoIc2VxdWVuY2UYASABKAQSDwoFcHJvYmUYAiABKAZIABIyCgRmdWxsGAMgASgLMiIuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uU2V0SAASMwoFZGVsdGEYBCABKAsyIi5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25TZXRIAEIGCgRib2R5ImUKD1JlZ2lzdHJhdGlvblNldBIQCghzZXJ2aWNlcxgBIAMoCRIOCgZjaGVja3MYAiADKAkSGAoQcmVtb3ZlZF9zZXJ2aWNlcxgDIAMoCRIWCg5yZW1vdmVkX2NoZWNrcxgEIAMoCSJWChBSZWdpc3RyYXRpb25zQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEg8KB2luX3N5bmMYAyABKAgSDQoFZXJyb3IYBCABKAkiCQoHR29vZGJ5ZSJtChFDbGFpbUJsb2NrUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB25ldHdvcmsYAyABKAkSDAoEcG9vbBgEIAEoCRIMCgRoZWxkGAUgAygJEg4KBndpdGhpbhgGIAEoCSJ0ChJDbGFpbVN0YXRpY1JlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBIPCgduZXR3b3JrGAMgASgJEgoKAmlwGAQgASgJEhQKDGNvbnRhaW5lcl9pZBgFIAEoCRIOCgZpZm5hbWUYBiABKAkiPAoOUmVsZWFzZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBINCgVjbGFpbRgDIAEoCSIwChFSZWxpbnF1aXNoUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEIhsKCkNsYWltUmVwbHkSDQoFY2xhaW0YASABKAkiDgoMUmVsZWFzZVJlcGx5InkKC0h0dHBSZXF1ZXN0EgwKBG5vZGUYASABKAkSDgoGbWV0aG9kGAIgASgJEg4KBnRhcmdldBgDIAEoCRIuCgdoZWFkZXJzGAQgAygLMh0uaGVkZGxlLmNvbnRyb2wudjEuSHR0cEhlYWRlchIMCgRib2R5GAUgASgMIlwKDEh0dHBSZXNwb25zZRIOCgZzdGF0dXMYASABKA0SLgoHaGVhZGVycxgCIAMoCzIdLmhlZGRsZS5jb250cm9sLnYxLkh0dHBIZWFkZXISDAoEYm9keRgDIAEoDCJZCg9IdHRwUmVxdWVzdFBhcnQSLgoEaGVhZBgBIAEoCzIeLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXF1ZXN0SAASDgoEZGF0YRgCIAEoDEgAQgYKBGtpbmQiWwoQSHR0cFJlc3BvbnNlUGFydBIvCgRoZWFkGAEgASgLMh8uaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlSAASDgoEZGF0YRgCIAEoDEgAQgYKBGtpbmQiKQoKSHR0cEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJMqUFCgdDb250cm9sElAKB1Nlc3Npb24SHy5oZWRkbGUuY29udHJvbC52MS5BZ2VudE1lc3NhZ2UaIC5oZWRkbGUuY29udHJvbC52MS5TZXJ2ZXJNZXNzYWdlKAEwARJRCgpDbGFpbUJsb2NrEiQuaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1CbG9ja1JlcXVlc3QaHS5oZWRkbGUuY29udHJvbC52MS5DbGFpbVJlcGx5ElIKDFJlbGVhc2VCbG9jaxIhLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5ElMKC0NsYWltU3RhdGljEiUuaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1TdGF0aWNSZXF1ZXN0Gh0uaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1SZXBseRJTCg1SZWxlYXNlU3RhdGljEiEuaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSUwoKUmVsaW5xdWlzaBIkLmhlZGRsZS5jb250cm9sLnYxLlJlbGlucXVpc2hSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5EkcKBEh0dHASHi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXNwb25zZRJZCgpIdHRwU3RyZWFtEiIuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlcXVlc3RQYXJ0GiMuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlUGFydCgBMAEyXQoKRW5yb2xsbWVudBJPCgZFbnJvbGwSIC5oZWRkbGUuY29udHJvbC52MS5FbnJvbGxSZXF1ZXN0GiMuaGVkZGxlLmNvbnRyb2wudjEuQ2VydGlmaWNhdGVSZXBseTJYCgdSZW5ld2FsEk0KBVJlbmV3Eh8uaGVkZGxlLmNvbnRyb2wudjEuUmVuZXdSZXF1ZXN0GiMuaGVkZGxlLmNvbnRyb2wudjEuQ2VydGlmaWNhdGVSZXBseWIGcHJvdG8z");
+
+/**
+ * @generated from message heddle.control.v1.EnrollRequest
+ */
+export type EnrollRequest = Message<"heddle.control.v1.EnrollRequest"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: string token_id = 2;
+   */
+  tokenId: string;
+
+  /**
+   * @generated from field: string secret = 3;
+   */
+  secret: string;
+
+  /**
+   * PKCS#10, PEM.
+   *
+   * @generated from field: string request = 4;
+   */
+  request: string;
+};
+
+/**
+ * Describes the message heddle.control.v1.EnrollRequest.
+ * Use `create(EnrollRequestSchema)` to create a new message.
+ */
+export const EnrollRequestSchema: GenMessage<EnrollRequest> = /*@__PURE__*/
+  messageDesc(file_fabric, 0);
+
+/**
+ * @generated from message heddle.control.v1.RenewRequest
+ */
+export type RenewRequest = Message<"heddle.control.v1.RenewRequest"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: string request = 2;
+   */
+  request: string;
+};
+
+/**
+ * Describes the message heddle.control.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
+  messageDesc(file_fabric, 1);
+
+/**
+ * PEM. The chain is the node's certificate and the authority's behind it.
+ *
+ * @generated from message heddle.control.v1.CertificateReply
+ */
+export type CertificateReply = Message<"heddle.control.v1.CertificateReply"> & {
+  /**
+   * @generated from field: string chain = 1;
+   */
+  chain: string;
+
+  /**
+   * @generated from field: string authority = 2;
+   */
+  authority: string;
+};
+
+/**
+ * Describes the message heddle.control.v1.CertificateReply.
+ * Use `create(CertificateReplySchema)` to create a new message.
+ */
+export const CertificateReplySchema: GenMessage<CertificateReply> = /*@__PURE__*/
+  messageDesc(file_fabric, 2);
 
 /**
  * @generated from message heddle.control.v1.AgentMessage
@@ -67,7 +147,7 @@ export type AgentMessage = Message<"heddle.control.v1.AgentMessage"> & {
  * Use `create(AgentMessageSchema)` to create a new message.
  */
 export const AgentMessageSchema: GenMessage<AgentMessage> = /*@__PURE__*/
-  messageDesc(file_fabric, 0);
+  messageDesc(file_fabric, 3);
 
 /**
  * @generated from message heddle.control.v1.ServerMessage
@@ -120,7 +200,7 @@ export type ServerMessage = Message<"heddle.control.v1.ServerMessage"> & {
  * Use `create(ServerMessageSchema)` to create a new message.
  */
 export const ServerMessageSchema: GenMessage<ServerMessage> = /*@__PURE__*/
-  messageDesc(file_fabric, 1);
+  messageDesc(file_fabric, 4);
 
 /**
  * First message of an agent, and nothing before it.
@@ -203,7 +283,7 @@ export type Hello = Message<"heddle.control.v1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_fabric, 2);
+  messageDesc(file_fabric, 5);
 
 /**
  * The node is joined, written to the catalog and alive.
@@ -264,7 +344,7 @@ export type Welcome = Message<"heddle.control.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_fabric, 3);
+  messageDesc(file_fabric, 6);
 
 /**
  * The server answers each heartbeat with its own number.
@@ -283,7 +363,7 @@ export type Heartbeat = Message<"heddle.control.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_fabric, 4);
+  messageDesc(file_fabric, 7);
 
 /**
  * The node's term was renewed some time after the agent sent this heartbeat.
@@ -312,7 +392,7 @@ export type Renewed = Message<"heddle.control.v1.Renewed"> & {
  * Use `create(RenewedSchema)` to create a new message.
  */
 export const RenewedSchema: GenMessage<Renewed> = /*@__PURE__*/
-  messageDesc(file_fabric, 5);
+  messageDesc(file_fabric, 8);
 
 /**
  * The pool is full: nodes that hold a block of it without a single address in use should release that.
@@ -338,7 +418,7 @@ export type EmptyBlocksWanted = Message<"heddle.control.v1.EmptyBlocksWanted"> &
  * Use `create(EmptyBlocksWantedSchema)` to create a new message.
  */
 export const EmptyBlocksWantedSchema: GenMessage<EmptyBlocksWanted> = /*@__PURE__*/
-  messageDesc(file_fabric, 6);
+  messageDesc(file_fabric, 9);
 
 /**
  * What the agent holds of the view already, if anything: digest of the content and the revision it is of.
@@ -367,7 +447,7 @@ export type Subscribe = Message<"heddle.control.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_fabric, 7);
+  messageDesc(file_fabric, 10);
 
 /**
  * @generated from message heddle.control.v1.Unsubscribe
@@ -384,7 +464,7 @@ export type Unsubscribe = Message<"heddle.control.v1.Unsubscribe"> & {
  * Use `create(UnsubscribeSchema)` to create a new message.
  */
 export const UnsubscribeSchema: GenMessage<Unsubscribe> = /*@__PURE__*/
-  messageDesc(file_fabric, 8);
+  messageDesc(file_fabric, 11);
 
 /**
  * A whole view or what changed in it. A long update comes in parts; only the last part has `last` set, and
@@ -450,7 +530,7 @@ export type ViewUpdate = Message<"heddle.control.v1.ViewUpdate"> & {
  * Use `create(ViewUpdateSchema)` to create a new message.
  */
 export const ViewUpdateSchema: GenMessage<ViewUpdate> = /*@__PURE__*/
-  messageDesc(file_fabric, 9);
+  messageDesc(file_fabric, 12);
 
 /**
  * @generated from message heddle.control.v1.Unchanged
@@ -463,7 +543,7 @@ export type Unchanged = Message<"heddle.control.v1.Unchanged"> & {
  * Use `create(UnchangedSchema)` to create a new message.
  */
 export const UnchangedSchema: GenMessage<Unchanged> = /*@__PURE__*/
-  messageDesc(file_fabric, 10);
+  messageDesc(file_fabric, 13);
 
 /**
  * @generated from message heddle.control.v1.ViewItems
@@ -485,7 +565,7 @@ export type ViewItems = Message<"heddle.control.v1.ViewItems"> & {
  * Use `create(ViewItemsSchema)` to create a new message.
  */
 export const ViewItemsSchema: GenMessage<ViewItems> = /*@__PURE__*/
-  messageDesc(file_fabric, 11);
+  messageDesc(file_fabric, 14);
 
 /**
  * @generated from message heddle.control.v1.ViewItem
@@ -507,7 +587,7 @@ export type ViewItem = Message<"heddle.control.v1.ViewItem"> & {
  * Use `create(ViewItemSchema)` to create a new message.
  */
 export const ViewItemSchema: GenMessage<ViewItem> = /*@__PURE__*/
-  messageDesc(file_fabric, 12);
+  messageDesc(file_fabric, 15);
 
 /**
  * What runs on the node. A probe asks whether the server holds exactly what the digest says.
@@ -549,7 +629,7 @@ export type Registrations = Message<"heddle.control.v1.Registrations"> & {
  * Use `create(RegistrationsSchema)` to create a new message.
  */
 export const RegistrationsSchema: GenMessage<Registrations> = /*@__PURE__*/
-  messageDesc(file_fabric, 13);
+  messageDesc(file_fabric, 16);
 
 /**
  * @generated from message heddle.control.v1.RegistrationSet
@@ -581,7 +661,7 @@ export type RegistrationSet = Message<"heddle.control.v1.RegistrationSet"> & {
  * Use `create(RegistrationSetSchema)` to create a new message.
  */
 export const RegistrationSetSchema: GenMessage<RegistrationSet> = /*@__PURE__*/
-  messageDesc(file_fabric, 14);
+  messageDesc(file_fabric, 17);
 
 /**
  * @generated from message heddle.control.v1.RegistrationsAck
@@ -619,7 +699,7 @@ export type RegistrationsAck = Message<"heddle.control.v1.RegistrationsAck"> & {
  * Use `create(RegistrationsAckSchema)` to create a new message.
  */
 export const RegistrationsAckSchema: GenMessage<RegistrationsAck> = /*@__PURE__*/
-  messageDesc(file_fabric, 15);
+  messageDesc(file_fabric, 18);
 
 /**
  * The agent ends on purpose: its node is not alive from now on.
@@ -634,7 +714,7 @@ export type Goodbye = Message<"heddle.control.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_fabric, 16);
+  messageDesc(file_fabric, 19);
 
 /**
  * @generated from message heddle.control.v1.ClaimBlockRequest
@@ -680,7 +760,7 @@ export type ClaimBlockRequest = Message<"heddle.control.v1.ClaimBlockRequest"> &
  * Use `create(ClaimBlockRequestSchema)` to create a new message.
  */
 export const ClaimBlockRequestSchema: GenMessage<ClaimBlockRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 17);
+  messageDesc(file_fabric, 20);
 
 /**
  * @generated from message heddle.control.v1.ClaimStaticRequest
@@ -722,7 +802,7 @@ export type ClaimStaticRequest = Message<"heddle.control.v1.ClaimStaticRequest">
  * Use `create(ClaimStaticRequestSchema)` to create a new message.
  */
 export const ClaimStaticRequestSchema: GenMessage<ClaimStaticRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 18);
+  messageDesc(file_fabric, 21);
 
 /**
  * @generated from message heddle.control.v1.ReleaseRequest
@@ -751,7 +831,7 @@ export type ReleaseRequest = Message<"heddle.control.v1.ReleaseRequest"> & {
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 19);
+  messageDesc(file_fabric, 22);
 
 /**
  * Nothing of this earlier term is in use on the node any more.
@@ -775,7 +855,7 @@ export type RelinquishRequest = Message<"heddle.control.v1.RelinquishRequest"> &
  * Use `create(RelinquishRequestSchema)` to create a new message.
  */
 export const RelinquishRequestSchema: GenMessage<RelinquishRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 20);
+  messageDesc(file_fabric, 23);
 
 /**
  * @generated from message heddle.control.v1.ClaimReply
@@ -792,7 +872,7 @@ export type ClaimReply = Message<"heddle.control.v1.ClaimReply"> & {
  * Use `create(ClaimReplySchema)` to create a new message.
  */
 export const ClaimReplySchema: GenMessage<ClaimReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 21);
+  messageDesc(file_fabric, 24);
 
 /**
  * @generated from message heddle.control.v1.ReleaseReply
@@ -805,7 +885,7 @@ export type ReleaseReply = Message<"heddle.control.v1.ReleaseReply"> & {
  * Use `create(ReleaseReplySchema)` to create a new message.
  */
 export const ReleaseReplySchema: GenMessage<ReleaseReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 22);
+  messageDesc(file_fabric, 25);
 
 /**
  * One request to the HTTP API, made on another node.
@@ -846,7 +926,7 @@ export type HttpRequest = Message<"heddle.control.v1.HttpRequest"> & {
  * Use `create(HttpRequestSchema)` to create a new message.
  */
 export const HttpRequestSchema: GenMessage<HttpRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 23);
+  messageDesc(file_fabric, 26);
 
 /**
  * @generated from message heddle.control.v1.HttpResponse
@@ -873,7 +953,7 @@ export type HttpResponse = Message<"heddle.control.v1.HttpResponse"> & {
  * Use `create(HttpResponseSchema)` to create a new message.
  */
 export const HttpResponseSchema: GenMessage<HttpResponse> = /*@__PURE__*/
-  messageDesc(file_fabric, 24);
+  messageDesc(file_fabric, 27);
 
 /**
  * The head comes first and its body is empty.
@@ -904,7 +984,7 @@ export type HttpRequestPart = Message<"heddle.control.v1.HttpRequestPart"> & {
  * Use `create(HttpRequestPartSchema)` to create a new message.
  */
 export const HttpRequestPartSchema: GenMessage<HttpRequestPart> = /*@__PURE__*/
-  messageDesc(file_fabric, 25);
+  messageDesc(file_fabric, 28);
 
 /**
  * @generated from message heddle.control.v1.HttpResponsePart
@@ -933,7 +1013,7 @@ export type HttpResponsePart = Message<"heddle.control.v1.HttpResponsePart"> & {
  * Use `create(HttpResponsePartSchema)` to create a new message.
  */
 export const HttpResponsePartSchema: GenMessage<HttpResponsePart> = /*@__PURE__*/
-  messageDesc(file_fabric, 26);
+  messageDesc(file_fabric, 29);
 
 /**
  * @generated from message heddle.control.v1.HttpHeader
@@ -955,7 +1035,7 @@ export type HttpHeader = Message<"heddle.control.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_fabric, 27);
+  messageDesc(file_fabric, 30);
 
 /**
  * @generated from service heddle.control.v1.Control
@@ -1029,4 +1109,38 @@ export const Control: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_fabric, 0);
+
+/**
+ * For a peer with a join token and no certificate yet.
+ *
+ * @generated from service heddle.control.v1.Enrollment
+ */
+export const Enrollment: GenService<{
+  /**
+   * @generated from rpc heddle.control.v1.Enrollment.Enroll
+   */
+  enroll: {
+    methodKind: "unary";
+    input: typeof EnrollRequestSchema;
+    output: typeof CertificateReplySchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_fabric, 1);
+
+/**
+ * For a node with a good certificate.
+ *
+ * @generated from service heddle.control.v1.Renewal
+ */
+export const Renewal: GenService<{
+  /**
+   * @generated from rpc heddle.control.v1.Renewal.Renew
+   */
+  renew: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
+    output: typeof CertificateReplySchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_fabric, 2);
 

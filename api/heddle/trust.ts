@@ -1,0 +1,90 @@
+/**
+ * `/v1/heddle/tokens` and `revocations`: who may be a node. Whoever can ask this owns the fabric, so only the socket of
+ * a server's own host answers it; everywhere else the same routes say so.
+ */
+import { z } from "zod";
+import { FabricError } from "../../errors/index.ts";
+import type { TrustBackend } from "../fabric-backend.ts";
+import { empty } from "../request.ts";
+import { json } from "../route.ts";
+import { type Operation, operation } from "./operation.ts";
+import { models } from "./shapes.ts";
+
+const tokenSpec = z
+  .strictObject({
+    node: z.string().max(255).exactOptional().describe("The only node that it lets in."),
+    uses: z.int().min(1).exactOptional().describe("Nodes that it lets in. Default 1."),
+    ttlMs: z.int().min(1).exactOptional().describe("How long it is good. Default one hour."),
+  })
+  .register(models, { id: "TokenSpec" });
+
+const token = z
+  .strictObject({
+    id: z.string(),
+    node: z.string().exactOptional(),
+    usesLeft: z.int(),
+    createdAtMs: z.int(),
+    expiresAtMs: z.int(),
+  })
+  .register(models, { id: "Token" });
+
+const newToken = z
+  .strictObject({ ...token.shape, token: z.string().describe("The secret text; it is shown this once.") })
+  .register(models, { id: "NewToken" });
+
+const done = { description: "Done." };
+
+export function trustOperations(backend: TrustBackend | undefined): readonly Operation[] {
+  return [
+    operation({
+      id: "createToken",
+      method: "POST",
+      path: "/v1/heddle/tokens",
+      summary: "Makes a token that lets nodes in. At a server's socket only.",
+      body: tokenSpec,
+      answers: { 201: { description: "The token.", schema: newToken } },
+      handle: async (call, { body }) => json(call, await known(backend).createToken(body), {}, 201),
+    }),
+    operation({
+      id: "listTokens",
+      method: "GET",
+      path: "/v1/heddle/tokens",
+      summary: "Tokens that are still good, without their secrets. At a server's socket only.",
+      answers: { 200: { description: "Tokens.", schema: z.array(token) } },
+      handle: async (call) => json(call, await known(backend).tokens()),
+    }),
+    operation({
+      id: "removeToken",
+      method: "DELETE",
+      path: "/v1/heddle/tokens/{id}",
+      summary: "Takes a token back. At a server's socket only.",
+      argument: { description: "Id of the token." },
+      answers: { 204: done },
+      handle: async ({ rest }) => {
+        await known(backend).removeToken(rest);
+        return empty(204);
+      },
+    }),
+    operation({
+      id: "revokeNode",
+      method: "POST",
+      path: "/v1/heddle/revocations",
+      summary: "Refuses every certificate that a node has, at once. At a server's socket only.",
+      body: z.strictObject({ node: z.string().min(1).max(255) }),
+      answers: { 204: done },
+      handle: async (_call, { body }) => {
+        await known(backend).revokeNode(body.node);
+        return empty(204);
+      },
+    }),
+  ];
+}
+
+/** @throws API_SOCKET_ONLY */
+function known(backend: TrustBackend | undefined): TrustBackend {
+  if (backend) return backend;
+  throw new FabricError(
+    "API_SOCKET_ONLY",
+    "change who may be a node: only the socket of a server answers that; run the command on a server's host, as root",
+  );
+}

@@ -1,0 +1,118 @@
+/**
+ * The control service on TLS: the authority from the store, its listener, the service for join tokens behind it, and
+ * revocations that end connections at once.
+ */
+
+import { create } from "@bufbuild/protobuf";
+import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Clock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { Store } from "../../store/index.ts";
+import { enrollmentService } from "../control-service.ts";
+import { CertificateReplySchema, type EnrollRequest, type RenewRequest } from "../proto/gen/fabric_pb.ts";
+import { Revocations, TlsListener, type TrustBook } from "../trust/index.ts";
+import { splitHostPort } from "./listen.ts";
+import { peerOf } from "./peer-guard.ts";
+import { readNodeName } from "./read-hello.ts";
+import { unary } from "./unary.ts";
+
+export interface SecureListenerOptions {
+  /** The control service. */
+  readonly grpc: Server;
+  /** Name in the server's certificate. */
+  readonly name: string;
+  readonly trust: TrustBook;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: (event: TrustEvent) => void;
+}
+
+export type TrustEvent =
+  | { readonly kind: "peerRefused"; readonly address: string; readonly why: string }
+  | { readonly kind: "enrolled"; readonly node: string }
+  | { readonly kind: "enrollFailed"; readonly error: unknown };
+
+export interface SecureListener {
+  /** With the port that was bound. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** @throws CONTROL_LISTEN_FAILED, STORE_UNAVAILABLE */
+export async function listenSecurely(
+  address: string,
+  options: SecureListenerOptions,
+): Promise<SecureListener> {
+  const { grpc, name, trust, store, clock, log } = options;
+  const { host, port } = splitHostPort(address);
+  const plain = ServerCredentials.createInsecure();
+  const strangers = new Server();
+  strangers.addService(enrollmentService, enrollment(trust, log));
+  const [forNodes, forStrangers] = [grpc, strangers].map((server) =>
+    server.createConnectionInjector(plain),
+  ) as [ReturnType<Server["createConnectionInjector"]>, ReturnType<Server["createConnectionInjector"]>];
+  let listener: TlsListener | undefined;
+  const revocations = await Revocations.open(store, clock, (node) => listener?.drop(node));
+  try {
+    listener = await TlsListener.listen({
+      host,
+      port,
+      server: name,
+      authority: await trust.authority(),
+      revocations,
+      nodes: forNodes,
+      strangers: forStrangers,
+      clock,
+      onRefused: (peer, why) => log({ kind: "peerRefused", address: peer, why }),
+    });
+  } catch (error) {
+    revocations.close();
+    throw error;
+  }
+  const bound = listener;
+  return {
+    address: `${address.slice(0, address.lastIndexOf(":"))}:${bound.port}`,
+    close: async () => {
+      revocations.close();
+      await bound.close();
+      forNodes.destroy();
+      forStrangers.destroy();
+      strangers.forceShutdown();
+    },
+  };
+}
+
+function enrollment(trust: TrustBook, log: (event: TrustEvent) => void): UntypedServiceImplementation {
+  return {
+    enroll: unary(
+      async ({ node, tokenId, secret, request }: EnrollRequest) => {
+        const issued = await trust.enroll({ node: readNodeName(node), tokenId, secret, request });
+        log({ kind: "enrolled", node });
+        return create(CertificateReplySchema, issued);
+      },
+      (error) => log({ kind: "enrollFailed", error }),
+    ),
+  };
+}
+
+/** New certificates for nodes that show a good one; part of the control service's own server. */
+export function renewal(trust: TrustBook, log: (event: TrustEvent) => void): UntypedServiceImplementation {
+  return {
+    renew: unary(
+      async ({ node, request }: RenewRequest, call) => {
+        const peer = peerOf(call.getAuthContext());
+        if (peer?.kind !== "node") throw withoutCertificate(node);
+        return create(CertificateReplySchema, await trust.renew(peer.name, peer.generation, request));
+      },
+      (error) => log({ kind: "enrollFailed", error }),
+    ),
+  };
+}
+
+function withoutCertificate(node: string): FabricError {
+  return new FabricError(
+    "CONTROL_IDENTITY_REFUSED",
+    `renew the certificate of node "${node}": the connection shows none; join with a token`,
+    { details: { node } },
+  );
+}

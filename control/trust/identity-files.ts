@@ -1,0 +1,62 @@
+/**
+ * A node's key and certificates on disk, one JSON file that only its owner may read, replaced in one step: a crash
+ * leaves the old identity or the new one, whole.
+ */
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { FabricError } from "../../errors/index.ts";
+
+/** A directory. */
+export type IdentityFiles = string;
+
+const schema = z.object({ key: z.string(), chain: z.string(), authority: z.string() });
+
+/** All PEM. */
+export interface NodeCertificate {
+  readonly key: string;
+  readonly chain: string;
+  readonly authority: string;
+}
+
+const fileName = "identity.json";
+
+/** Undefined when there is none. @throws CONTROL_IDENTITY_REFUSED when it cannot be read */
+export async function loadIdentity(directory: IdentityFiles): Promise<NodeCertificate | undefined> {
+  const path = join(directory, fileName);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw unreadable(path, cause);
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+export async function saveIdentity(directory: IdentityFiles, identity: NodeCertificate): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, fileName);
+  const file = await open(`${path}.new`, "w", 0o600);
+  try {
+    await file.writeFile(JSON.stringify(identity));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+  const parent = await open(dirname(path));
+  await parent.sync().finally(() => parent.close());
+}
+
+function unreadable(path: string, cause: unknown): FabricError {
+  return new FabricError(
+    "CONTROL_IDENTITY_REFUSED",
+    `read the node's certificate in ${path}: it cannot be read; restore it, or remove it and join with a new token`,
+    { cause, details: { path } },
+  );
+}

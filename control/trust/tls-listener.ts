@@ -1,0 +1,182 @@
+/**
+ * Where nodes connect from other machines: TLS 1.3 of the fabric's own authority, in front of the gRPC servers.
+ *
+ * Always holds: a peer that shows a good certificate of a node reaches the control service and nothing else; a peer
+ * without a certificate reaches only the service that takes join tokens; a certificate that is expired, revoked,
+ * of another authority or of a server is turned away. A connection lasts no longer than its certificate.
+ *
+ * grpc-js does not ask for a certificate without demanding one, so the handshake is made here and the connection
+ * handed over. The server's own certificate lives in memory and is renewed at half its life.
+ */
+import type { AddressInfo } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import type { Clock, Timer } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { Authority } from "./authority.ts";
+import { identityOf } from "./peer-identity.ts";
+import type { Revocations } from "./revocations.ts";
+
+export interface ConnectionSink {
+  injectConnection(connection: TLSSocket): void;
+}
+
+export interface TlsListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly server: string;
+  readonly authority: Authority;
+  readonly revocations: Pick<Revocations, "isGood">;
+  /** The control service, for nodes. */
+  readonly nodes: ConnectionSink;
+  /** The service that takes join tokens, for strangers. */
+  readonly strangers: ConnectionSink;
+  readonly clock: Clock;
+  readonly limits?: Partial<TlsListenerLimits>;
+  readonly onRefused?: (address: string, why: string) => void;
+}
+
+export interface TlsListenerLimits {
+  readonly connectionsMax: number;
+  /** Connections without a certificate. */
+  readonly strangersMax: number;
+  readonly strangerMs: number;
+  readonly handshakeMs: number;
+  readonly serverCertificateMs: number;
+}
+
+export const tlsListenerLimits: TlsListenerLimits = {
+  connectionsMax: 20_500,
+  strangersMax: 64,
+  strangerMs: 15_000,
+  handshakeMs: 10_000,
+  serverCertificateMs: 24 * 3600_000,
+};
+
+/** Longest delay that timers know. */
+const timerMaxMs = 2 ** 31 - 1;
+
+export class TlsListener {
+  readonly #options: TlsListenerOptions;
+  readonly #limits: TlsListenerLimits;
+  readonly #tls: Server;
+  readonly #byNode = new Map<string, Set<TLSSocket>>();
+  readonly #sockets = new Set<TLSSocket>();
+  #strangers = 0;
+  #renewal: Timer | undefined;
+
+  /** @throws CONTROL_LISTEN_FAILED */
+  static async listen(options: TlsListenerOptions): Promise<TlsListener> {
+    const listener = new TlsListener(options);
+    await listener.#renew();
+    const { host, port } = options;
+    await new Promise<void>((resolve, reject) => {
+      listener.#tls.once("error", (cause) => reject(listenFailed(`${host}:${port}`, cause)));
+      listener.#tls.listen(port, host, resolve);
+    });
+    return listener;
+  }
+
+  private constructor(options: TlsListenerOptions) {
+    const limits = { ...tlsListenerLimits, ...options.limits };
+    this.#options = options;
+    this.#limits = limits;
+    this.#tls = createServer({
+      minVersion: "TLSv1.3",
+      ALPNProtocols: ["h2"],
+      requestCert: true,
+      // Strangers with a token have none yet; what is shown is judged below.
+      rejectUnauthorized: false,
+      handshakeTimeout: limits.handshakeMs,
+    });
+    this.#tls.maxConnections = limits.connectionsMax;
+    this.#tls.on("secureConnection", (socket) => this.#accept(socket));
+    this.#tls.on("tlsClientError", (error, socket) => this.#refuse(socket, error.message));
+  }
+
+  get port(): number {
+    return (this.#tls.address() as AddressInfo).port;
+  }
+
+  /** Ends the connections of a node whose certificates are not good any more. */
+  drop(node: string): void {
+    for (const socket of this.#byNode.get(node) ?? []) this.#refuse(socket, `node ${node} was revoked`);
+  }
+
+  async close(): Promise<void> {
+    this.#renewal?.cancel();
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#tls.close(() => resolve()));
+  }
+
+  #accept(socket: TLSSocket): void {
+    socket.on("error", () => socket.destroy());
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    const why = this.#admit(socket);
+    if (why !== undefined) this.#refuse(socket, why);
+  }
+
+  /** Hands the connection over, or says why not. */
+  #admit(socket: TLSSocket): string | undefined {
+    if (socket.alpnProtocol !== "h2") return "it does not speak HTTP/2";
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) return this.#admitStranger(socket);
+    const identity = socket.authorized ? identityOf(certificate) : undefined;
+    const { authority, revocations, nodes } = this.#options;
+    if (identity?.kind !== "node" || identity.fabric !== authority.fabric)
+      return `its certificate is not of a node of this fabric (${socket.authorizationError})`;
+    if (!revocations.isGood(identity.name, identity.generation)) return `node ${identity.name} was revoked`;
+    this.#track(identity.name, socket, Date.parse(certificate.validTo));
+    nodes.injectConnection(socket);
+    return undefined;
+  }
+
+  #admitStranger(socket: TLSSocket): string | undefined {
+    if (this.#strangers >= this.#limits.strangersMax) return "too many are being let in";
+    this.#strangers += 1;
+    const timer = this.#options.clock.setTimer(this.#limits.strangerMs, () => socket.destroy());
+    socket.once("close", () => {
+      this.#strangers -= 1;
+      timer.cancel();
+    });
+    this.#options.strangers.injectConnection(socket);
+    return undefined;
+  }
+
+  #track(node: string, socket: TLSSocket, untilMs: number): void {
+    const { clock } = this.#options;
+    const sockets = this.#byNode.get(node) ?? new Set();
+    this.#byNode.set(node, sockets);
+    sockets.add(socket);
+    const end = () => void socket.destroy();
+    const timer = clock.setTimer(Math.min(Math.max(0, untilMs - clock.wallMs()), timerMaxMs), end);
+    socket.once("close", () => {
+      timer.cancel();
+      sockets.delete(socket);
+      if (sockets.size === 0) this.#byNode.delete(node);
+    });
+  }
+
+  #refuse(socket: TLSSocket, why: string): void {
+    this.#options.onRefused?.(socket.remoteAddress ?? "unknown", why);
+    socket.destroy();
+  }
+
+  async #renew(): Promise<void> {
+    const { authority, server: name, clock } = this.#options;
+    const { serverCertificateMs } = this.#limits;
+    const { key, request } = await (await import("./authority.ts")).createKeyPair();
+    const identity = { kind: "server", fabric: authority.fabric, name } as const;
+    const cert = await authority.issue(request, identity, serverCertificateMs, clock.wallMs());
+    this.#tls.setSecureContext({ key, cert, ca: authority.certificate });
+    this.#renewal = clock.setTimer(serverCertificateMs / 2, () => void this.#renew());
+  }
+}
+
+function listenFailed(address: string, cause: Error): FabricError {
+  return new FabricError(
+    "CONTROL_LISTEN_FAILED",
+    `listen on ${address}: ${cause.message}; choose another address or stop what uses it`,
+    { cause, details: { address } },
+  );
+}

@@ -6,8 +6,8 @@ import { waitFor } from "../lab/command.ts";
 import type { Host } from "../lab/host.ts";
 import { ipv4Of, type Member, Stage } from "../lab/stage.ts";
 
-/** From the start of the agent's process to an answered ADD. An idle machine takes a third; this allows for a busy one. */
-const addAfterStartMs = 3000;
+/** From the start of the agent's process to an answered ADD. An idle machine takes a second; this allows for a busy one. */
+const addAfterStartMs = 15_000;
 
 let stage: Stage;
 let [h1, h2]: [Host, Host] = [] as never;

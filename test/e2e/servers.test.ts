@@ -43,6 +43,21 @@ async function startServer(name: string, port: number): Promise<Server> {
   return { grpc, http: `http://${http}`, process: await ready(starting) };
 }
 
+/** Made at one server, good at every one. */
+function joinToken(server: string): string {
+  const main = join(projectRoot, "cli/main.ts");
+  const made = run([
+    process.execPath,
+    main,
+    "token",
+    "create",
+    "--json",
+    "--run-dir",
+    join(directory, server, "run"),
+  ]);
+  return (JSON.parse(made) as { token: string }).token;
+}
+
 async function put(url: string, body: unknown): Promise<void> {
   const answer = await fetch(url, { method: "PUT", body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
@@ -71,7 +86,7 @@ beforeAll(async () => {
   etcd = await EtcdCluster.start();
   first = await startServer("s1", 7301);
   second = await startServer("s2", 7401);
-  const servers = ["--server", first.grpc, second.grpc];
+  const servers = ["--server", first.grpc, second.grpc, "--join-token", joinToken("s2")];
   agent = await ready(
     heddle("agent", "agent", "--node", "n1", "--advertise", underlay, "--no-docker", ...servers),
   );

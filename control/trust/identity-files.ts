@@ -3,7 +3,7 @@
  * leaves the old identity or the new one, whole.
  */
 import { mkdir, open, readFile, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
 import { FabricError } from "../../errors/index.ts";
 
@@ -49,8 +49,12 @@ export async function saveIdentity(directory: IdentityFiles, identity: NodeCerti
     await file.close();
   }
   await rename(`${path}.new`, path);
-  const parent = await open(dirname(path));
-  await parent.sync().finally(() => parent.close());
+  const parent = await open(directory);
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
 }
 
 function unreadable(path: string, cause: unknown): FabricError {

@@ -1,6 +1,7 @@
 /** Streams of the API through an agent: its own listener, real gRPC, and the API of a server behind it. */
+import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import { createApi } from "../api/index.ts";
+import { ApiClient, createApi } from "../api/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { TestFabric } from "../test/control/fabric.ts";
 import { listen, until } from "../test/fixtures/api.ts";
@@ -97,6 +98,26 @@ describe("an event stream through an agent", () => {
     expect(events.slice(0, -1).map(({ data }) => data["key"])).toEqual(keys);
     expect(events.slice(0, -1).every(({ data }) => (data["value"] as string).length > 200_000)).toBe(true);
     reader.close();
+    await http.close();
+  });
+});
+
+describe("a snapshot through an agent", () => {
+  it("is saved and restored whole, larger than any message of the protocol", async () => {
+    const { http, servers } = await behindAgent();
+    const { writer, registry } = servers[0];
+    // Nothing that packs well: 12 MiB stay 12 MiB.
+    const values = Array.from({ length: 40 }, () => randomBytes(300_000));
+    for (const [at, value] of values.entries()) await writer.kvPut(`k/${at}`, value);
+    const agent = new ApiClient({ kind: "tcp", host: "127.0.0.1", port: http.port });
+    const { status, body: archive } = await agent.exchange("GET", "/v1/snapshot");
+    expect([status, archive.length > 11_000_000]).toEqual([200, true]);
+    await writer.kvDeleteTree("");
+    const cut = await agent.exchange("PUT", "/v1/snapshot", archive.subarray(0, 9_000_000));
+    expect([cut.status, registry.kvKeys("")]).toEqual([400, []]);
+    expect((await agent.exchange("PUT", "/v1/snapshot", archive)).status).toBe(200);
+    for (const [at, value] of values.entries())
+      expect(Buffer.compare(registry.kv(`k/${at}`)?.value ?? Buffer.alloc(0), value)).toBe(0);
     await http.close();
   });
 });

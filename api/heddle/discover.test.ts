@@ -35,6 +35,7 @@ describe("discovery", () => {
     const ids = async (query: string) => (await discover(query)).found.map(({ id }) => id);
     expect(await ids("need=/cluster/1")).toEqual(["a", "b"]);
     expect(await ids("need=/cluster/1&need=/gem")).toEqual(["a"]);
+    expect(await ids("need=/gem&need=/cluster/1")).toEqual(["a"]);
     expect(await ids("need=/gem")).toEqual(["a", "c"]);
     expect(await ids("need=/cluster")).toEqual(["a", "b", "c"]);
     expect(await ids("need=/nothing")).toEqual([]);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ManualClock } from "../../clock/index.ts";
 import { MemoryStore } from "../../store/index.ts";
+import { gated } from "../../test/fixtures/gated-store.ts";
 import { KvKeeper } from "../kv/kv-keeper.ts";
 import { Registry } from "../registry.ts";
 import { RegistryWriter } from "../registry-writer.ts";
@@ -180,6 +181,28 @@ describe("the history of a key", () => {
     expect(again.history.versions("h/a")).toEqual(registry.history.versions("h/a"));
     expect(again.history.rules()).toEqual([rule]);
     await again.close();
+  });
+
+  it("has the deletion of a key that its server had not heard of yet", async () => {
+    const { store, writer: other, clock } = await open();
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let isHeld = false;
+    const slow = gated(store, { beforeBatch: async () => (isHeld ? held : undefined) });
+    const registry = await Registry.open({ store: slow, clock, datacenter: "dc1" });
+    const writer = new RegistryWriter({ store, registry, clock });
+    await writer.putHistoryRule(rule);
+    isHeld = true;
+    await put(other, "h/a", "1");
+    expect(registry.kv("h/a")).toBeUndefined();
+    const deleted = writer.kvDelete("h/a");
+    setImmediate(release);
+    await deleted;
+    expect(registry.kv("h/a")).toBeUndefined();
+    expect(registry.history.versions("h/a").map(({ action }) => action)).toEqual(["put", "delete"]);
+    await registry.close();
   });
 
   it("of other keys is not kept, and costs them nothing", async () => {

@@ -110,7 +110,7 @@ export class NodePass {
     const state = (await this.#options.journal.load()) ?? emptyState;
     const problems = await this.#lookAtTable();
     const observed = await observe(this.#options.kernel, { remotes: [] }, this.#paths);
-    const operations = planPurge(state, observed);
+    const operations = planPurge(state, observed, { keepsForwarding: this.#userChain.isThere });
     const commands = [...(this.#table ? deleteTable() : []), ...this.#userChain.removal];
     const ruleset = commands.length > 0 ? { ruleset: commands } : {};
     return { operations, words: wordsOf(operations, observed), ...ruleset, problems, usesVxlan: false };

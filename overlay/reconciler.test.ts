@@ -354,6 +354,17 @@ describe("Reconciler.purge", () => {
     expect(await kernel.sysctl(["ipv4", "ip_forward"])).toBe("0");
   });
 
+  it("leaves forwarding on where Docker's chain says that an engine relies on it by now", async () => {
+    const { kernel, reconciler } = await bench();
+    reconciler.setDesired(desired);
+    await reconciler.reconcileNow();
+    const table = { family: "ip", name: "filter" };
+    const chain = { family: "ip", table: "filter", name: "DOCKER-USER" };
+    await kernel.nftApply([{ add: { table } }, { add: { chain } }]);
+    expect((await reconciler.purge()).problems).toEqual([]);
+    expect(await kernel.sysctl(["ipv4", "ip_forward"])).toBe("1");
+  });
+
   it("goes on after a failure and answers what is left", async () => {
     const { kernel, reconciler } = await bench();
     reconciler.setDesired(desired);

@@ -21,6 +21,9 @@ const forward6: Path = ["ipv6", "conf", "all", "forwarding"];
 const rpFilter = (link: string): Path => ["ipv4", "conf", link, "rp_filter"];
 const acceptRa = (link: string): Path => ["ipv6", "conf", link, "accept_ra"];
 
+/** Of both families, as `sysctlKey` makes them. */
+export const forwardingKeys: readonly string[] = [forward4, forward6].map(sysctlKey);
+
 export function sysctlKey(path: Path): string {
   return path.join("/");
 }

@@ -1,6 +1,12 @@
 /** What a node knows of Docker's chain for others' rules, as of the last look: see nft/user-chain.ts. */
 import type { Kernel, NftTopic } from "../kernel/index.ts";
-import { userChainCommands, userChainFamilies, userChainRemoval, userChainTable } from "./nft/index.ts";
+import {
+  hasUserChain,
+  userChainCommands,
+  userChainFamilies,
+  userChainRemoval,
+  userChainTable,
+} from "./nft/index.ts";
 import { type Problem, problemOf } from "./problem.ts";
 
 /** Told by the kernel when somebody changes the tables that the chain is in. */
@@ -12,6 +18,8 @@ export class UserChain {
   missing: readonly unknown[] = [];
   /** Commands that take them out. */
   removal: readonly unknown[] = [];
+  /** Docker forwards on this host. */
+  isThere = false;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -25,6 +33,7 @@ export class UserChain {
       );
       this.missing = userChainFamilies.flatMap((family, i) => userChainCommands(family, listed[i]));
       this.removal = userChainFamilies.flatMap((family, i) => userChainRemoval(family, listed[i]));
+      this.isThere = listed.some((objects) => hasUserChain(objects));
       return [];
     } catch (error) {
       return [problemOf(`nft table ${userChainTable}`, error)];

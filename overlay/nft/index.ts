@@ -3,6 +3,7 @@ export { canonicalTable } from "./canonical.ts";
 export { deleteTable, desiredTable, replaceTable } from "./ruleset.ts";
 export type { NftObject } from "./syntax.ts";
 export {
+  hasUserChain,
   userChainCommands,
   userChainFamilies,
   userChainRemoval,

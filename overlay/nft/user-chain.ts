@@ -26,7 +26,7 @@ interface ListedRule {
 export function userChainCommands(family: UserChainFamily, listed: readonly unknown[] = []): unknown[] {
   const rules = rulesOf(listed);
   const ours = rules.filter(isOurRule);
-  if (!hasChain(listed) || ours.length === directions.length) return [];
+  if (!hasUserChain(listed) || ours.length === directions.length) return [];
   const last = rules.findLast((each) => !isOurRule(each));
   const before = last && isReturn(last) ? { handle: last.handle } : undefined;
   const added = directions.map((key) => {
@@ -42,6 +42,11 @@ export function userChainRemoval(family: UserChainFamily, listed: readonly unkno
   return removals(family, rulesOf(listed).filter(isOurRule));
 }
 
+/** True when Docker's rules for forwarded packets stand there. */
+export function hasUserChain(listed: readonly unknown[] = []): boolean {
+  return listed.some((object) => (object as { chain?: { name?: string } }).chain?.name === chainName);
+}
+
 const directions = ["iifname", "oifname"] as const;
 
 function place(family: UserChainFamily): NftObject {
@@ -50,10 +55,6 @@ function place(family: UserChainFamily): NftObject {
 
 function removals(family: UserChainFamily, rules: readonly ListedRule[]): unknown[] {
   return rules.map(({ handle }) => ({ delete: { rule: { ...place(family), handle } } }));
-}
-
-function hasChain(listed: readonly unknown[]): boolean {
-  return listed.some((object) => (object as { chain?: { name?: string } }).chain?.name === chainName);
 }
 
 function rulesOf(listed: readonly unknown[]): ListedRule[] {

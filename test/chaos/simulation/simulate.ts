@@ -1,0 +1,73 @@
+/**
+ * One run of the simulation: a seed, so many steps, and the first broken promise if there is one. A step either lets
+ * something pass that waits, or lets something new happen; after it, everything that must hold is looked at.
+ */
+import { Fabric } from "./fabric.ts";
+import type { Random } from "./random.ts";
+import { settle } from "./scheduler.ts";
+import { type Action, type PlantedBug, World } from "./world.ts";
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly steps: number;
+  readonly bug?: PlantedBug;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  /** Until the end or the violation. */
+  readonly steps: number;
+  /** Of the whole trace: equal for equal runs. */
+  readonly digest: string;
+  readonly violation?: string;
+  /** The last lines of what happened. */
+  readonly trace: readonly string[];
+  readonly allocated: number;
+}
+
+/** Of the steps while something waits. */
+const passChance = 0.9;
+
+export async function simulate({ seed, steps, bug }: RunOptions): Promise<RunResult> {
+  const world = new World(seed, bug);
+  const fabric = new Fabric(world);
+  await fabric.open();
+  const actions = fabric.actions().map((action) => withLuck(world.random, action));
+  const weight = actions.reduce((sum, action) => sum + action.weight, 0);
+  let step = 0;
+  while (step < steps && !world.violation) {
+    step++;
+    const passed = world.random.chance(passChance) && (await world.scheduler.passOne());
+    if (!passed) await perform(world, chosen(actions, world.random.below(weight)));
+    fabric.check();
+  }
+  return {
+    seed,
+    steps: step,
+    digest: world.trace.digest,
+    ...(world.violation ? { violation: world.violation.message } : {}),
+    trace: world.trace.lines,
+    allocated: fabric.allocated,
+  };
+}
+
+/** Each seed has troubles of its own: some faults often, some never (A. Groce et al., "Swarm Testing", 2012). */
+function withLuck(random: Random, action: Action): Action {
+  return action.kind === "fault" ? { ...action, weight: action.weight * random.pick([0, 1, 1, 3]) } : action;
+}
+
+async function perform(world: World, { run, kind }: Action): Promise<void> {
+  const work = run();
+  if (kind === "time") await work;
+  else if (work) world.start(work);
+  await settle();
+}
+
+function chosen(actions: readonly Action[], ticket: number): Action {
+  let left = ticket;
+  for (const action of actions) {
+    left -= action.weight;
+    if (left < 0) return action;
+  }
+  return actions[0] as Action;
+}

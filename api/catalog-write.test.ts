@@ -40,7 +40,7 @@ describe("register", () => {
     const { Node: moved, Services } = await get(api, "catalog/node-services/ext");
     expect(moved).toMatchObject({ Address: "192.0.2.8", ID: Node.ID });
     expect(Services).toMatchObject([{ ID: "search1" }]);
-    expect(await get(api, "catalog/node-services/absent")).toEqual({ Node: null, Services: [] });
+    expect(await get(api, "catalog/node-services/absent")).toEqual({ Node: null, Services: null });
   });
 
   test("the same again changes nothing and wakes nobody", async () => {

@@ -23,7 +23,7 @@ import { Dataplane } from "./dataplane.ts";
 import { openDockerNetwork } from "./docker-network.ts";
 import { forwardTo } from "./forwarding.ts";
 import { Names } from "./names.ts";
-import { nodeIdentity } from "./node-identity.ts";
+import { nodeIdentity, taggedAddresses } from "./node-identity.ts";
 import { type AgentOptions, apiSockets } from "./options.ts";
 import { openRegistrations } from "./registrations.ts";
 import { apiHandlers, listenHttp } from "./server.ts";
@@ -108,7 +108,15 @@ export async function wireAgent(
   const client: ControlClient = new ControlClient({
     servers: options.servers,
     ...(trust && { trust }),
-    node: { ...identity, version, address, zone, vxlanPort, meta: {}, taggedAddresses: {} },
+    node: {
+      ...identity,
+      version,
+      address,
+      zone,
+      vxlanPort,
+      meta: {},
+      taggedAddresses: taggedAddresses(identity.underlay),
+    },
     clock,
     heldTerm: () => dataplane.term.held,
     onJoined: (welcome) => dataplane.joined(welcome),

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { hostname } from "node:os";
 import { join } from "node:path";
 import {
+  familyOf,
   type Ip,
   isHostLabel,
   isLinkLocal,
@@ -90,4 +91,15 @@ async function sourceTowards(kernel: Kernel, target: Ip): Promise<Ip | undefined
     if (isFabricError(error, "KERNEL_REFUSED")) return undefined;
     throw error;
   }
+}
+
+/** The addresses of a node under the names that Consul's agents give them. */
+export function taggedAddresses([first, ...more]: NodeIdentity["underlay"]): Readonly<
+  Record<string, string>
+> {
+  const families = [first, ...more].flatMap((ip) => [
+    [`lan_ipv${familyOf(ip)}`, ip],
+    [`wan_ipv${familyOf(ip)}`, ip],
+  ]);
+  return { lan: first, wan: first, ...Object.fromEntries(families) };
 }

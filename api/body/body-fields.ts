@@ -10,6 +10,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 export class BodyFields {
   readonly #fields = new Map<string, unknown>();
+  /** As they were written. */
+  readonly #written = new Map<string, string>();
   readonly #path: string;
 
   /** @throws API_BAD_REQUEST */
@@ -31,8 +33,22 @@ export class BodyFields {
 
   private constructor(object: Readonly<Record<string, unknown>>, path: string) {
     this.#path = path;
-    for (const [name, value] of Object.entries(object))
-      if (value !== null) this.#fields.set(name.toLowerCase().replaceAll("_", ""), value);
+    for (const [name, value] of Object.entries(object)) {
+      const plain = name.toLowerCase().replaceAll("_", "");
+      this.#written.set(plain, name);
+      if (value !== null) this.#fields.set(plain, value);
+    }
+  }
+
+  /** Nothing is said. */
+  get isEmpty(): boolean {
+    return this.#fields.size === 0;
+  }
+
+  /** A misspelt field must not pass for one that is absent. `known`: names as in `value`. @throws API_BAD_REQUEST */
+  refuseUnknown(known: ReadonlySet<string>): void {
+    for (const [plain, name] of this.#written)
+      if (!known.has(plain)) throw failed(`json: unknown field ${JSON.stringify(name)}`);
   }
 
   /** The first of the names that is there; names in lower case without underscores. */

@@ -9,14 +9,65 @@ import { present, refuse } from "./field-rules.ts";
 import { readMesh } from "./mesh-body.ts";
 import { readProbe } from "./probe-body.ts";
 
+/** Consul's names, and what answers hold, so that one can be sent back. */
+const echoed = ["namespace", "partition", "peername", "datacenter", "createindex", "modifyindex"];
+const serviceFields = new Set([
+  ...[
+    "id",
+    "name",
+    "service",
+    "tags",
+    "address",
+    "port",
+    "meta",
+    "weights",
+    "taggedaddresses",
+    "check",
+    "checks",
+  ],
+  ...["enabletagoverride", "kind", "proxy", "connect", "socketpath", "locality", "contenthash", ...echoed],
+]);
+const checkFields = new Set([
+  ...[
+    "id",
+    "checkid",
+    "name",
+    "status",
+    "notes",
+    "output",
+    "serviceid",
+    "ttl",
+    "interval",
+    "timeout",
+    "type",
+  ],
+  ...[
+    "http",
+    "method",
+    "header",
+    "body",
+    "disableredirects",
+    "tcp",
+    "tcpusetls",
+    "udp",
+    "grpc",
+    "grpcusetls",
+  ],
+  ...["h2ping", "h2pingusetls", "tlsskipverify", "tlsservername", "args", "scriptargs", "script", "shell"],
+  ...["dockercontainerid", "aliasnode", "aliasservice", "osservice", "outputmaxsize", "exposedport"],
+  ...["successbeforepassing", "failuresbeforewarning", "failuresbeforecritical", "node", "definition"],
+  ...["deregistercriticalserviceafter", "proxyhttp", "proxygrpc", "servicename", "servicetags", ...echoed],
+]);
+
 /** @throws API_BAD_REQUEST, API_UNSUPPORTED */
 export function readService(body: BodyFields, name = body.text("name") ?? ""): ServiceDefinition {
   if (name === "") throw badRequest("Missing service name");
+  body.refuseUnknown(serviceFields);
   refuse(body, ["socketpath", "locality"], "service");
   const mesh = readMesh(body, name);
   const id = body.text("id");
   const check = body.object("check");
-  const checks = [...(check ? [check] : []), ...body.list("checks")].map(readCheck);
+  const checks = [...(check ? [check] : []), ...body.list("checks")].filter((one) => !one.isEmpty);
   const weights = body.object("weights");
   return {
     ...(id !== undefined && id !== "" && { id }),
@@ -29,12 +80,13 @@ export function readService(body: BodyFields, name = body.text("name") ?? ""): S
     enableTagOverride: body.boolean("enabletagoverride") ?? false,
     taggedAddresses: Object.fromEntries(body.objects("taggedaddresses").map(readTaggedAddress)),
     weights: { passing: weights?.number("passing") ?? 1, warning: weights?.number("warning") ?? 1 },
-    checks,
+    checks: checks.map(readCheck),
   };
 }
 
 /** @throws API_BAD_REQUEST, API_UNSUPPORTED */
 export function readCheck(body: BodyFields): CheckDefinition {
+  body.refuseUnknown(checkFields);
   const status = body.text("status");
   const thresholds = {
     successBeforePassing: body.number("successbeforepassing"),

@@ -69,7 +69,9 @@ export function catalogServiceJson({ node, service }: ServiceInstance) {
     ServiceName: service.name,
     ServiceTags: service.tags,
     ServiceAddress: service.address,
-    ServiceTaggedAddresses: taggedAddressesJson(service.taggedAddresses),
+    ...(Object.keys(service.taggedAddresses).length > 0 && {
+      ServiceTaggedAddresses: taggedAddressesJson(service.taggedAddresses),
+    }),
     ServiceWeights: { Passing: service.weights.passing, Warning: service.weights.warning },
     ServiceMeta: service.meta,
     ServicePort: service.port,
@@ -90,7 +92,9 @@ function serviceFields(service: ServiceRecord) {
     Meta: service.meta,
     Port: service.port,
     Address: service.address,
-    TaggedAddresses: taggedAddressesJson(service.taggedAddresses),
+    ...(Object.keys(service.taggedAddresses).length > 0 && {
+      TaggedAddresses: taggedAddressesJson(service.taggedAddresses),
+    }),
     Weights: { Passing: service.weights.passing, Warning: service.weights.warning },
     EnableTagOverride: service.enableTagOverride,
   };

@@ -65,7 +65,9 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
     );
 
   const nodeServices = (call: Call) =>
-    ofNode(call, (found, services) => ({ Node: found ? nodeJson(found) : null, Services: services }));
+    ofNode(call, (found, services) =>
+      found ? { Node: nodeJson(found), Services: services } : { Node: null, Services: null },
+    );
 
   return [
     {

@@ -2,8 +2,9 @@
  * `/v1/event/…`: user events. They are kept by the servers, not gossiped: every agent lists the same ones, the
  * filters are shown to whoever acts on an event and choose nothing by themselves.
  */
-import type { EventEntry, RegistryWrites } from "../../registry/index.ts";
+import { type EventEntry, LinearRegex, type RegistryWrites } from "../../registry/index.ts";
 import { blockingList, type ReadContext } from "../blocking.ts";
+import { badRequest } from "../query.ts";
 import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
@@ -14,6 +15,7 @@ export function eventRoutes(context: ReadContext, writer: RegistryWrites): reado
     const { query, request } = call;
     refuseUnsupported(query);
     assertDatacenter(query, registry.datacenter);
+    for (const kind of ["node", "service", "tag"] as const) assertRegex(kind, query.get(kind));
     const event = await writer.fireEvent({
       name: argument(call, "Missing name"),
       payload: Buffer.from(request.body).toString("base64"),
@@ -38,6 +40,16 @@ export function eventRoutes(context: ReadContext, writer: RegistryWrites): reado
     { path: "/v1/event/fire/*", methods: { PUT: fire } },
     { path: "/v1/event/list", methods: { GET: list } },
   ];
+}
+
+/** @throws API_BAD_REQUEST */
+function assertRegex(kind: string, text: string): void {
+  if (text === "") return;
+  try {
+    new LinearRegex(text);
+  } catch (error) {
+    throw badRequest(`Invalid ${kind} filter: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function eventJson(event: EventEntry) {

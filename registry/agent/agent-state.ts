@@ -7,6 +7,7 @@
  * something again keeps the status that its checks have reached, as Consul does.
  */
 import { createHash } from "node:crypto";
+import { familyOf, isIp, parseIp } from "../../addr/index.ts";
 import type { Store } from "../../store/index.ts";
 import { cutText, planCheck, planService, type RegisteredCheck } from "../catalog/plan-registration.ts";
 import { encodeCheck, encodeService } from "../codec.ts";
@@ -120,7 +121,7 @@ export class AgentState {
    * `replaceChecks`. @throws REGISTRY_INVALID, REGISTRY_LIMIT, STORE_UNAVAILABLE
    */
   async registerService(definition: ServiceDefinition, replaceChecks = false): Promise<void> {
-    const planned = planService(this.node, definition, this.#limits);
+    const planned = planService(this.node, withFamilies(definition), this.#limits);
     await this.#queue.run("", async () => {
       const { service } = planned;
       const checks = planned.checks.map((check) => this.#keepStatus(check));
@@ -232,4 +233,13 @@ export class AgentState {
 
 function renamed(check: RegisteredCheck, service: ServiceRecord): RegisteredCheck {
   return { ...check, record: { ...check.record, serviceName: service.name, serviceTags: service.tags } };
+}
+
+/** An address of either family also stands under the names that Consul's agents give it. */
+function withFamilies(definition: ServiceDefinition): ServiceDefinition {
+  const { address = "", port = 0, taggedAddresses = {} } = definition;
+  if (!isIp(address)) return definition;
+  const family = `ipv${familyOf(parseIp(address))}`;
+  const own = { [`lan_${family}`]: { address, port }, [`wan_${family}`]: { address, port } };
+  return { ...definition, taggedAddresses: { ...own, ...taggedAddresses } };
 }

@@ -6,30 +6,56 @@ import type { Ip } from "../../../addr/index.ts";
 import type { NetworkRecord, PoolAuthority } from "../../../ipam/index.ts";
 import { AddressNode, type Container } from "./address-node.ts";
 import { startAuthority } from "./address-server.ts";
+import { KeysClient } from "./keys-client.ts";
+import { KeysServer } from "./keys-server.ts";
+import { KeysWatch } from "./keys-watch.ts";
 import type { Life, Machine } from "./life.ts";
 import { settle } from "./scheduler.ts";
 import { storeLink, storeName } from "./store-link.ts";
 import type { Action, World } from "./world.ts";
 
-const pools = ["10.9.0.0/29", "10.9.0.0/28"] as const;
+const pools = ["10.9.0.0/29", "10.9.0.0/29", "10.9.0.0/28"] as const;
+/** Of a long time, how much passes at once, and how much work is done then. */
+const breathMs = 4000;
+const pointsPerBreath = 14;
 const wallJumpMs = 3 * 3600 * 1000;
+
+export interface Done {
+  /** Addresses handed out. */
+  readonly allocated: number;
+  /** Writes of keys that were answered. */
+  readonly written: number;
+  /** Changes that watches were told of. */
+  readonly watched: number;
+}
 
 export class Fabric {
   readonly #world: World;
   readonly #nodes: readonly AddressNode[];
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #authorities = new WeakMap<Life, PoolAuthority>();
+  readonly #keys = new WeakMap<Life, KeysServer>();
+  readonly #client: KeysClient;
+  readonly #watches: readonly KeysWatch[];
 
   constructor(world: World) {
     this.#world = world;
     const authorityAt = async (server: Life) => this.#authorities.get(server) as PoolAuthority;
+    const registryAt = (server: Life) => this.#keys.get(server)?.open;
+    this.#client = new KeysClient(world, registryAt);
+    this.#watches = world.nodes.map(({ name }) => new KeysWatch(world, name, registryAt));
     this.#nodes = world.nodes.map(
       (machine) => new AddressNode({ world, machine, networks: this.#networks, authorityAt }),
     );
   }
 
-  get allocated(): number {
-    return this.#nodes.reduce((sum, node) => sum + node.allocated, 0);
+  /** How much was done, so that a test can say that enough was. */
+  get done(): Done {
+    return {
+      allocated: sum(this.#nodes.map(({ allocated }) => allocated)),
+      written: this.#client.written,
+      watched: sum(this.#watches.map(({ received }) => received)),
+    };
   }
 
   /** Everything up, with one network; nothing fails meanwhile. */
@@ -53,7 +79,7 @@ export class Fabric {
     );
     await settle();
     while (!isMade && (await scheduler.passOne()));
-    for (const node of this.#nodes) this.#world.start(node.start());
+    for (const node of this.#nodes) this.#startNode(node);
     await settle();
   }
 
@@ -70,7 +96,7 @@ export class Fabric {
           return act(node);
         },
       });
-    const [work, fault] = [to("work"), to("fault")];
+    const [addresses, keys, fault, repair] = [to("addresses"), to("keys"), to("fault"), to("repair")];
     const time = (weight: number, leastMs: number, mostMs: number): Action => ({
       kind: "time",
       weight,
@@ -78,19 +104,31 @@ export class Fabric {
     });
     const named = () => `10.9.0.${random.between(1, 6)}` as Ip;
     return [
-      work(14, "allocate", (node) => node.allocate("web")),
-      work(3, "allocate by name", (node) => node.allocate("web", named())),
-      work(8, "release", (node) => node.release()),
-      work(2, "renew", (node) => node.renew()),
-      work(2, "release idle blocks", async (node) => node.ipam?.releaseIdleBlocks()),
-      work(1, "surrender blocks", async (node) => node.ipam?.surrenderEmptyBlocks("web")),
-      work(7, "start", (node) => node.start()),
+      addresses(14, "allocate", (node) => node.allocate("web")),
+      addresses(3, "allocate by name", (node) => node.allocate("web", named())),
+      {
+        kind: "addresses",
+        weight: 3,
+        run: () => {
+          trace.add("* everybody wants addresses");
+          for (const node of [...this.#nodes, ...this.#nodes]) this.#world.start(node.allocate("web"));
+        },
+      },
+      addresses(8, "release", (node) => node.release()),
+      addresses(2, "renew", (node) => node.renew()),
+      addresses(2, "release idle blocks", async (node) => node.ipam?.releaseIdleBlocks()),
+      addresses(1, "surrender blocks", async (node) => node.ipam?.surrenderEmptyBlocks("web")),
+      repair(7, "start", (node) => this.#startNode(node)),
+      keys(5, "put", ({ machine }) => this.#client.put(machine)),
+      keys(2, "delete", ({ machine }) => this.#client.delete(machine)),
+      keys(3, "count", ({ machine }) => this.#client.count(machine)),
+      keys(1, "read", ({ machine }) => this.#client.read(machine)),
       fault(2, "crash", (node) => node.crash()),
       fault(2, "power off", (node) => node.powerOff()),
       fault(1, "the disk's speed changes", (node) => {
         node.disk.syncPoints = random.chance(0.5) ? 1 : random.between(2, 12);
       }),
-      fault(1, "cut off", (node) => this.#cutOff(node.machine.name)),
+      fault(2, "cut off", (node) => this.#cutOff(node.machine.name)),
       fault(1, "the wall clock jumps", ({ machine }) =>
         machine.clock.jumpWall(random.between(-wallJumpMs, wallJumpMs)),
       ),
@@ -99,16 +137,16 @@ export class Fabric {
       { kind: "fault", weight: 1, run: () => this.#restartServer(random.pick(servers)) },
       { kind: "fault", weight: 2, run: () => this.#cutLink(random.pick(machines).name) },
       {
-        kind: "work",
+        kind: "repair",
         weight: 2,
         run: () => {
           trace.add("* the network heals");
           network.heal();
         },
       },
-      time(12, 100, 6000),
-      time(4, 6000, 40_000),
-      time(1, 80_000, 130_000),
+      time(12, 100, breathMs),
+      time(3, breathMs, 40_000),
+      time(2, 90_000, 130_000),
     ];
   }
 
@@ -116,6 +154,7 @@ export class Fabric {
   check(): void {
     this.#checkContainers();
     this.#checkLeases();
+    for (const { life } of this.#world.servers) if (life?.isAlive) this.#keys.get(life)?.check();
   }
 
   #checkContainers(): void {
@@ -162,19 +201,33 @@ export class Fabric {
     }
   }
 
+  /** A short time passes before anything else happens; in a long one work goes on. */
   async #pass(ms: number): Promise<void> {
     this.#world.trace.add(`* ${ms} ms pass`);
-    await this.#world.advance(ms);
-    for (const node of this.#nodes) node.timePassed();
+    for (let leftMs = ms; leftMs > 0; leftMs -= breathMs) {
+      await this.#world.advance(Math.min(breathMs, leftMs));
+      for (const node of this.#nodes) node.timePassed();
+      this.check();
+      if (leftMs <= breathMs || this.#world.violation) return;
+      for (let i = 0; i < pointsPerBreath && (await this.#world.scheduler.passOne()); i++) this.check();
+    }
   }
 
   #startServer(machine: Machine): void {
-    const { store, network, scheduler } = this.#world;
+    const { store, network, scheduler, bug } = this.#world;
     const life = machine.begin();
-    this.#authorities.set(
-      life,
-      startAuthority(this.#world, life, storeLink({ store, life, network, scheduler })),
-    );
+    const link = storeLink({ store, life, network, scheduler, resumesLate: bug === "late resume" });
+    this.#authorities.set(life, startAuthority(this.#world, life, link));
+    this.#keys.set(life, new KeysServer(this.#world, life, link));
+  }
+
+  #startNode(node: AddressNode): void {
+    const { machine } = node;
+    if (machine.isUp) return;
+    this.#world.start(node.start());
+    const { life } = machine;
+    const watch = this.#watches[this.#nodes.indexOf(node)];
+    if (life?.isAlive && watch) this.#world.start(watch.run(life));
   }
 
   #restartServer(machine: Machine): void {
@@ -198,4 +251,8 @@ export class Fabric {
       node.isHeldOff = false;
     }
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

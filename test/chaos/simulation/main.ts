@@ -18,7 +18,7 @@ async function main(): Promise<number> {
     options: {
       seeds: { type: "string", default: "1000" },
       seed: { type: "string", default: "1" },
-      steps: { type: "string", default: "1000" },
+      steps: { type: "string", default: "2000" },
       json: { type: "boolean", default: false },
     },
   });

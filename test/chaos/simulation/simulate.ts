@@ -2,7 +2,7 @@
  * One run of the simulation: a seed, so many steps, and the first broken promise if there is one. A step either lets
  * something pass that waits, or lets something new happen; after it, everything that must hold is looked at.
  */
-import { Fabric } from "./fabric.ts";
+import { type Done, Fabric } from "./fabric.ts";
 import type { Random } from "./random.ts";
 import { settle } from "./scheduler.ts";
 import { type Action, type PlantedBug, World } from "./world.ts";
@@ -15,14 +15,14 @@ export interface RunOptions {
 
 export interface RunResult {
   readonly seed: number;
-  /** Until the end or the violation. */
+  /** Things that happened until the end or the violation. */
   readonly steps: number;
   /** Of the whole trace: equal for equal runs. */
   readonly digest: string;
   readonly violation?: string;
   /** The last lines of what happened. */
   readonly trace: readonly string[];
-  readonly allocated: number;
+  readonly done: Done;
 }
 
 /** Of the steps while something waits. */
@@ -32,28 +32,35 @@ export async function simulate({ seed, steps, bug }: RunOptions): Promise<RunRes
   const world = new World(seed, bug);
   const fabric = new Fabric(world);
   await fabric.open();
-  const actions = fabric.actions().map((action) => withLuck(world.random, action));
+  const actions = withLuck(world.random, fabric.actions());
   const weight = actions.reduce((sum, action) => sum + action.weight, 0);
-  let step = 0;
-  while (step < steps && !world.violation) {
-    step++;
+  while (world.trace.length < steps && !world.violation) {
     const passed = world.random.chance(passChance) && (await world.scheduler.passOne());
     if (!passed) await perform(world, chosen(actions, world.random.below(weight)));
     fabric.check();
   }
   return {
     seed,
-    steps: step,
+    steps: world.trace.length,
     digest: world.trace.digest,
     ...(world.violation ? { violation: world.violation.message } : {}),
     trace: world.trace.lines,
-    allocated: fabric.allocated,
+    done: fabric.done,
   };
 }
 
-/** Each seed has troubles of its own: some faults often, some never (A. Groce et al., "Swarm Testing", 2012). */
-function withLuck(random: Random, action: Action): Action {
-  return action.kind === "fault" ? { ...action, weight: action.weight * random.pick([0, 1, 1, 3]) } : action;
+/** Each seed has work and troubles of its own: some often, some never (A. Groce et al., "Swarm Testing", 2012). */
+function withLuck(random: Random, actions: readonly Action[]): readonly Action[] {
+  const addresses = random.pick([0, 1, 1, 2]);
+  const keys = addresses === 0 ? 1 : random.pick([0, 1, 1, 2]);
+  const factors = {
+    addresses: () => addresses,
+    keys: () => keys,
+    fault: () => random.pick([0, 1, 1, 3]),
+    repair: () => 1,
+    time: () => 1,
+  };
+  return actions.map((action) => ({ ...action, weight: action.weight * factors[action.kind]() }));
 }
 
 async function perform(world: World, { run, kind }: Action): Promise<void> {

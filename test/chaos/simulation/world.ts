@@ -9,6 +9,7 @@ import { Random } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
 import { storeName } from "./store-link.ts";
 import { Trace } from "./trace.ts";
+import { Truth } from "./truth.ts";
 import { Violation } from "./violation.ts";
 
 /** Bugs that a test plants to see them found. None of them is a switch of the product. */
@@ -16,8 +17,11 @@ export type PlantedBug = "no fence" | "no fsync" | "late resume";
 
 /** Something that may happen next. */
 export interface Action {
-  /** Faults come more often under some seeds and not at all under others; time ends within its step. */
-  readonly kind: "work" | "fault" | "time";
+  /**
+   * What workloads do comes more often under some seeds than under others, and so does each fault. Repairs come always;
+   * time ends within its step.
+   */
+  readonly kind: "addresses" | "keys" | "fault" | "repair" | "time";
   readonly weight: number;
   /** Answers what it begins, which goes on at points. */
   readonly run: () => Promise<void> | void;
@@ -34,6 +38,7 @@ export class World {
   readonly bug: PlantedBug | undefined;
   readonly storeMachine = new Machine(storeName, 1);
   readonly store: MemoryStore;
+  readonly truth: Truth;
   readonly servers: readonly Machine[];
   readonly nodes: readonly Machine[];
   #violation: Violation | undefined;
@@ -49,6 +54,7 @@ export class World {
       newId: () => `id${ids++}`,
       limits: { historyEventsMax },
     });
+    this.truth = Truth.follow(this.store);
     const rate = () => 0.97 + this.random.next() * 0.06;
     this.servers = ["s0", "s1"].map((name) => new Machine(name, rate()));
     this.nodes = ["n0", "n1", "n2"].map((name) => new Machine(name, rate()));

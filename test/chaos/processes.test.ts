@@ -2,7 +2,7 @@
  * Real processes that end, freeze or lose their disk while containers come and go. Whatever was acknowledged
  * stands, no two containers have one address, and DEL leaves nothing.
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PluginRun } from "../lab/cni-runtime.ts";
@@ -117,9 +117,11 @@ test("SIGTERM lets an ADD under way finish; the process ends with status 0 and a
 test("an agent that lost its journal starts a new term: nothing of the old one is given out again, and DEL takes it off the host", async () => {
   const old = await stage.attach(h2);
   await stage.fabric.agent(h2).killHard();
-  const identity = readFileSync(join(h2.dataDir, "node.json"));
+  const names = ["node.json", "identity/identity.json"].map((name) => join(h2.dataDir, name));
+  const kept = names.map((name) => readFileSync(name));
   run(["mount", "-t", "tmpfs", "-o", "size=8m", "heddle-test", h2.dataDir]);
-  writeFileSync(join(h2.dataDir, "node.json"), identity);
+  mkdirSync(join(h2.dataDir, "identity"));
+  for (const [at, name] of names.entries()) writeFileSync(name, kept[at] ?? "");
   await stage.startAgent(h2);
   const fresh = await stage.attach(h2);
   expect(blockOf(fresh.ipv4)).not.toBe(blockOf(old.ipv4));

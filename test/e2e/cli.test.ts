@@ -98,7 +98,7 @@ describe("each command", () => {
     [["up", "--vxlan-port", "x"], "whole number"],
     [["up", "--node", "a_b"], "--node"],
     [["up", "--advertise", "192.0.2.1"], "does not have that address"],
-    [["server", "--store", "foo:"], 'use "memory" or "sqlite:PATH"'],
+    [["server", "--store", "foo:"], 'use "memory", "sqlite:PATH"'],
     [["server", "--http", "0.0.0.0:8500"], "--insecure"],
   ])("%j is wrong use: status 2 and a sentence", (command, sentence) => {
     const dirs = ["up", "server"].includes(command[0] ?? "") ? ["--data-dir", host.dataDir] : [];

@@ -17,11 +17,11 @@ import type { StoreOptions } from "../core/options.ts";
 import { readRange } from "../core/read-range.ts";
 import { applyTxn, emptyState, isReadOnly } from "../core/state.ts";
 import { cannotReplace, leaseEnded, storeClosed } from "../core/state-store.ts";
-import { decodeStoreRecord, encodeStoreRecord, foreignKeys } from "../core/store-record.ts";
 import { WatchHub } from "../core/watch-hub.ts";
 import type { Lease, RangeOptions, RangeResult, Store, Txn, TxnResult, WatchBatch } from "../store.ts";
 import { Appender } from "./appender.ts";
 import { type ConsulAccess, ConsulApi } from "./consul-api.ts";
+import { identify } from "./identity.ts";
 import { LeaseSessions } from "./lease-sessions.ts";
 import { type ConsulLimits, consulLimits } from "./limits.ts";
 import { LogKeys } from "./log-keys.ts";
@@ -185,14 +185,4 @@ export class ConsulStore implements Store {
   #assertOpen(action: string): void {
     if (this.#closing) throw storeClosed(action);
   }
-}
-
-async function identify(api: ConsulApi, keys: LogKeys, newId: () => string): Promise<string> {
-  const found = await api.get(keys.store);
-  if (found === undefined) {
-    if ((await api.keys(keys.prefix)).some((key) => key !== keys.store)) throw foreignKeys(keys.prefix);
-    await api.create(keys.store, encodeStoreRecord({ id: newId(), history: "" }).toString());
-  }
-  const record = found ?? (await api.get(keys.store)) ?? "";
-  return decodeStoreRecord(Buffer.from(record), keys.prefix).id;
 }

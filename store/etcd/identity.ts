@@ -34,7 +34,7 @@ export async function identify(cluster: Cluster, space: Keyspace, newId: () => s
     if (record) {
       const { id, history } = decodeStoreRecord(record.value, space.prefix);
       if (history === cluster.clusterId) return { id, revision: Number(header?.revision), created: false };
-    } else await assertEmpty(cluster, space, action);
+    } else await assertEmpty(cluster, space, header?.revision ?? 0n, action);
     const id = newId();
     const value = encodeStoreRecord({ id, history: cluster.clusterId });
     const request = create(TxnRequestSchema, {
@@ -60,8 +60,14 @@ export async function identify(cluster: Cluster, space: Keyspace, newId: () => s
   throw new FabricError("STORE_UNAVAILABLE", `${action}: its record could not be written; try again`);
 }
 
-async function assertEmpty(cluster: Cluster, space: Keyspace, action: string): Promise<void> {
-  const request = create(RangeRequestSchema, { ...space.whole(), limit: 1n, keysOnly: true });
+/** At the revision that had no record: another server may have made it since, and begun to write. */
+async function assertEmpty(
+  cluster: Cluster,
+  space: Keyspace,
+  revision: bigint,
+  action: string,
+): Promise<void> {
+  const request = create(RangeRequestSchema, { ...space.whole(), revision, limit: 1n, keysOnly: true });
   const { kvs } = await cluster.call(calls.range, request, { action, repeatable: true });
   if (kvs.length === 0) return;
   throw foreignKeys(space.prefix);

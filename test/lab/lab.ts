@@ -102,6 +102,23 @@ export class Lab {
     ]);
   }
 
+  /**
+   * Plugs the namespace of this process itself into a segment, with these addresses: what runs here, such as a store
+   * on loopback, is then beside the hosts and behind a cable of its own.
+   */
+  plugIn(name: string, segment: number, hosts: readonly number[]): readonly string[] {
+    this.#segment(segment, 1500);
+    const inCore = ["nsenter", `--net=${this.path(core)}`, "ip", "link"];
+    const peer = ["type", "veth", "peer", "name", name, "netns", `${process.pid}`];
+    run([...inCore, "add", `p-${name}`, ...peer]);
+    run([...inCore, "set", `p-${name}`, "master", `s${segment}`, "up"]);
+    run(["ip", "link", "set", name, "up"]);
+    const addresses = hosts.map((host) => `10.77.${segment}.${host}`);
+    for (const address of addresses) run(["ip", "address", "add", `${address}/24`, "dev", name]);
+    run(["ip", "route", "add", "10.77.0.0/16", "via", `10.77.${segment}.1`]);
+    return addresses;
+  }
+
   async dispose(): Promise<void> {
     for (const host of this.#hosts) await host.dispose();
     for (const host of this.#hosts) tryRun(["ip", "netns", "delete", `${this.#prefix}${host.name}`]);

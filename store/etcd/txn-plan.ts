@@ -162,8 +162,9 @@ function rehearsed(space: Keyspace, operations: readonly Operation[]): Branch {
     ],
     answer: (responses, revision) => {
       const found = responses.slice(0, reads.length).flatMap((answer) => itemsOf(space, answer));
+      // Writes that undo each other make no revision; what they saw in between would have been of the next.
       const before = restoreState(
-        revision - 1,
+        wrote(responses) ? revision - 1 : revision,
         [...leases].map((id) => ({ id, ttlMs: 0 })),
         found,
       );

@@ -40,15 +40,16 @@ export function storeContract(
       expect(await store.range("")).toEqual(before);
     });
 
-    it.runIf(boundsTotal)("refuse a store that is too large, until something is deleted", async () => {
-      const { store } = await open(tiny);
-      for (const key of ["a", "b", "c", "d", "e"]) await write(store, put(key, "12345678"));
-      await expect(write(store, put("f", "12345678"))).rejects.toMatchObject({ code: "STORE_LIMIT" });
-      expect(await keys(store)).toEqual(["a", "b", "c", "d", "e"]);
-      await write(store, { op: "delete", key: "a" });
-      await write(store, put("f", "12345678"));
-      expect(await keys(store)).toEqual(["b", "c", "d", "e", "f"]);
-    });
+    if (boundsTotal)
+      it("refuse a store that is too large, until something is deleted", async () => {
+        const { store } = await open(tiny);
+        for (const key of ["a", "b", "c", "d", "e"]) await write(store, put(key, "12345678"));
+        await expect(write(store, put("f", "12345678"))).rejects.toMatchObject({ code: "STORE_LIMIT" });
+        expect(await keys(store)).toEqual(["a", "b", "c", "d", "e"]);
+        await write(store, { op: "delete", key: "a" });
+        await write(store, put("f", "12345678"));
+        expect(await keys(store)).toEqual(["b", "c", "d", "e", "f"]);
+      });
 
     it.each(["", "\ud800", "a\udc00"])("refuse the key %j", async (key) => {
       const { store } = await open();

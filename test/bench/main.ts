@@ -7,9 +7,20 @@ import { installFor } from "../setup/packages.ts";
 import { insideWorld, runInWorld } from "../world.ts";
 import type { BenchResult } from "./result.ts";
 
-const benches: Readonly<
-  Record<string, { readonly title: string; readonly measure: () => Promise<BenchResult> }>
-> = {
+interface Bench {
+  readonly title: string;
+  readonly measure: (scale: Scale) => Promise<BenchResult>;
+}
+
+/** For the bench that takes them; smaller than its own figures, it runs anywhere. */
+interface Scale {
+  readonly agents?: number;
+  readonly instances?: number;
+  readonly registrations?: number;
+  readonly profileDir?: string;
+}
+
+const benches: Readonly<Record<string, Bench>> = {
   cni: {
     title: "CNI ADD and DEL, whole processes",
     measure: async () => (await import("./cni.ts")).measureCni(),
@@ -38,12 +49,22 @@ const benches: Readonly<
     title: "registration on one node until DNS of another answers",
     measure: async () => (await import("./register.ts")).measureRegister(),
   },
+  fanout: {
+    title: "10,000 agents of one server (--agents, --instances, --registrations, --profile-dir)",
+    measure: async (scale) => (await import("./fanout.ts")).measureFanout(scale),
+  },
 };
 
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: "boolean", default: false } },
+    options: {
+      json: { type: "boolean", default: false },
+      agents: { type: "string" },
+      instances: { type: "string" },
+      registrations: { type: "string" },
+      "profile-dir": { type: "string" },
+    },
   });
   const bench = benches[positionals[0] ?? ""];
   if (!bench || positionals.length !== 1) {
@@ -55,7 +76,13 @@ async function main(): Promise<number> {
     installFor("bench");
     return runInWorld([process.execPath, import.meta.filename, ...process.argv.slice(2)]);
   }
-  const result = await bench.measure();
+  const { agents, instances, registrations, "profile-dir": profileDir } = values;
+  const result = await bench.measure({
+    ...(agents !== undefined && { agents: Number(agents) }),
+    ...(instances !== undefined && { instances: Number(instances) }),
+    ...(registrations !== undefined && { registrations: Number(registrations) }),
+    ...(profileDir !== undefined && { profileDir }),
+  });
   process.stdout.write(`${bench.title}\n${report(result)}\n`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   return 0;

@@ -1,0 +1,164 @@
+/**
+ * One server, thousands of agents: how soon all of them know what one registered, what that costs the server, what a
+ * large fabric weighs in an agent, and how all come back after the server was killed. There is no peer that does the
+ * same (agents of Consul know only their servers), so the figures stand alone.
+ *
+ * Server and agents are processes of their own on this machine: the server on one core, the agents, which do the same
+ * decoding that thousands of machines would share, on what is left. So times to all agents are those of the slower side.
+ * Plain text; each agent has a connection of its own and beats as agents do.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { waitFor } from "../lab/command.ts";
+import { requireWorld } from "../world.ts";
+import type { Settled } from "./fanout/crowd.ts";
+import { nowMs } from "./fanout/light-agent.ts";
+import {
+  askAgent,
+  Crowd,
+  cpuSecondsOf,
+  memoryOf,
+  serverAddress,
+  startAgent,
+  startServer,
+} from "./fanout/processes.ts";
+import { type BenchResult, type BenchRow, benchRow, machine, type RowSpec } from "./result.ts";
+
+export interface FanoutBenchOptions {
+  readonly agents?: number;
+  /** In the catalog, spread over the agents. */
+  readonly instances?: number;
+  readonly registrations?: number;
+  /** Where the server writes CPU profiles. */
+  readonly profileDir?: string | undefined;
+}
+
+const agentsPerCrowd = 2500;
+const instancesPerService = 100;
+const [patienceMs, idleMs, settleMs] = [30_000, 5_000, 200];
+const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+
+export async function measureFanout({
+  agents = 10_000,
+  instances = 100_000,
+  registrations = 50,
+  profileDir,
+}: FanoutBenchOptions = {}): Promise<BenchResult> {
+  requireWorld();
+  const directory = mkdtempSync(join(tmpdir(), "heddle-bench-fanout-"));
+  const crowds: Crowd[] = [];
+  const rows: BenchRow[] = [];
+  const row = (metric: string, value: number, more: Omit<RowSpec, "metric" | "heddle" | "peers"> = {}) => {
+    rows.push(benchRow({ metric, heddle: [value], peers: {}, ...more }));
+    log(`${metric} ${value}`);
+  };
+  let server = await startServer(directory, profileDir);
+  try {
+    const startMs = nowMs();
+    const counts = shares(agents, Math.ceil(agents / agentsPerCrowd));
+    const services = Math.max(1, Math.floor(instances / instancesPerService));
+    for (const _ of counts) crowds.push(new Crowd());
+    const all = <T = void>(command: Parameters<Crowd["tell"]>[0]) =>
+      Promise.all(crowds.map((crowd) => crowd.tell<T>(command)));
+    let first = 0;
+    const joins = counts.map((count, i) => {
+      const spread = { instances: Math.floor(instances / agents), services };
+      const joined = crowds[i]?.tell({ kind: "join", server: serverAddress, first, count, ...spread });
+      first += count;
+      return joined;
+    });
+    await Promise.all(joins);
+    row("first_join_s", (nowMs() - startMs) / 1000);
+    await Promise.all(
+      crowds.map((crowd, i) =>
+        crowd.tell({
+          kind: "subscribe",
+          common: "service/common",
+          services,
+          ...(i === 0 && { own: "service/own" }),
+        }),
+      ),
+    );
+    log("all subscribed");
+
+    const idleCpu = cpuSecondsOf(server.pid);
+    await sleep(idleMs);
+    row("server_idle_cpu_percent", ((cpuSecondsOf(server.pid) - idleCpu) / idleMs) * 1e5);
+    row("server_rss_mib", memoryOf(server.pid).rssMiB, { budget: 1024 });
+
+    let registered = 0;
+    const rounds = async (name: string, count: number) => {
+      const [lastMs, eachMs]: number[][] = [[], []];
+      for (let i = 0; i < count; i++) {
+        const id = `fresh-${registered++}`;
+        const index = (registered * 37) % Math.min(...counts);
+        await all({ kind: "listen", view: `service/${name}`, key: `node-${index}/${id}` });
+        const [startMs, ...heard] = await Promise.all([
+          crowds[0]?.tell<number>({ kind: "register", index, id, name }) ?? Number.NaN,
+          ...crowds.map((crowd) => crowd.tell<number[]>({ kind: "heard", patienceMs })),
+        ]);
+        const tookMs = heard.flat().map((atMs) => atMs - startMs);
+        lastMs?.push(Math.max(...tookMs));
+        eachMs?.push(...tookMs);
+        await sleep(settleMs);
+      }
+      return { lastMs: lastMs ?? [], eachMs: eachMs ?? [] };
+    };
+    await rounds("common", 2);
+    const busyCpu = cpuSecondsOf(server.pid);
+    const busyMs = nowMs();
+    const common = await rounds("common", registrations);
+    const sharePercent = ((cpuSecondsOf(server.pid) - busyCpu) / (nowMs() - busyMs)) * 1e5;
+    row("register_to_all_p50_ms", at(common.lastMs, 0.5));
+    row("register_to_all_p99_ms", at(common.lastMs, 0.99), { budget: 1000 });
+    row("register_to_each_p50_ms", at(common.eachMs, 0.5));
+    row("register_to_each_p99_ms", at(common.eachMs, 0.99));
+    row("server_busy_cpu_percent", sharePercent);
+    const own = await rounds("own", registrations);
+    row("register_to_one_p50_ms", at(own.lastMs, 0.5));
+    row("register_to_one_p99_ms", at(own.lastMs, 0.99));
+
+    const agent = await startAgent(directory);
+    try {
+      await waitFor("the agent's catalog", async () => {
+        const found = await askAgent("/v1/catalog/nodes");
+        return Array.isArray(found) && found.length > agents ? true : undefined;
+      });
+      await sleep(idleMs);
+      row("agent_rss_mib", memoryOf(agent.pid).rssMiB, { budget: 200 });
+      row("agent_peak_rss_mib", memoryOf(agent.pid).peakMiB);
+    } finally {
+      await agent.stop();
+    }
+
+    log("restart");
+    await server.stop(30_000);
+    server = await startServer(directory, profileDir);
+    const upMs = nowMs();
+    const upCpu = cpuSecondsOf(server.pid);
+    const settled = await all<Settled>({ kind: "settled", afterMs: upMs - idleMs, patienceMs });
+    const connectedMs = settled.flatMap(({ connectedMs }) => connectedMs).map((atMs) => atMs - upMs);
+    const inStepMs = settled.flatMap(({ inStepMs }) => inStepMs).map((atMs) => atMs - upMs);
+    row("storm_connected_p50_s", at(connectedMs, 0.5) / 1000);
+    row("storm_connected_all_s", Math.max(...connectedMs) / 1000);
+    row("storm_in_step_all_s", Math.max(...inStepMs) / 1000);
+    row("storm_server_cpu_s", cpuSecondsOf(server.pid) - upCpu);
+    row("storm_server_peak_mib", memoryOf(server.pid).peakMiB, { budget: 1024 });
+  } finally {
+    for (const crowd of crowds) crowd.stop();
+    await server.stop(30_000);
+    rmSync(directory, { recursive: true });
+  }
+  const scale = { agents, instances, registrations, serverCores: 1, transport: "plain text" };
+  return { bench: "fanout", machine: { ...machine(), ...scale }, rows };
+}
+
+function shares(count: number, parts: number): number[] {
+  return Array.from({ length: parts }, (_, i) => Math.floor((count + i) / parts));
+}
+
+function at(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
+}

@@ -2,6 +2,8 @@
 export interface ControlServerLimits {
   /** Agents connected at one time. */
   readonly sessionsMax: number;
+  /** Agents that join at one time; the others wait in order of arrival. */
+  readonly joinsMax: number;
   /** One message in either direction. */
   readonly messageMaxBytes: number;
   /** Bytes handed to one agent's connection and not yet taken by it; what changes meanwhile is merged. */
@@ -29,7 +31,7 @@ export interface ControlServerLimits {
   readonly callsMax: number;
   /** Registration messages of one agent that wait for the store. */
   readonly registrationsPendingMax: number;
-  /** Time of a new stream to say hello. */
+  /** Time of a new connection to open a stream, and of a new stream to say hello. */
   readonly helloTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   /** Silence after which a session is over. */
@@ -44,6 +46,7 @@ export interface ControlServerLimits {
 
 export const controlServerLimits: ControlServerLimits = {
   sessionsMax: 20_000,
+  joinsMax: 64,
   messageMaxBytes: 8 * 1024 * 1024,
   sendWindowBytes: 1024 * 1024,
   viewPartBytes: 256 * 1024,

@@ -18,6 +18,7 @@ import {
 } from "../proto/gen/fabric_pb.ts";
 import { channelName } from "../trust/index.ts";
 import { fromServiceError } from "../wire-error.ts";
+import { endingWithChannel } from "./ending-credentials.ts";
 import { exchangeStreams, type HttpStream, openHttpStream } from "./http-stream.ts";
 
 export interface ConnectionEvents {
@@ -57,7 +58,7 @@ export class Connection {
     this.#clock = clock;
     this.#limits = limits;
     this.#events = events;
-    this.#client = new Client(server, channel, {
+    this.#client = new Client(server, endingWithChannel(channel), {
       ...channelName,
       "grpc.max_receive_message_length": limits.messageMaxBytes,
       "grpc.max_send_message_length": limits.messageMaxBytes,

@@ -17,6 +17,7 @@ import { CallCount } from "./call-count.ts";
 import { catalogViewSources } from "./catalog-view-sources.ts";
 import { fabricViewSource } from "./fabric-view-source.ts";
 import { type HttpStreamCall, serveHttpStream } from "./http-stream.ts";
+import { JoinLine } from "./join-line.ts";
 import { keyViewSource } from "./key-view-source.ts";
 import { assertMayListen, isExposed, isSocket, listen } from "./listen.ts";
 import { nodeListViewSource } from "./node-list-view-source.ts";
@@ -65,6 +66,7 @@ export class ControlServer {
   readonly #limits: ControlServerLimits;
   readonly #grpc: Server;
   readonly #table: SessionTable;
+  readonly #joins: JoinLine;
   readonly #hub: ViewHub;
   readonly #streams = new Set<Session>();
   readonly #secure: SecureListener[] = [];
@@ -76,6 +78,7 @@ export class ControlServer {
     this.#options = options;
     this.#limits = limits;
     this.#table = new SessionTable(registry);
+    this.#joins = new JoinLine(limits.joinsMax);
     const sources = [
       fabricViewSource(store, clock),
       ...catalogViewSources(registry),
@@ -87,6 +90,7 @@ export class ControlServer {
     this.#grpc = new Server({
       "grpc.max_receive_message_length": limits.messageMaxBytes,
       "grpc.max_send_message_length": limits.messageMaxBytes,
+      "grpc.max_connection_idle_ms": limits.helloTimeoutMs,
       "grpc.max_concurrent_streams": limits.callsPerAgentMax + 8,
       interceptors: [peerGuard],
     });
@@ -183,6 +187,7 @@ export class ControlServer {
       store,
       hub: this.#hub,
       table: this.#table,
+      joins: this.#joins,
       clock,
       random,
       limits: this.#limits,

@@ -24,6 +24,7 @@ import {
   WelcomeSchema,
 } from "../proto/gen/fabric_pb.ts";
 import { asFabricError, toWireStatus } from "../wire-error.ts";
+import type { JoinLine } from "./join-line.ts";
 import { Liveness } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
 import type { PoolService } from "./pool-service.ts";
@@ -45,6 +46,7 @@ export interface SessionContext {
   readonly store: Store;
   readonly hub: ViewHub;
   readonly table: SessionTable;
+  readonly joins: JoinLine;
   readonly clock: Clock;
   readonly random: () => number;
   readonly limits: ControlServerLimits;
@@ -134,10 +136,13 @@ export class Session {
         return;
       }
       this.#phase = { kind: "joining" };
-      this.#join(kind.value).catch((error: unknown) => {
-        if (this.#phase.kind !== "closed") this.#failed("join", error);
-        this.end(asFabricError(error));
-      });
+      const join = () => this.#join(kind.value);
+      this.#context.joins
+        .take(() => this.#isClosed(), join)
+        .catch((error: unknown) => {
+          if (this.#phase.kind !== "closed") this.#failed("join", error);
+          this.end(asFabricError(error));
+        });
       return;
     }
     if (phase.kind !== "open") {

@@ -52,6 +52,8 @@ export const tlsListenerLimits: TlsListenerLimits = {
   serverCertificateMs: 24 * 3600_000,
 };
 
+/** Connections that wait to be accepted; the kernel cuts it to its somaxconn. All agents come at once after a restart. */
+const acceptQueue = 4096;
 /** Longest delay that timers know. */
 const timerMaxMs = 2 ** 31 - 1;
 
@@ -71,7 +73,7 @@ export class TlsListener {
     const { host, port } = options;
     await new Promise<void>((resolve, reject) => {
       listener.#tls.once("error", (cause) => reject(listenFailed(`${host}:${port}`, cause)));
-      listener.#tls.listen(port, host, resolve);
+      listener.#tls.listen({ port, host, backlog: acceptQueue }, resolve);
     });
     return listener;
   }

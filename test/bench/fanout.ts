@@ -37,13 +37,13 @@ export interface FanoutBenchOptions {
 
 const agentsPerCrowd = 2500;
 const instancesPerService = 100;
-const [patienceMs, idleMs, settleMs] = [30_000, 5_000, 200];
+const [patienceMs, idleMs, settleMs] = [120_000, 10_000, 200];
 const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 
 export async function measureFanout({
   agents = 10_000,
   instances = 100_000,
-  registrations = 50,
+  registrations = 30,
   profileDir,
 }: FanoutBenchOptions = {}): Promise<BenchResult> {
   requireWorld();
@@ -62,14 +62,13 @@ export async function measureFanout({
     for (const _ of counts) crowds.push(new Crowd());
     const all = <T = void>(command: Parameters<Crowd["tell"]>[0]) =>
       Promise.all(crowds.map((crowd) => crowd.tell<T>(command)));
-    let first = 0;
-    const joins = counts.map((count, i) => {
-      const spread = { instances: Math.floor(instances / agents), services };
-      const joined = crowds[i]?.tell({ kind: "join", server: serverAddress, first, count, ...spread });
-      first += count;
-      return joined;
-    });
-    await Promise.all(joins);
+    const spread = { instances: Math.floor(instances / agents), services };
+    await Promise.all(
+      crowds.map((crowd, i) => {
+        const [first, count] = [sum(counts.slice(0, i)), counts[i] ?? 0];
+        return crowd.tell({ kind: "join", server: serverAddress, first, count, ...spread });
+      }),
+    );
     row("first_join_s", (nowMs() - startMs) / 1000);
     await Promise.all(
       crowds.map((crowd, i) =>
@@ -157,6 +156,10 @@ export async function measureFanout({
 
 function shares(count: number, parts: number): number[] {
   return Array.from({ length: parts }, (_, i) => Math.floor((count + i) / parts));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function at(values: readonly number[], share: number): number {

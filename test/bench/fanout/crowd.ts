@@ -117,11 +117,10 @@ async function obey(command: CrowdCommand): Promise<unknown> {
   }
 }
 
-process.on("message", async ({ id, command }: { readonly id: number; readonly command: CrowdCommand }) => {
-  const answer = await obey(command).then(
-    (value) => ({ id, value }),
-    (error: unknown) => ({ id, error: String(error) }),
+process.on("message", ({ id, command }: { readonly id: number; readonly command: CrowdCommand }) => {
+  obey(command).then(
+    (value) => process.send?.({ id, value }),
+    (error: unknown) => process.send?.({ id, error: String(error) }),
   );
-  process.send?.(answer);
 });
 process.once("disconnect", () => process.exit());

@@ -153,9 +153,10 @@ async function seeVxlan(host: Host, members: readonly Member[]): Promise<string>
   if (!from || !to) throw new Error("the containers are missing");
   const capture: Capture = await captureVxlan(host);
   const pings = await from.container.runAsync(["ping", "-c3", "-i0.2", "-W3", to.ipv4]);
-  const packets = await capture.stop();
+  const isOurs = (packet: string) => packet.includes(from.ipv4) && packet.includes(to.ipv4);
+  const packets = await capture.take(6, isOurs);
   expectThat(pings.stdout.includes("3 received"), pings.stdout);
-  const inner = packets.filter((packet) => packet.includes(from.ipv4) && packet.includes(to.ipv4));
+  const inner = packets.filter(isOurs);
   expectThat(inner.length >= 6, `expected six echo packets inside of VXLAN, saw:\n${packets.join("\n")}`);
   return inner[0] ?? "";
 }

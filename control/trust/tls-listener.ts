@@ -37,6 +37,8 @@ export interface TlsListenerOptions {
 
 export interface TlsListenerLimits {
   readonly connectionsMax: number;
+  /** Connections that wait to be accepted, as all agents do after a restart; the kernel cuts it to its somaxconn. */
+  readonly acceptQueueMax: number;
   /** Connections without a certificate. */
   readonly strangersMax: number;
   readonly strangerMs: number;
@@ -46,14 +48,13 @@ export interface TlsListenerLimits {
 
 export const tlsListenerLimits: TlsListenerLimits = {
   connectionsMax: 20_500,
+  acceptQueueMax: 4096,
   strangersMax: 64,
   strangerMs: 15_000,
   handshakeMs: 10_000,
   serverCertificateMs: 24 * 3600_000,
 };
 
-/** Connections that wait to be accepted; the kernel cuts it to its somaxconn. All agents come at once after a restart. */
-const acceptQueue = 4096;
 /** Longest delay that timers know. */
 const timerMaxMs = 2 ** 31 - 1;
 
@@ -73,7 +74,8 @@ export class TlsListener {
     const { host, port } = options;
     await new Promise<void>((resolve, reject) => {
       listener.#tls.once("error", (cause) => reject(listenFailed(`${host}:${port}`, cause)));
-      listener.#tls.listen({ port, host, backlog: acceptQueue }, resolve);
+      const { acceptQueueMax: backlog } = listener.#limits;
+      listener.#tls.listen({ port, host, backlog }, resolve);
     });
     return listener;
   }

@@ -32,7 +32,7 @@ export interface Settled {
   readonly inStepMs: readonly number[];
 }
 
-const joinsAtOnce = 16;
+const joinsAtOnce = 8;
 const agents: LightAgent[] = [];
 let sought: { readonly view: string; readonly key: string } | undefined;
 let heardMs: number[] = [];

@@ -23,6 +23,8 @@ import type { FabricError } from "../../../errors/index.ts";
 import type { ServiceRecord } from "../../../registry/index.ts";
 import { service } from "../../control/fabric.ts";
 
+const retryMs = 200;
+
 export interface HeldView {
   readonly revision: bigint;
   readonly digest: bigint;
@@ -71,12 +73,17 @@ export class LightAgent {
     void this.#run();
   }
 
-  /** Resolves when the server has them. */
+  /** Resolves when the server has them, over however many connections. */
   async register(names: readonly { readonly id: string; readonly name: string }[]): Promise<void> {
     for (const { id, name } of names)
       this.#services.push(service(this.node.name, id, { name, address: this.node.address }));
     for (const listener of this.#listeners) listener();
-    await this.#sync.flush();
+    const isHeld = () =>
+      this.#sync.flush().then(
+        () => true,
+        () => false,
+      );
+    while (!(await isHeld())) await systemClock.sleep(retryMs);
   }
 
   /** `held`: what it has of the view from before. */

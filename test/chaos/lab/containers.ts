@@ -1,7 +1,8 @@
 /**
  * Containers that come and go on every host, as a runtime has them: ADD until it is answered, a while of life, DEL until
  * it is answered. What was answered is remembered, and compared with all others that live at that moment: an address
- * belongs to a container from the answer of its ADD until its DEL is called.
+ * belongs to a container from the answer of its ADD until its DEL is called. Every life has an id of its own, and after a
+ * DEL that was answered nobody asks for it again: what that left would stay.
  */
 import type { Random } from "../../fuzz/mutate.ts";
 import type { Container } from "../../lab/container.ts";
@@ -13,9 +14,14 @@ const conf = JSON.stringify({ cniVersion: "1.1.0", name: network, type: "heddle"
 /** Tries of one ADD or DEL while things are broken, and after they are healed. */
 const retryMs = 250;
 
-export interface Living {
+/** One life of a container: its namespace may have had others. */
+interface Life {
+  readonly id: string;
   readonly host: Host;
   readonly container: Container;
+}
+
+export interface Living extends Life {
   readonly ips: readonly string[];
 }
 
@@ -32,6 +38,9 @@ export class Containers {
   readonly doubled: string[] = [];
   readonly #rig: Rig;
   readonly #living = new Map<string, Living>();
+  /** ADD was called, and no DEL was answered. */
+  readonly #open = new Set<Life>();
+  #lives = 0;
   #ending = false;
 
   constructor(rig: Rig) {
@@ -54,28 +63,29 @@ export class Containers {
     this.#ending = true;
   }
 
-  /** DEL of everything, answered; every container once more, whatever is known of it. */
+  /** DEL of every life that is not over, answered. */
   async deleteAll(timeoutMs: number): Promise<void> {
     const endMs = performance.now() + timeoutMs;
-    for (const host of this.#rig.hosts)
-      for (const container of host.containers)
-        while (!(await this.#del(host, container)))
-          if (performance.now() > endMs) throw new Error(`DEL of ${container.id} was not answered`);
+    for (const life of this.#open)
+      while (!(await this.#del(life)))
+        if (performance.now() > endMs) throw new Error(`DEL of ${life.id} was not answered`);
   }
 
   async #slot(host: Host, container: Container, random: Random): Promise<void> {
     while (!this.#ending) {
-      if (!(await this.#add(host, container)) && random(3) > 0) continue;
+      const life = { id: `${container.id}-${this.#lives++}`, host, container };
+      while (!(await this.#add(life)) && !this.#ending && random(3) > 0);
       await wait(random(1500));
       // What lives at the end is compared with the leases, so that some do.
       if (this.#ending) return;
-      while (!(await this.#del(host, container))) if (this.#ending) return;
+      while (!(await this.#del(life))) if (this.#ending) return;
       await wait(random(500));
     }
   }
 
-  async #add(host: Host, container: Container): Promise<boolean> {
-    const { status, stdout } = await this.#call("ADD", host, container);
+  async #add(life: Life): Promise<boolean> {
+    this.#open.add(life);
+    const { status, stdout } = await this.#call("ADD", life);
     if (status !== 0) {
       this.counts.addsRefused++;
       await wait(retryMs);
@@ -83,29 +93,30 @@ export class Containers {
     }
     this.counts.adds++;
     const { ips } = JSON.parse(stdout) as { ips: { address: string }[] };
-    const own: Living = { host, container, ips: ips.map(({ address }) => address.replace(/\/\d+$/, "")) };
+    const own: Living = { ...life, ips: ips.map(({ address }) => address.replace(/\/\d+$/, "")) };
     for (const other of this.#living.values())
       for (const ip of other.ips)
-        if (other.container !== container && own.ips.includes(ip))
-          this.doubled.push(`${ip}: ${container.id} got it while ${other.container.id} had it`);
-    this.#living.set(container.id, own);
+        if (other.id !== own.id && own.ips.includes(ip))
+          this.doubled.push(`${ip}: ${own.id} got it while ${other.id} had it`);
+    this.#living.set(own.id, own);
     return true;
   }
 
-  async #del(host: Host, container: Container): Promise<boolean> {
-    this.#living.delete(container.id);
-    const { status } = await this.#call("DEL", host, container);
-    if (status === 0) this.counts.dels++;
-    else {
+  async #del(life: Life): Promise<boolean> {
+    this.#living.delete(life.id);
+    const { status } = await this.#call("DEL", life);
+    if (status === 0) {
+      this.counts.dels++;
+      this.#open.delete(life);
+    } else {
       this.counts.delsRefused++;
       await wait(retryMs);
     }
     return status === 0;
   }
 
-  #call(command: "ADD" | "DEL", host: Host, { attachment }: Container) {
-    const { containerId, netns } = attachment;
-    const variables = { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_NETNS: netns };
+  #call(command: "ADD" | "DEL", { id, host, container: { netns } }: Life) {
+    const variables = { CNI_COMMAND: command, CNI_CONTAINERID: id, CNI_NETNS: netns };
     return this.#rig.cni(host).run("heddle", { ...variables, CNI_IFNAME: "eth0" }, conf);
   }
 }

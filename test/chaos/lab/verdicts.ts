@@ -50,14 +50,10 @@ export async function addressVerdicts(containers: Containers, rig: Rig): Promise
     for (const { ip, owner } of some)
       held.set(ip, [...(held.get(ip) ?? []), `${host.name}/${owner.containerId}`]);
   const twice = [...held].filter(([, owners]) => owners.length > 1);
-  const unknown = containers.living.flatMap(({ host, container, ips }) =>
+  const unknown = containers.living.flatMap(({ id, host, container, ips }) =>
     ips
-      .filter(
-        (ip) => held.get(ip)?.join() !== `${host.name}/${container.id}` || !hasAddress(container.netns, ip),
-      )
-      .map(
-        (ip) => `${container.id} on ${host.name} was given ${ip}, which is of ${held.get(ip) ?? "nobody"}`,
-      ),
+      .filter((ip) => held.get(ip)?.join() !== `${host.name}/${id}` || !hasAddress(container.netns, ip))
+      .map((ip) => `${id} on ${host.name} was given ${ip}, which is of ${held.get(ip) ?? "nobody"}`),
   );
   return [
     {

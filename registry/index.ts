@@ -4,6 +4,16 @@
  * RegistryReads, and `new RegistryWriter({ store, registry, clock })`, which implements RegistryWrites.
  */
 
+export {
+  anonymousTokenId,
+  type PolicyEntry,
+  type TokenEntry,
+} from "./acl/acl-model.ts";
+export type { AclReads } from "./acl/acl-state.ts";
+export { AclWriter, type PolicySpec, type TokenSpec } from "./acl/acl-writer.ts";
+export { allRights, Rights, type RightsSpec } from "./acl/rights.ts";
+export type { Access, Resource } from "./acl/rule.ts";
+export { TokenRights } from "./acl/token-rights.ts";
 export { type AgentDelta, AgentState, type AgentStateOptions } from "./agent/agent-state.ts";
 export {
   type AgentLimits,

@@ -19,6 +19,10 @@ export const eventsPrefix = "events/";
 export const queriesPrefix = "queries/";
 export const queryNamesPrefix = "query-names/";
 export const sessionTtlPrefix = "session-ttl/";
+export const aclTokensPrefix = "acl/tokens/";
+export const aclPoliciesPrefix = "acl/policies/";
+/** There once the first token was made. */
+export const aclBootstrapKey = "acl/bootstrap";
 
 export function nodeKey(node: string): string {
   return nodesPrefix + encodeSegment(node);
@@ -100,11 +104,31 @@ export function queryNameKey(name: string): string {
   return queryNamesPrefix + encodeSegment(name.toLowerCase());
 }
 
+export function aclTokenKey(accessor: string): string {
+  return aclTokensPrefix + encodeSegment(accessor);
+}
+
+/** Holds the accessor of the token that has the secret. */
+export function aclSecretKey(secret: string): string {
+  return `acl/secrets/${encodeSegment(secret)}`;
+}
+
+export function aclPolicyKey(id: string): string {
+  return aclPoliciesPrefix + encodeSegment(id);
+}
+
+/** Holds the id of the policy that has the name; names differ in more than case. */
+export function aclPolicyNameKey(name: string): string {
+  return `acl/policy-names/${encodeSegment(name.toLowerCase())}`;
+}
+
+type IdKind = "session" | "sessionTtl" | "kvTtl" | "event" | "query" | "aclToken" | "aclPolicy";
+
 export type KeyParts =
   | { readonly kind: "node" | "live"; readonly node: string }
   | { readonly kind: "service" | "check"; readonly node: string; readonly id: string }
   | { readonly kind: "coordinate"; readonly node: string; readonly segment: string }
-  | { readonly kind: "session" | "sessionTtl" | "kvTtl" | "event" | "query"; readonly id: string }
+  | { readonly kind: IdKind; readonly id: string }
   | { readonly kind: "kvVersion"; readonly key: string; readonly name: string }
   | { readonly kind: "historyCut"; readonly name: string }
   | { readonly kind: "historyRule"; readonly prefix: string }
@@ -131,6 +155,9 @@ export function parseKey(storeKey: string): KeyParts | undefined {
     return withId("sessionTtl", storeKey.slice(sessionTtlPrefix.length));
   if (storeKey.startsWith(eventsPrefix)) return withId("event", storeKey.slice(eventsPrefix.length));
   if (storeKey.startsWith(queriesPrefix)) return withId("query", storeKey.slice(queriesPrefix.length));
+  if (storeKey.startsWith(aclTokensPrefix)) return withId("aclToken", storeKey.slice(aclTokensPrefix.length));
+  if (storeKey.startsWith(aclPoliciesPrefix))
+    return withId("aclPolicy", storeKey.slice(aclPoliciesPrefix.length));
   return undefined;
 }
 
@@ -160,7 +187,7 @@ function version(rest: string): KeyParts | undefined {
 }
 
 function withId(
-  kind: "session" | "sessionTtl" | "kvTtl" | "event" | "query",
+  kind: IdKind,
   segment: string,
 ): KeyParts | undefined {
   const id = decodeSegment(segment);

@@ -1,4 +1,8 @@
 /** Bounds and times of a server's registry, each where it is used, gathered for who shows or documents them. */
+import { aclTextBytesMax, grantsPerTokenMax, policiesMax, tokensMax } from "./acl/acl-writer.ts";
+import { rulesDepthMax } from "./acl/hcl.ts";
+import { rulesBytesMax, rulesPerPolicyMax } from "./acl/parse-rules.ts";
+import { rightsCachedMax } from "./acl/token-rights.ts";
 import { writesPerTxnMax } from "./catalog/catalog-writer.ts";
 import { changeBytesMax, changesMax } from "./change/change-log.ts";
 import { segmentBytesMax, segmentsPerNodeMax } from "./coordinate/coordinate-writer.ts";
@@ -22,8 +26,8 @@ import { tombstonesMax } from "./kv/tombstones.ts";
 import { queryNameBytesMax } from "./query/query-index.ts";
 import { queriesMax, queryBytesMax } from "./query/query-writer.ts";
 import { regexStepsMax } from "./regex/pattern.ts";
-import { ownWriteWaitMaxMs } from "./registry-writer.ts";
 import { resourceDepthMax, resourcePathBytesMax, resourcePathsMax } from "./resource/resource-paths.ts";
+import { ownWriteWaitMaxMs } from "./own-write.ts";
 import {
   sessionChecksMax,
   sessionNameBytesMax,
@@ -78,4 +82,12 @@ export const registryLimits = {
   endsInFlightMax,
   lockDelayMaxMs,
   lockDelaysMax,
+  tokensMax,
+  policiesMax,
+  grantsPerTokenMax,
+  aclTextBytesMax,
+  rulesBytesMax,
+  rulesPerPolicyMax,
+  rulesDepthMax,
+  rightsCachedMax,
 } as const;

@@ -3,6 +3,7 @@
  * Names of nodes and services are matched without regard to case.
  */
 import type { Ip } from "../addr/index.ts";
+import type { AclReads } from "./acl/acl-state.ts";
 import type { ChangeCursor, ChangePosition } from "./change/change-log.ts";
 import type { HistoryReads } from "./history/history-index.ts";
 import type {
@@ -136,4 +137,6 @@ export interface RegistryReads {
   /** Of nodes in the catalog, in order of node and segment. */
   coordinates(): readonly CoordinateEntry[];
   coordinatesOfNode(node: string): readonly CoordinateEntry[];
+  /** Tokens and policies. */
+  readonly acl: AclReads;
 }

@@ -5,6 +5,8 @@
  * revision is above that of what is held. A record that cannot be decoded is counted and held as absent.
  */
 import type { StoreEvent, StoreItem } from "../store/index.ts";
+import { decodePolicy, decodeToken } from "./acl/acl-model.ts";
+import { AclState } from "./acl/acl-state.ts";
 import { CatalogState, type CatalogTopic, fold } from "./catalog/catalog-state.ts";
 import { EntryList } from "./catalog/entry-list.ts";
 import type { Change } from "./change/change.ts";
@@ -22,6 +24,8 @@ import { CoordinateState, type CoordinateTopic } from "./coordinate/coordinate-s
 import { HistoryIndex } from "./history/history-index.ts";
 import { decodeCut, decodeRule, decodeVersion } from "./history/history-model.ts";
 import {
+  aclPolicyKey,
+  aclTokenKey,
   checkKey,
   coordinateKey,
   eventKey,
@@ -51,7 +55,7 @@ export type MarkedTopic =
   | CatalogTopic
   | SessionTopic
   | CoordinateTopic
-  | Extract<Topic, { kind: "events" | "queries" }>;
+  | Extract<Topic, { kind: "events" | "queries" | "acl" }>;
 
 /** What one batch moved. */
 export interface Moved {
@@ -72,6 +76,7 @@ export class RegistryState {
   readonly sessions: SessionState;
   readonly events: EntryList<EventEntry>;
   readonly queries: QueryIndex;
+  readonly acl: AclState;
   readonly coordinates: CoordinateState;
   readonly #recorder: ChangeRecorder;
   #topics = new Map<string, MarkedTopic>();
@@ -87,6 +92,7 @@ export class RegistryState {
     this.sessions = new SessionState(mark);
     this.events = new EntryList(() => mark({ kind: "events" }));
     this.queries = new QueryIndex(() => mark({ kind: "queries" }));
+    this.acl = new AclState(() => mark({ kind: "acl" }));
     this.coordinates = new CoordinateState(mark);
     this.#recorder = new ChangeRecorder(this.catalog, this.kv);
   }
@@ -166,11 +172,13 @@ export class RegistryState {
       for (const name of this.history.names(key)) yield historyKey(key, name);
     for (const { id } of this.events.list()) yield eventKey(id);
     for (const { id } of this.queries.list()) yield queryKey(id);
+    for (const { id, modifyIndex } of this.acl.tokens()) if (modifyIndex > 0) yield aclTokenKey(id);
+    for (const { id, modifyIndex } of this.acl.policies()) if (modifyIndex > 0) yield aclPolicyKey(id);
     for (const { node, segment } of this.coordinates.list()) yield coordinateKey(node, segment);
   }
 
   exists(topic: MarkedTopic): boolean {
-    if (topic.kind === "events" || topic.kind === "queries") return true;
+    if (topic.kind === "events" || topic.kind === "queries" || topic.kind === "acl") return true;
     if (topic.kind === "coordinates" || topic.kind === "nodeCoordinates")
       return this.coordinates.exists(topic);
     return isSessionTopic(topic) ? this.sessions.exists(topic) : this.catalog.exists(topic);
@@ -242,6 +250,16 @@ export class RegistryState {
         if (query) this.queries.put({ ...query, id: parts.id, ...indexes });
         return query !== undefined;
       }
+      case "aclToken": {
+        const token = decodeToken(item.value);
+        if (token) this.acl.putToken({ ...token, id: parts.id, ...indexes });
+        return token !== undefined;
+      }
+      case "aclPolicy": {
+        const policy = decodePolicy(item.value);
+        if (policy) this.acl.putPolicy({ ...policy, id: parts.id, ...indexes });
+        return policy !== undefined;
+      }
       case "coordinate": {
         const held = decodeCoordinate(item.value);
         const { node, segment } = parts;
@@ -295,6 +313,12 @@ export class RegistryState {
       case "query":
         this.queries.delete(parts.id);
         break;
+      case "aclToken":
+        this.acl.deleteToken(parts.id);
+        break;
+      case "aclPolicy":
+        this.acl.deletePolicy(parts.id);
+        break;
       case "coordinate":
         this.coordinates.delete(parts.node, parts.segment);
         break;
@@ -342,6 +366,10 @@ export class RegistryState {
         return this.queries.get(parts.id)?.modifyIndex ?? 0;
       case "coordinate":
         return this.coordinates.get(parts.node, parts.segment)?.modifyIndex ?? 0;
+      case "aclToken":
+        return this.acl.token(parts.id)?.modifyIndex ?? 0;
+      case "aclPolicy":
+        return this.acl.policy(parts.id)?.modifyIndex ?? 0;
       default:
         return parts satisfies never;
     }

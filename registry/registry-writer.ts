@@ -27,6 +27,7 @@ import type {
   ServiceRecord,
   SessionEntry,
 } from "./model.ts";
+import { applied } from "./own-write.ts";
 import { QueryWriter } from "./query/query-writer.ts";
 import type { RegistryReads } from "./reads.ts";
 import type { SessionSpec } from "./session/plan-session.ts";
@@ -36,9 +37,6 @@ import { SnapshotWriter } from "./snapshot/snapshot-writer.ts";
 import type { TxnAnswer, TxnOperation } from "./txn/txn-model.ts";
 import { TxnWriter } from "./txn/txn-writer.ts";
 import type { KvPutOptions, KvWriteResult, NodeSync, RegistryWrites, WriteResult } from "./writes.ts";
-
-/** A durable write is answered after this time even when the registry has not caught up with the store. */
-export const ownWriteWaitMaxMs = 5000;
 
 export interface RegistryWriterOptions {
   readonly store: Store;
@@ -209,13 +207,8 @@ export class RegistryWriter implements RegistryWrites {
     });
   }
 
-  /** Waits for the registry to apply what was written, but not for ever: the write stands already. */
   async #seen<T extends { readonly revision: number }>(result: T): Promise<T> {
-    if (result.revision <= this.#registry.index) return result;
-    const late = new AbortController();
-    const timer = this.#clock.setTimer(ownWriteWaitMaxMs, () => late.abort());
-    await this.#registry.applied(result.revision, late.signal).catch(() => undefined);
-    timer.cancel();
+    await applied(this.#registry, this.#clock, result.revision);
     return result;
   }
 

@@ -9,6 +9,7 @@ import type { Ip } from "../addr/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import { RevisionWaiters, type Store, type StoreItem, type WatchBatch } from "../store/index.ts";
+import type { AclReads } from "./acl/acl-state.ts";
 import * as catalog from "./catalog/catalog-reads.ts";
 import { fold } from "./catalog/catalog-state.ts";
 import { type ChangeCursor, ChangeLog, type ChangePosition } from "./change/change-log.ts";
@@ -235,6 +236,10 @@ export class Registry implements RegistryReads {
 
   kvKeys(prefix: string, separator?: string): readonly string[] {
     return this.#state.kv.listKeys(prefix, separator);
+  }
+
+  get acl(): AclReads {
+    return this.#state.acl;
   }
 
   get history(): HistoryReads {

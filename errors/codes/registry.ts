@@ -16,5 +16,8 @@ export const registryCodes = {
   REGISTRY_COMPACTED: "The changes or versions asked for are no longer known.",
   REGISTRY_SNAPSHOT_INVALID: "A snapshot holds what no snapshot holds.",
   REGISTRY_KEY_NOT_FOUND: "There is no such key, or there was none at that revision.",
+  REGISTRY_PERMISSION_DENIED: "The token of a request does not allow what it asks for.",
+  REGISTRY_TOKEN_UNKNOWN: "A token is not, or no longer, known.",
+  REGISTRY_POLICY_NOT_FOUND: "There is no such policy of access.",
   REGISTRY_QUERY_NOT_FOUND: "There is no such prepared query.",
 } as const;

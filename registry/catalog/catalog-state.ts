@@ -35,7 +35,8 @@ export type CatalogTopic = Exclude<
       | SessionTopic["kind"]
       | CoordinateTopic["kind"]
       | "events"
-      | "queries";
+      | "queries"
+      | "acl";
   }
 >;
 

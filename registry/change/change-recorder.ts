@@ -72,6 +72,8 @@ export class ChangeRecorder {
       case "event":
       case "query":
       case "coordinate":
+      case "aclToken":
+      case "aclPolicy":
         break;
       default:
         parts satisfies never;

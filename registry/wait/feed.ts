@@ -10,6 +10,8 @@ import type { Clock } from "../../clock/index.ts";
 import { isFabricError } from "../../errors/index.ts";
 import type { Store, StoreItem, WatchBatch } from "../../store/index.ts";
 import {
+  aclPoliciesPrefix,
+  aclTokensPrefix,
   catalogPrefix,
   eventsPrefix,
   historyCutsPrefix,
@@ -35,6 +37,8 @@ const loadedPrefixes = [
   sessionTtlPrefix,
   eventsPrefix,
   queriesPrefix,
+  aclTokensPrefix,
+  aclPoliciesPrefix,
 ];
 const pageItems = 1000;
 const retryMinMs = 100;

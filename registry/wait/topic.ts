@@ -32,6 +32,8 @@ export type Topic =
   | { readonly kind: "events" }
   /** Prepared queries. */
   | { readonly kind: "queries" }
+  /** Tokens and policies. */
+  | { readonly kind: "acl" }
   /** Coordinates of all nodes, and of one. */
   | { readonly kind: "coordinates" }
   | { readonly kind: "nodeCoordinates"; readonly node: string }
@@ -57,6 +59,7 @@ export function topicKey(topic: Topic): string {
     case "sessions":
     case "events":
     case "queries":
+    case "acl":
     case "coordinates":
       return topic.kind;
     case "session":

@@ -26,8 +26,10 @@ export interface ClientResponse {
 export class ApiClient {
   readonly #address: HttpAddress;
   readonly #timeoutMs: number;
+  readonly #token: string | undefined;
 
-  constructor(address: HttpAddress, options: { readonly timeoutMs?: number } = {}) {
+  constructor(address: HttpAddress, options: { readonly timeoutMs?: number; readonly token?: string } = {}) {
+    this.#token = options.token;
     this.#address = address;
     this.#timeoutMs = options.timeoutMs ?? clientTimeoutMs;
   }
@@ -160,8 +162,9 @@ export class ApiClient {
     const address = this.#address;
     const where = this.#where();
     const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
+    const headers = this.#token ? { ...length, "X-Consul-Token": this.#token } : length;
     return new Promise((resolve, reject) => {
-      const request = httpRequest({ ...where, method, path, headers: length, agent: false }, (response) => {
+      const request = httpRequest({ ...where, method, path, headers, agent: false }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", fail);

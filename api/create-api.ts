@@ -7,7 +7,11 @@
 import createRouter from "find-my-way";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
-import type { RegistryReads, RegistryWrites } from "../registry/index.ts";
+import { allRights, type RegistryReads, type RegistryWrites, type Rights } from "../registry/index.ts";
+import { everybody, type RightsSource, type ServerAcl, secretOf } from "./access/access.ts";
+import { guardedAgent } from "./access/guarded-agent.ts";
+import { GuardedReads } from "./access/guarded-reads.ts";
+import { guardedWrites } from "./access/guarded-writes.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import type { ReadContext } from "./blocking.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
@@ -18,13 +22,15 @@ import { fabricOperations, localOperations } from "./heddle/fabric.ts";
 import { kvOperations } from "./heddle/kv.ts";
 import { documentOperation } from "./heddle/openapi.ts";
 import { type Operation, operationRoutes } from "./heddle/operation.ts";
+import { rightsOperation } from "./heddle/rights.ts";
 import { trustOperations } from "./heddle/trust.ts";
 import { watchOperations } from "./heddle/watch.ts";
 import type { MesosBackend } from "./mesos-backend.ts";
 import { ParkedReads } from "./parked-reads.ts";
 import { Query } from "./query.ts";
 import { type ApiHandler, type ApiRequest, type ApiResponse, empty, jsonText, plainText } from "./request.ts";
-import type { Route } from "./route.ts";
+import type { Call, Route } from "./route.ts";
+import { aclRoutes } from "./routes/acl.ts";
 import { agentRoutes, selfRoute } from "./routes/agent.ts";
 import { agentHealthRoutes } from "./routes/agent-health.ts";
 import { agentProcessRoutes } from "./routes/agent-process.ts";
@@ -59,7 +65,11 @@ export interface ApiOptions {
     readonly streamsMax?: number;
     /** Mesos-DNS's HTTP interface, where it is switched on. */
     readonly mesos?: MesosBackend;
+    /** Tokens are looked at. */
+    readonly acl?: ServerAcl;
   };
+  /** What the token of a request allows here; absent: as the server says. */
+  readonly rightsOf?: RightsSource;
   /** Silence of an event stream until a sign of life. */
   readonly heartbeatEveryMs?: number;
   /** On agents. */
@@ -76,6 +86,8 @@ export function createApi(options: ApiOptions): ApiHandler {
   const router = createRouter({ maxParamLength: 16_384, querystringParser: () => ({}) });
   for (const route of routesOf(options)) router.on("GET", route.path, () => undefined, route);
 
+  const { rightsOf = serverRights(options.server?.acl) } = options;
+
   const answer = (request: ApiRequest): ApiResponse | Promise<ApiResponse> => {
     const { target } = request;
     const mark = target.indexOf("?");
@@ -86,7 +98,14 @@ export function createApi(options: ApiOptions): ApiHandler {
     const handler = methods[request.method] ?? (request.method === "HEAD" ? methods["GET"] : undefined);
     if (!handler) return otherMethod(request.method, methods);
     const query = mark < 0 ? Query.none : new Query(target.slice(mark + 1));
-    return handler({ request, query, rest: found.params["*"] ?? "" });
+    const { node } = options.self;
+    const rest = found.params["*"] ?? "";
+    if (rightsOf === everybody) return handler({ request, query, rest, node, rights: everybody });
+    const secret = secretOf(request, query);
+    const first = rightsOf(secret);
+    if (first instanceof Promise)
+      return first.then((rights) => handler({ request, query, rest, node, rights: () => rights }));
+    return handler({ request, query, rest, node, rights: () => rightsOf(secret) as Rights });
   };
 
   const refuse = (error: unknown, request: ApiRequest): ApiResponse => {
@@ -104,50 +123,78 @@ export function createApi(options: ApiOptions): ApiHandler {
 /** Every route of a process. */
 export function routesOf(options: ApiOptions): readonly Route[] {
   const { self, clock, random = Math.random, server, agent } = options;
-  const context = server && contextOf(options, server.registry);
+  const context = server && contextOf(options, server);
   const forwards = options.forward !== undefined && !server;
   const routes = [selfRoute(self)];
   if (agent) {
-    routes.push(...agentRoutes({ agent, clock, random }, self), ...agentHealthRoutes(agent, self));
-    routes.push(...maintenanceRoutes(agent), ...agentProcessRoutes(agent, clock));
+    const agentOf = (call: Call) => {
+      const rights = call.rights();
+      return rights === allRights ? agent : guardedAgent(agent, self.node, rights);
+    };
+    routes.push(...agentRoutes({ agentOf, clock, random }, self), ...agentHealthRoutes(agentOf, self));
+    routes.push(...maintenanceRoutes(agentOf), ...agentProcessRoutes(agent, self, clock));
   }
   if (server && context) {
     routes.push(...catalogRoutes(context), ...healthRoutes(context), ...statusRoutes(context, self));
-    routes.push(...kvRoutes(context, server.writer), ...sessionRoutes(context, server.writer, self));
-    routes.push(txnRoute(context, server.writer), ...catalogWriteRoutes(context, server.writer));
-    routes.push(...queryRoutes(context, server.writer), ...coordinateRoutes(context, server.writer));
-    routes.push(snapshotRoute({ ...context, wallMs: () => clock.wallMs() }, server.writer));
-    routes.push(...eventRoutes(context, server.writer), ...operatorRoutes(context, server.writer, self));
+    routes.push(...kvRoutes(context), ...sessionRoutes(context, self));
+    routes.push(txnRoute(context), ...catalogWriteRoutes(context));
+    routes.push(...queryRoutes(context), ...coordinateRoutes(context));
+    routes.push(snapshotRoute({ ...context, registry: server.registry, wallMs: () => clock.wallMs() }));
+    routes.push(...eventRoutes(context), ...operatorRoutes(context, self));
   }
   if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
+  if (server?.acl && context) routes.push(...aclRoutes(context, server.acl, server.registry));
   if (server?.mesos) routes.push(...mesosRoutes(server.mesos, self));
   // One of Consul's paths may be served for another reason.
   const served = new Set(routes.map(({ path }) => path));
-  routes.push(...unsupportedRoutes(forwards).filter(({ path }) => !served.has(path)));
+  routes.push(
+    ...unsupportedRoutes(forwards, server?.acl !== undefined).filter(({ path }) => !served.has(path)),
+  );
   return [...routes, ...operationRoutes(heddleOperations(options, context))];
 }
 
 /** Heddle's own: of the server, of this process, and the document of both where there is a server to speak for. */
 export function heddleOperations(
   options: ApiOptions,
-  context = options.server && contextOf(options, options.server.registry),
+  context = options.server && contextOf(options, options.server),
 ): readonly Operation[] {
   const { self, clock, server, local, heartbeatEveryMs } = options;
   const operations = [...localOperations(local)];
   if (!server || !context) return local ? operations : [];
-  const { registry } = server;
+  const { registry, reads } = context;
   const streams = new StreamCount(server.streamsMax);
   operations.push(
-    ...watchOperations({ registry, clock, streams, heartbeatMs: heartbeatEveryMs ?? heartbeatMs }),
+    ...watchOperations({ registry, reads, clock, streams, heartbeatMs: heartbeatEveryMs ?? heartbeatMs }),
   );
-  operations.push(...kvOperations(context, server.writer), discoverOperation(context));
+  operations.push(...kvOperations(context), discoverOperation(context));
   if (server.fabric) operations.push(...fabricOperations(server.fabric));
-  operations.push(...trustOperations(server.trust));
+  operations.push(...trustOperations(server.trust), rightsOperation(context, server.acl));
   return [...operations, documentOperation(operations, self.version)];
 }
 
-function contextOf({ self, clock, random = Math.random }: ApiOptions, registry: RegistryReads): ReadContext {
-  return { registry, parked: new ParkedReads(registry, clock, random), random, node: self.node };
+function contextOf(
+  { self, clock, random = Math.random }: ApiOptions,
+  { registry, writer, acl }: NonNullable<ApiOptions["server"]>,
+): ReadContext {
+  return {
+    registry,
+    reads: (call) => {
+      const rights = call.rights();
+      return rights === allRights ? registry : new GuardedReads(registry, rights);
+    },
+    writes: (call) => {
+      const rights = call.rights();
+      return rights === allRights ? writer : guardedWrites(writer, registry, rights);
+    },
+    defaultPolicy: acl?.defaultPolicy ?? "allow",
+    parked: new ParkedReads(registry, clock, random),
+    random,
+    node: self.node,
+  };
+}
+
+function serverRights(acl: ServerAcl | undefined): RightsSource {
+  return acl ? (secret) => acl.rights.of(secret) : everybody;
 }
 
 /** What only a server knows although it is called the agent's. */

@@ -1,4 +1,5 @@
 /** One door to the API: Consul-compatible routes and Heddle's own, their listener and a client. */
+export { everybody, type RightsSource, type ServerAcl, secretOfRequest } from "./access/access.ts";
 export type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 export { BodyFields } from "./body/body-fields.ts";
 export { readCheck, readService } from "./body/service-body.ts";
@@ -17,6 +18,7 @@ export type {
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";
 export { needsMax } from "./heddle/discover.ts";
 export { heartbeatMs, streamsMax } from "./heddle/event-stream.ts";
+export type { RightsAnswer } from "./heddle/rights.ts";
 export { nodeOf } from "./heddle/shapes.ts";
 export { guardHost } from "./host-guard.ts";
 export {

@@ -3,6 +3,7 @@
  * agent that forwards it adds; `_ip` is the node that has the client's address, or runs the instance that does.
  */
 import { nearestFirst, type QuerySource, sourceNode } from "../registry/index.ts";
+import type { ContentReads } from "./access/guarded-reads.ts";
 import type { ReadContext } from "./blocking.ts";
 import type { Call } from "./route.ts";
 
@@ -22,12 +23,13 @@ export function sourceOf({ node: ownNode }: ReadContext, { request }: Call): Que
 /** The items in order of nearness, where the query asks for one. */
 export function sortedNear<T>(
   context: ReadContext,
+  reads: ContentReads,
   call: Call,
   items: readonly T[],
   nodeOf: (item: T) => string,
 ): readonly T[] {
   const near = call.query.get("near");
   if (near === "") return items;
-  const node = sourceNode(context.registry, near, sourceOf(context, call));
-  return node === undefined ? items : nearestFirst(context.registry, node, items, nodeOf);
+  const node = sourceNode(reads, near, sourceOf(context, call));
+  return node === undefined ? items : nearestFirst(reads, node, items, nodeOf);
 }

@@ -3,7 +3,8 @@
  * deadlines and the listener know, and one promise. The request lets go of what it came with meanwhile.
  */
 import type { Clock } from "../clock/index.ts";
-import type { RegistryReads, Topic, Waiter } from "../registry/index.ts";
+import type { Topic, Waiter } from "../registry/index.ts";
+import type { RegistryProgress } from "./access/guarded-reads.ts";
 import { Deadlines, type Due } from "./deadlines.ts";
 import type { ApiRequest } from "./request.ts";
 
@@ -14,11 +15,11 @@ export const waitMaxMs = 600_000;
 const jitterShare = 3 / 64;
 
 export class ParkedReads {
-  readonly registry: RegistryReads;
+  readonly registry: RegistryProgress;
   readonly deadlines: Deadlines;
   readonly #random: () => number;
 
-  constructor(registry: RegistryReads, clock: Clock, random: () => number) {
+  constructor(registry: RegistryProgress, clock: Clock, random: () => number) {
     this.registry = registry;
     this.deadlines = new Deadlines(clock);
     this.#random = random;

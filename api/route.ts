@@ -1,5 +1,6 @@
 /** What a route is handed, and how its answer is printed. */
 import { FabricError } from "../errors/index.ts";
+import type { Rights } from "../registry/index.ts";
 import type { Query } from "./query.ts";
 import { type ApiRequest, type ApiResponse, jsonText } from "./request.ts";
 
@@ -8,6 +9,10 @@ export interface Call {
   readonly query: Query;
   /** Rest of the path behind the route's own, decoded; "" when it has none. */
   readonly rest: string;
+  /** Of the token that the request came with, as they are now. @throws REGISTRY_TOKEN_UNKNOWN */
+  rights(): Rights;
+  /** Name of the node of this process. */
+  readonly node: string;
 }
 
 export type RouteHandler = (call: Call) => ApiResponse | Promise<ApiResponse>;

@@ -27,6 +27,7 @@ export interface ListeningFlags extends ProcessFlags {
 }
 
 export interface ServerFlags extends ListeningFlags {
+  readonly acl?: string;
   readonly store?: string;
   readonly storePrefix: string;
   readonly storeCa?: string;
@@ -52,6 +53,7 @@ export function storeAccess(flags: ServerFlags): EngineAccess {
 }
 
 export interface AgentFlags extends ListeningFlags {
+  readonly aclTokenFile?: string;
   readonly joinToken?: string;
   readonly node?: string;
   readonly advertise?: string;
@@ -72,6 +74,30 @@ export interface AgentFlags extends ListeningFlags {
   readonly docker: string | false;
   readonly dockerPluginDir?: string;
   readonly dockerGrace: string;
+}
+
+/** @throws CLI_USAGE */
+export function aclTokenOption({ aclTokenFile: file }: AgentFlags): { readonly aclToken?: string } {
+  if (file === undefined) return {};
+  try {
+    return { aclToken: readFileSync(file, "utf8").trim() };
+  } catch (cause) {
+    throw new FabricError(
+      "CLI_USAGE",
+      `read --acl-token-file ${file}: ${(cause as NodeJS.ErrnoException).code}; give a file with the secret`,
+      { cause },
+    );
+  }
+}
+
+/** @throws CLI_USAGE */
+export function aclOption({ acl }: { readonly acl?: string }): { readonly acl?: "allow" | "deny" } {
+  if (acl === undefined) return {};
+  if (acl === "allow" || acl === "deny") return { acl };
+  throw new FabricError(
+    "CLI_USAGE",
+    `read --acl ${JSON.stringify(acl)}: expected allow or deny, for what no rule is written for`,
+  );
 }
 
 /** A whole number within bounds. @throws CLI_USAGE */

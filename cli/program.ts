@@ -98,6 +98,7 @@ function agentOptions(command: Command): Command {
     )
     .option("--flap-damping", "let instances that come and go rest for a while")
     .option("--vxlan-port <port>", "UDP port of the overlay", "4789")
+    .option("--acl-token-file <file>", "secret of the agent's own token: for DNS, and requests without one")
     .option("--enable-scripts", "allow script checks")
     .option("--docker <socket>", "follow the containers of the Docker Engine there", "/run/docker.sock")
     .option("--no-docker", "follow no Docker Engine")
@@ -121,6 +122,7 @@ function define(parent: Command, name: string, description: string): Command {
 }
 
 agentOptions(define(program, "up", "run server and agent in one process on the embedded store"))
+  .option("--acl <policy>", "look at tokens; allow or deny what no rule is written for (default: no tokens)")
   .option("--grpc <host:port>", "let agents of other hosts connect here (default: nobody but this process)")
   .action(async (options) => (await import("./commands/run.ts")).up(options));
 listening(define(program, "server", "run a server over the store"))
@@ -134,6 +136,7 @@ listening(define(program, "server", "run a server over the store"))
   .option("--store-key <file>", "the key of --store-cert")
   .option("--store-user <name>", "our user at the store")
   .option("--store-secret <file>", "file with the user's password, or with Consul's token")
+  .option("--acl <policy>", "look at tokens; allow or deny what no rule is written for (default: no tokens)")
   .option("--grpc <host:port>", "where agents connect", "127.0.0.1:8502")
   .option(
     "--dialect <name...>",

@@ -17,13 +17,17 @@ import {
 import { DampedCatalog, dampingDefaults, dnsLimitDefaults } from "../dns/index.ts";
 import { openKernel } from "../kernel/index.ts";
 import { EngineClient } from "../plugins/index.ts";
+import type { Registry } from "../registry/index.ts";
+import { rightsBeside, rightsOfServer } from "./access.ts";
 import { openAgentJournal } from "./agent-journal.ts";
 import { followContainers } from "./containers.ts";
 import { Dataplane } from "./dataplane.ts";
 import { openDockerNetwork } from "./docker-network.ts";
 import { forwardTo } from "./forwarding.ts";
+import { GuardedCatalog } from "./guarded-catalog.ts";
 import { Names } from "./names.ts";
 import { nodeIdentity, taggedAddresses } from "./node-identity.ts";
+import { NodeRights } from "./node-rights.ts";
 import { type AgentOptions, apiSockets } from "./options.ts";
 import { openRegistrations } from "./registrations.ts";
 import { apiHandlers, listenHttp } from "./server.ts";
@@ -56,6 +60,7 @@ export interface RunningAgent {
 export interface LocalServer {
   readonly api: NonNullable<ApiOptions["server"]>;
   readonly trust: TrustBackend;
+  readonly registry: Pick<Registry, "onChange">;
   components(): readonly ComponentStatus[];
 }
 
@@ -190,7 +195,20 @@ export async function wireAgent(
   const held = new ViewCatalog(client, clock, datacenter);
   teardown.add("names", () => held.close());
   const damping = { ...dampingDefaults, enabled: answers.flapDamping };
-  const catalog = new DampedCatalog(held, clock, damping, dnsLimitDefaults.dampedServicesMax);
+  const { aclToken = "" } = options;
+  const asked = await NodeRights.open({
+    ask: forwardTo(client),
+    clock,
+    journal,
+    ownToken: aclToken,
+    log: (error) => log.warn({ error }, "follow what the agent's token allows"),
+  });
+  teardown.add("rights", () => asked.close());
+  const guarded = new GuardedCatalog(
+    held,
+    server ? rightsBeside(server.api.acl, server.registry, aclToken) : asked,
+  );
+  const catalog = new DampedCatalog(guarded, clock, damping, dnsLimitDefaults.dampedServicesMax);
   teardown.add("flap damping", () => catalog.close());
   const standpoints = new Standpoints(() => dataplane.view);
   const networksOf = (client: Ip) => {
@@ -239,7 +257,9 @@ export async function wireAgent(
     },
     clock,
     agent: seenByServer(registrations.backend, client, clock),
-    ...(server ? { server: server.api } : { forward: forwardTo(client) }),
+    ...(server
+      ? { server: server.api, rightsOf: rightsOfServer(server.api.acl, aclToken) }
+      : { forward: forwardTo(client, aclToken), rightsOf: (secret: string) => asked.of(secret) }),
     local: {
       leases: async () => dataplane.ipam.leases(),
       explain: (question) => names.explain(question),
@@ -256,11 +276,12 @@ export async function wireAgent(
     onError: (error, { method, target }) => log.error({ error, method, target }, "request failed"),
   };
   const handlers = apiHandlers(api, server?.trust);
-  serving.resolve(handlers.tcp);
+  serving.resolve(handlers.socket);
   await listenHttp(handlers, options, identity.name, apiSockets.agent, teardown);
 
   // Every port is taken: from here on the servers and the kernel hear of this node.
   client.start();
+  if (!server) void asked.follow();
   await connectedOnce(client, fabric, clock, dataplane.worksAlone ? headlessMs : firstServerMs);
   await dataplane.serve(teardown);
   await docker.serve(teardown);

@@ -6,6 +6,7 @@ import {
   clientAddressHeader,
   isByteStream,
   isStreamed,
+  secretOfRequest,
 } from "../api/index.ts";
 import {
   type ByteStream,
@@ -20,10 +21,10 @@ import {
 import { FabricError } from "../errors/index.ts";
 
 /** On an agent: what it does not answer itself goes to a server, with the address of who asked. */
-export function forwardTo(client: ControlClient): ApiHandler {
+export function forwardTo(client: ControlClient, ownToken = ""): ApiHandler {
   return async (request) => {
     const { method, target, body, upload, signal } = request;
-    const headers = fieldsOf(request);
+    const headers = fieldsOf(request, ownToken);
     if (isStreamed(request)) {
       const parts = upload ?? inParts(body);
       return responseOf(await client.httpStream({ method, target, headers, body: parts }, signal));
@@ -55,10 +56,13 @@ export function serveForwardedStreams(api: ApiHandler): HttpStreamHandler {
   };
 }
 
-function fieldsOf({ headers, remote }: ApiRequest): HttpHeaderField[] {
+/** Who sends no token asks with the agent's own. */
+function fieldsOf(request: ApiRequest, ownToken: string): HttpHeaderField[] {
+  const { headers, remote } = request;
   const asker = headers[clientAddressHeader] ?? remote;
   const named = asker === undefined ? headers : { ...headers, [clientAddressHeader]: asker };
-  return Object.entries(named).flatMap(([name, value]): HttpHeaderField[] => {
+  const own = ownToken === "" || secretOfRequest(request) !== "" ? {} : { "x-consul-token": ownToken };
+  return Object.entries({ ...named, ...own }).flatMap(([name, value]): HttpHeaderField[] => {
     const values = typeof value === "string" ? [value] : (value ?? []);
     return values.map((each) => ({ name, value: each }));
   });

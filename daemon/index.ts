@@ -4,6 +4,7 @@ export { hostStateJournal, journalPath, openAgentJournal } from "./agent-journal
 export { aliasNodesMax } from "./aliases.ts";
 export { type HostPort, parseHostPort, printHostPort } from "./host-port.ts";
 export { type Log, type LogLevel, openLog } from "./log.ts";
+export { agentTokensMax, tokenTtlMs } from "./node-rights.ts";
 export {
   type AgentOptions,
   apiSockets,

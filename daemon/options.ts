@@ -19,6 +19,8 @@ export interface ProcessOptions {
 }
 
 export interface ServerOptions extends ProcessOptions {
+  /** What a token may where no rule is written; absent: tokens are not looked at. */
+  readonly acl?: "allow" | "deny";
   /** Domain of Mesos-DNS's names; its HTTP interface is served where it is given. */
   readonly mesosDomain?: string;
   /** `memory`, `sqlite:PATH`, `etcd:URL[,URL]` or `consul:URL[,URL]`. */
@@ -40,6 +42,8 @@ export interface AnswerOptions {
 }
 
 export interface AgentOptions extends ProcessOptions {
+  /** Secret of the agent's own token: for DNS, and for requests that come without one. */
+  readonly aclToken?: string;
   /** `HOST:PORT` or `unix:PATH`, in order of preference. */
   readonly servers: readonly string[];
   /** Lets the node in at the first time: of `heddle token create`. */

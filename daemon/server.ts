@@ -10,6 +10,7 @@ import {
   type ApiOptions,
   type ComponentStatus,
   createApi,
+  everybody,
   guardHost,
   HttpServer,
   type MesosBackend,
@@ -20,6 +21,7 @@ import { ControlServer, TrustBook } from "../control/index.ts";
 import { PoolAuthority } from "../ipam/index.ts";
 import { Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
+import { serverAcl } from "./access.ts";
 import { createDefaultNetwork } from "./default-network.ts";
 import { fabricBackend } from "./fabric-backend.ts";
 import { serveForwarded, serveForwardedStreams } from "./forwarding.ts";
@@ -64,7 +66,8 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   await createDefaultNetwork(store, pools);
   const fabric = fabricBackend(pools, registry, writer);
   const mesos = mesosOf(options, registry);
-  const api = { registry, writer, fabric, ...(mesos && { mesos }) };
+  const acl = serverAcl(store, registry, clock, options.acl);
+  const api = { registry, writer, fabric, ...(mesos && { mesos }), ...(acl && { acl }) };
   const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
   const book = new TrustBook({ store, clock });
   const trust = trustBackend(book, registry);
@@ -145,11 +148,17 @@ export interface ApiHandlers {
   readonly socket: ApiHandler;
 }
 
-/** On a server, its socket also says who may be a node. */
+/**
+ * The socket asks for no token: who may use it has the store's file, or the node, in hand. On a server it also says who
+ * may be a node. What an agent forwards is up to its server as ever.
+ */
 export function apiHandlers(options: ApiOptions, trust: TrustBackend | undefined): ApiHandlers {
-  const tcp = createApi(options);
-  if (!options.server || !trust) return { tcp, socket: tcp };
-  return { tcp, socket: createApi({ ...options, server: { ...options.server, trust } }) };
+  const { server } = options;
+  const owned = { ...options, rightsOf: everybody };
+  return {
+    tcp: createApi(options),
+    socket: createApi(server && trust ? { ...owned, server: { ...server, trust } } : owned),
+  };
 }
 
 /**

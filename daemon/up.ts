@@ -5,13 +5,19 @@ import type { AgentOptions, ServerOptions } from "./options.ts";
 import { openServerCore } from "./server.ts";
 import { startWhole } from "./teardown.ts";
 
-export type UpOptions = Omit<AgentOptions, "servers"> & Pick<ServerOptions, "store" | "grpc" | "mesosDomain">;
+export type UpOptions = Omit<AgentOptions, "servers"> &
+  Pick<ServerOptions, "store" | "grpc" | "mesosDomain" | "acl">;
 
 /** @throws what `startServer` and `startAgent` throw */
 export function startUp(options: UpOptions): Promise<RunningAgent> {
   return startWhole(async (teardown) => {
     const core = await openServerCore(options, teardown);
-    const local = { api: core.api, trust: core.trust, components: () => core.components() };
+    const local = {
+      api: core.api,
+      trust: core.trust,
+      registry: core.registry,
+      components: () => core.components(),
+    };
     return wireAgent({ ...options, servers: [core.localAddress] }, teardown, local);
   });
 }

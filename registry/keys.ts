@@ -186,10 +186,7 @@ function version(rest: string): KeyParts | undefined {
     : undefined;
 }
 
-function withId(
-  kind: IdKind,
-  segment: string,
-): KeyParts | undefined {
+function withId(kind: IdKind, segment: string): KeyParts | undefined {
   const id = decodeSegment(segment);
   return id ? { kind, id } : undefined;
 }

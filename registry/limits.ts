@@ -23,11 +23,11 @@ import { expiriesInFlightMax } from "./kv/kv-keeper.ts";
 import { kvKeyBytesMax, kvTtlMaxMs, kvTtlMinMs, kvValueBytesMax } from "./kv/kv-writer.ts";
 import { lockDelayMaxMs, lockDelaysMax } from "./kv/lock-delays.ts";
 import { tombstonesMax } from "./kv/tombstones.ts";
+import { ownWriteWaitMaxMs } from "./own-write.ts";
 import { queryNameBytesMax } from "./query/query-index.ts";
 import { queriesMax, queryBytesMax } from "./query/query-writer.ts";
 import { regexStepsMax } from "./regex/pattern.ts";
 import { resourceDepthMax, resourcePathBytesMax, resourcePathsMax } from "./resource/resource-paths.ts";
-import { ownWriteWaitMaxMs } from "./own-write.ts";
 import {
   sessionChecksMax,
   sessionNameBytesMax,

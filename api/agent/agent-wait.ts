@@ -9,7 +9,8 @@ import type { Call } from "../route.ts";
 import type { AgentBackend } from "./agent-backend.ts";
 
 export interface AgentWaitContext {
-  readonly agent: AgentBackend;
+  /** As the request may see and change it. */
+  agentOf(call: Call): AgentBackend;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -20,17 +21,18 @@ export function contentHash(content: object): string {
 
 /** `hashNow` is undefined when there is nothing to hash, which ends the wait. */
 export async function waitForOtherHash(
-  { agent, clock, random }: AgentWaitContext,
-  { query, request }: Call,
+  { agentOf, clock, random }: AgentWaitContext,
+  call: Call,
   hashNow: () => string | undefined,
 ): Promise<void> {
+  const { query, request } = call;
   const waitMs = query.duration("wait", "Invalid wait time") || waitDefaultMs;
   const hash = query.get("hash");
   if (hash === "" || hashNow() !== hash) return;
   const { signal } = request;
   const boundedMs = Math.min(waitMs, waitMaxMs);
   const { promise, resolve } = Promise.withResolvers<void>();
-  const unsubscribe = agent.onChange(() => hashNow() !== hash && resolve());
+  const unsubscribe = agentOf(call).onChange(() => hashNow() !== hash && resolve());
   const timer = clock.setTimer(boundedMs + (random() * boundedMs) / 16, resolve);
   signal?.addEventListener("abort", () => resolve(), { once: true });
   await promise;

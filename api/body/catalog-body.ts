@@ -2,6 +2,7 @@
  * Nodes, services and checks as Consul's catalog writes them (`/v1/catalog/register`, `/v1/txn`) → records, with
  * the limits that agents hold to. What Heddle does not have is refused by name.
  */
+
 import {
   type CheckRecord,
   defaultAgentLimits,
@@ -9,16 +10,16 @@ import {
   planCheck,
   planNode,
   planService,
-  type RegistryReads,
   type ServiceRecord,
 } from "../../registry/index.ts";
+import type { ContentReads } from "../access/guarded-reads.ts";
 import { badRequest } from "../query.ts";
 import { assertDatacenterNamed } from "../read-mode.ts";
 import type { BodyFields } from "./body-fields.ts";
 import { readService, readStatus } from "./service-body.ts";
 
 /** The id that the node has already stays when the body names none. @throws API_BAD_REQUEST, REGISTRY_INVALID, ADDR_INVALID_IP */
-export function readNode(body: BodyFields, registry: RegistryReads): NodeRecord {
+export function readNode(body: BodyFields, registry: ContentReads): NodeRecord {
   const name = body.text("node") ?? "";
   assertDatacenterNamed(body.text("datacenter") ?? "", registry.datacenter);
   return planNode({

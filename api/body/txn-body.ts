@@ -1,14 +1,15 @@
 /** The body of `/v1/txn` → operations of the registry, and their outcomes back. */
+
 import {
   type CatalogVerb,
   catalogVerbs,
   type KvVerb,
   kvVerbs,
-  type RegistryReads,
   type TxnAnswer,
   type TxnOperation,
   type TxnOutcome,
 } from "../../registry/index.ts";
+import type { ContentReads } from "../access/guarded-reads.ts";
 import { checkJson, nodeJson, serviceJson } from "../json/consul-json.ts";
 import { kvEntryJson } from "../json/kv-json.ts";
 import { badRequest } from "../query.ts";
@@ -16,7 +17,7 @@ import { BodyFields } from "./body-fields.ts";
 import { readCatalogCheck, readCatalogService, readNode } from "./catalog-body.ts";
 
 /** @throws API_BAD_REQUEST, API_UNSUPPORTED, REGISTRY_INVALID */
-export function readTxn(body: Uint8Array, registry: RegistryReads): TxnOperation[] {
+export function readTxn(body: Uint8Array, registry: ContentReads): TxnOperation[] {
   return BodyFields.parseList(body).map((operation) => readOperation(operation, registry));
 }
 
@@ -30,7 +31,7 @@ export function txnJson({ outcomes, errors }: TxnAnswer): string {
   return `{"Results":[${outcomes.map(outcomeJson).join(",")}],"Errors":null}`;
 }
 
-function readOperation(operation: BodyFields, registry: RegistryReads): TxnOperation {
+function readOperation(operation: BodyFields, registry: ContentReads): TxnOperation {
   const kv = operation.object("kv");
   const node = operation.object("node");
   const service = operation.object("service");
@@ -78,7 +79,7 @@ function indexOf(body: BodyFields, operation: BodyFields): number {
   return Number(body.uint("modifyindex") ?? operation.uint("index") ?? 0n);
 }
 
-function bareNode(name: string, registry: RegistryReads) {
+function bareNode(name: string, registry: ContentReads) {
   return readNode(BodyFields.of({ Node: name, Address: "127.0.0.1" }, ""), registry);
 }
 

@@ -16,9 +16,9 @@ const provider = z
   .register(models, { id: "Provider" });
 
 export function discoverOperation(context: ReadContext): Operation {
-  const { registry } = context;
   return operation({
     id: "discover",
+    needs: "guarded",
     method: "GET",
     path: "/v1/heddle/discover",
     summary: `Instances that meet every need: each is a path that the instance provides, or lies above one. Instances say what they provide in their metadata, under \`${providesMeta}\`, separated by spaces.`,
@@ -31,8 +31,8 @@ export function discoverOperation(context: ReadContext): Operation {
     handle: (call, { query: { need: needs, passing = false } }) => {
       // Any of the needs moves with every answer; the same one is taken each time, so that the index never goes back.
       const [longest = ""] = needs.toSorted((a, b) => b.length - a.length || (a < b ? -1 : 1));
-      return blockingRead(context, call, { kind: "resource", path: longest }, (headers) => {
-        const found = registry
+      return blockingRead(context, call, { kind: "resource", path: longest }, (headers, reads) => {
+        const found = reads
           .providersOf(needs)
           .map((one) => ({
             ...instanceOf(one),

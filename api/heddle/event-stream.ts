@@ -12,7 +12,8 @@
  */
 import type { Clock } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
-import type { Change, ChangeCursor, ChangePosition, RegistryReads } from "../../registry/index.ts";
+import type { Change, ChangeCursor, ChangePosition } from "../../registry/index.ts";
+import { type ContentReads, type RegistryProgress, seesChange } from "../access/guarded-reads.ts";
 import type { ByteStream } from "../request.ts";
 import type { Call } from "../route.ts";
 
@@ -49,7 +50,9 @@ export class StreamCount {
 }
 
 export interface EventSource {
-  readonly registry: RegistryReads;
+  readonly registry: RegistryProgress;
+  /** What it holds, as far as the request may see it. */
+  reads(call: Call): ContentReads;
   readonly clock: Clock;
   readonly streams: StreamCount;
   readonly heartbeatMs: number;
@@ -73,7 +76,7 @@ export async function openEventStream(
   call: Call,
   since: string | undefined,
 ): Promise<ByteStream> {
-  const events = generate(source, followed, readPosition(source.registry, call, since), call.request.signal);
+  const events = generate(source, followed, readPosition(source.registry, call, since), call);
   const first = await events.next();
   return {
     [Symbol.asyncIterator]: () => {
@@ -94,8 +97,9 @@ async function* generate(
   source: EventSource,
   followed: Followed,
   position: ChangePosition | "now" | undefined,
-  signal: AbortSignal = new AbortController().signal,
+  call: Call,
 ): AsyncGenerator<Uint8Array, void, void> {
+  const { signal = new AbortController().signal } = call.request;
   const { registry, streams } = source;
   streams.enter();
   try {
@@ -110,7 +114,7 @@ async function* generate(
       const first = cursor.take();
       yield Buffer.from(`retry: ${reconnectMs}\n\n`);
       if (position === undefined) yield* look(registry, entries, start.revision);
-      yield* go(source, followed, cursor, first, signal);
+      yield* go(source, followed, cursor, first, call, signal);
     } finally {
       cursor.close();
     }
@@ -119,7 +123,11 @@ async function* generate(
   }
 }
 
-function* look(registry: RegistryReads, entries: Iterable<object>, revision: number): Generator<Uint8Array> {
+function* look(
+  registry: RegistryProgress,
+  entries: Iterable<object>,
+  revision: number,
+): Generator<Uint8Array> {
   let text = "";
   for (const entry of entries) {
     text += `event: current\ndata: ${JSON.stringify({ revision, ...entry })}\n\n`;
@@ -136,6 +144,7 @@ async function* go(
   { shape }: Followed,
   cursor: ChangeCursor,
   first: ReturnType<ChangeCursor["take"]>,
+  call: Call,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   let batch = first;
@@ -143,12 +152,14 @@ async function* go(
     while (!signal.aborted) {
       if (batch) {
         const { revision, changes, seen } = batch;
-        const events = changes.map(({ action, subject }, at) => {
+        const rights = call.rights();
+        const events = changes.flatMap(({ action, subject }, at) => {
+          if (!seesChange(rights, subject)) return [];
           const isLast = at === changes.length - 1;
           const id = idOf(registry, revision, isLast ? undefined : seen + at + 1);
           return `event: ${action}\nid: ${id}\ndata: ${JSON.stringify({ revision, ...shape(subject) })}\n\n`;
         });
-        yield Buffer.from(events.join(""));
+        if (events.length > 0) yield Buffer.from(events.join(""));
       } else if (await isQuiet(cursor, clock, everyMs, signal)) {
         yield Buffer.from(`: heartbeat\nid: ${idOf(registry, cursor.revision)}\n\n`);
       }
@@ -181,7 +192,7 @@ async function isQuiet(
   return over.signal.aborted && !signal.aborted;
 }
 
-function idOf({ storeId }: RegistryReads, revision: number, seen?: number): string {
+function idOf({ storeId }: RegistryProgress, revision: number, seen?: number): string {
   return `${revision}${seen === undefined ? "" : `.${seen}`}@${historyOf(storeId)}`;
 }
 
@@ -191,7 +202,7 @@ function historyOf(storeId: string): string {
 
 /** The header wins: it is what a browser that reconnects sends beside the first `since`. */
 function readPosition(
-  registry: RegistryReads,
+  registry: RegistryProgress,
   { request }: Call,
   since: string | undefined,
 ): ChangePosition | "now" | undefined {
@@ -213,7 +224,7 @@ function readPosition(
 }
 
 /** Another server may have been ahead of this one, but none is ahead of the store. */
-async function reach(registry: RegistryReads, revision: number, signal: AbortSignal): Promise<void> {
+async function reach(registry: RegistryProgress, revision: number, signal: AbortSignal): Promise<void> {
   if (revision <= registry.index) return;
   await registry.barrier(signal);
   if (revision > registry.index) throw elsewhere(revision, "a store that had come further");

@@ -118,6 +118,7 @@ const explanation = z.strictObject({
 export function explainOperation(local: LocalBackend | undefined): Operation {
   return operation({
     id: "explain",
+    needs: "agent:read",
     method: "GET",
     path: "/v1/heddle/explain",
     summary: "Why the DNS of this node answers a question as it does.",

@@ -95,6 +95,7 @@ export function fabricOperations(fabric: FabricBackend): readonly Operation[] {
   return [
     operation({
       id: "listNetworks",
+      needs: "operator:read",
       method: "GET",
       path: "/v1/heddle/networks",
       summary: "All networks of the fabric.",
@@ -103,6 +104,7 @@ export function fabricOperations(fabric: FabricBackend): readonly Operation[] {
     }),
     operation({
       id: "createNetwork",
+      needs: "operator:write",
       method: "POST",
       path: "/v1/heddle/networks",
       summary: "Makes a network.",
@@ -112,6 +114,7 @@ export function fabricOperations(fabric: FabricBackend): readonly Operation[] {
     }),
     operation({
       id: "deleteNetwork",
+      needs: "operator:write",
       method: "DELETE",
       path: "/v1/heddle/networks/{name}",
       summary: "Deletes a network that nothing uses; with `force` any.",
@@ -125,6 +128,7 @@ export function fabricOperations(fabric: FabricBackend): readonly Operation[] {
     }),
     operation({
       id: "poolUse",
+      needs: "operator:read",
       method: "GET",
       path: "/v1/heddle/ipam",
       summary: "How much of the pools is in use.",
@@ -134,6 +138,7 @@ export function fabricOperations(fabric: FabricBackend): readonly Operation[] {
     }),
     operation({
       id: "listNodes",
+      needs: "operator:read",
       method: "GET",
       path: "/v1/heddle/nodes",
       summary: "All nodes that the fabric knows.",
@@ -142,6 +147,7 @@ export function fabricOperations(fabric: FabricBackend): readonly Operation[] {
     }),
     operation({
       id: "forgetNode",
+      needs: "operator:write",
       method: "DELETE",
       path: "/v1/heddle/nodes/{name}",
       summary: "Ends the term of a node that is gone; with `force` its addresses are free at once.",
@@ -160,6 +166,7 @@ export function localOperations(local: LocalBackend | undefined): readonly Opera
   return [
     operation({
       id: "status",
+      needs: "agent:read",
       method: "GET",
       path: "/v1/heddle/status",
       summary: "What runs in the process that answers, and how it is.",
@@ -168,6 +175,7 @@ export function localOperations(local: LocalBackend | undefined): readonly Opera
     }),
     operation({
       id: "listLeases",
+      needs: "agent:read",
       method: "GET",
       path: "/v1/heddle/leases",
       summary: "Addresses that containers of this node hold.",
@@ -176,6 +184,7 @@ export function localOperations(local: LocalBackend | undefined): readonly Opera
     }),
     operation({
       id: "purgePlan",
+      needs: "agent:read",
       method: "GET",
       path: "/v1/heddle/purge-plan",
       summary: "What a purge would take off the kernel of this node.",

@@ -7,9 +7,8 @@ import {
   historyVersionsDefault,
   type KvVersion,
   kvAt,
-  type RegistryWrites,
 } from "../../registry/index.ts";
-import { blockingRead, type ReadContext } from "../blocking.ts";
+import { blockingRead, marked, type ReadContext } from "../blocking.ts";
 import { type ApiResponse, empty } from "../request.ts";
 import { json } from "../route.ts";
 import { type Operation, operation } from "./operation.ts";
@@ -43,8 +42,7 @@ const atRevision = kvShape.omit({ createRevision: true }).register(models, { id:
 const argument = { description: "The key." };
 const refusedWrite = { description: "`cas` did not match; nothing was written.", schema: written };
 
-export function kvOperations(context: ReadContext, writer: RegistryWrites): readonly Operation[] {
-  const { registry } = context;
+export function kvOperations(context: ReadContext): readonly Operation[] {
   const answer = (
     call: Parameters<Operation["handle"]>[0],
     done: { succeeded: boolean; revision: number },
@@ -55,6 +53,7 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
   return [
     operation({
       id: "getKey",
+      needs: "guarded",
       method: "GET",
       path: "/v1/heddle/kv/{key}",
       summary:
@@ -65,7 +64,7 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
       handle: async (call, { query }): Promise<ApiResponse> => {
         const { rest: key } = call;
         if (query.revision !== undefined) {
-          const found = kvAt(registry, key, query.revision);
+          const found = kvAt(context.reads(call), key, query.revision);
           if (!found) throw noKey(key, `at revision ${query.revision}`);
           const entry = { ...found.record, createIndex: 0, modifyIndex: found.revision };
           const { createRevision: _, ...shape } = kvOf(entry);
@@ -75,8 +74,8 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
           context,
           call,
           { kind: "kv", key },
-          (headers) => {
-            const entry = registry.kv(key);
+          (headers, reads) => {
+            const entry = reads.kv(key);
             if (!entry) throw noKey(key, "");
             return json(call, kvOf(entry), headers);
           },
@@ -86,6 +85,7 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
     }),
     operation({
       id: "putKey",
+      needs: "guarded",
       method: "PUT",
       path: "/v1/heddle/kv/{key}",
       summary:
@@ -100,13 +100,14 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
           ...(cas !== undefined && { cas }),
           ...(flags !== undefined && { flags }),
         };
-        const done = await writer.kvPut(call.rest, call.request.body, options);
-        const revision = registry.kv(call.rest)?.modifyIndex ?? done.revision;
+        const done = await context.writes(call).kvPut(call.rest, call.request.body, options);
+        const revision = context.reads(call).kv(call.rest)?.modifyIndex ?? done.revision;
         return answer(call, done.succeeded ? { ...done, revision } : done);
       },
     }),
     operation({
       id: "deleteKey",
+      needs: "guarded",
       method: "DELETE",
       path: "/v1/heddle/kv/{key}",
       summary: "Deletes a key; one that is not there counts as deleted.",
@@ -114,10 +115,11 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
       query: z.strictObject({ cas: whole }),
       answers: { 200: { description: "It is gone.", schema: written }, 409: refusedWrite },
       handle: async (call, { query: { cas } }) =>
-        answer(call, await writer.kvDelete(call.rest, cas === undefined ? {} : { cas })),
+        answer(call, await context.writes(call).kvDelete(call.rest, cas === undefined ? {} : { cas })),
     }),
     operation({
       id: "keyHistory",
+      needs: "guarded",
       method: "GET",
       path: "/v1/heddle/history/{key}",
       summary: "What stood under a key, newest first, as far as its history rule keeps it.",
@@ -125,20 +127,25 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
       query: z.strictObject(readParameters),
       answers: { 200: { description: "Versions; none without a rule.", schema: z.array(versionShape) } },
       handle: (call) =>
-        blockingRead(context, call, { kind: "kv", key: call.rest }, (headers) =>
-          json(call, registry.history.versions(call.rest).map(versionOf).toReversed(), headers),
+        blockingRead(context, call, { kind: "kv", key: call.rest }, (headers, reads) =>
+          json(call, reads.history.versions(call.rest).map(versionOf).toReversed(), headers),
         ),
     }),
     operation({
       id: "listHistoryRules",
+      needs: "guarded",
       method: "GET",
       path: "/v1/heddle/history-rules",
       summary: "Prefixes whose keys keep a history.",
       answers: { 200: { description: "Rules by prefix.", schema: z.array(ruleShape) } },
-      handle: (call) => json(call, registry.history.rules()),
+      handle: (call) => {
+        const reads = context.reads(call);
+        return marked(json(call, reads.history.rules()), reads);
+      },
     }),
     operation({
       id: "putHistoryRule",
+      needs: "guarded",
       method: "PUT",
       path: "/v1/heddle/history-rules/{prefix}",
       summary:
@@ -154,19 +161,20 @@ export function kvOperations(context: ReadContext, writer: RegistryWrites): read
       handle: async (call, { query }) => {
         const { versions = historyVersionsDefault, age: ageMs = historyAgeDefaultMs } = query;
         const rule: HistoryRule = { prefix: call.rest, versions, ageMs };
-        await writer.putHistoryRule(rule);
+        await context.writes(call).putHistoryRule(rule);
         return json(call, rule);
       },
     }),
     operation({
       id: "deleteHistoryRule",
+      needs: "guarded",
       method: "DELETE",
       path: "/v1/heddle/history-rules/{prefix}",
       summary: "Ends a rule; what was kept goes within a minute.",
       argument: { description: "Prefix of keys; empty for all.", mayBeEmpty: true },
       answers: { 204: { description: "There is no such rule any more." } },
       handle: async (call) => {
-        await writer.deleteHistoryRule(call.rest);
+        await context.writes(call).deleteHistoryRule(call.rest);
         return empty(204);
       },
     }),

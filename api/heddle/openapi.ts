@@ -13,6 +13,7 @@ type Json = Readonly<Record<string, unknown>>;
 export function documentOperation(operations: readonly Operation[], version: string): Operation {
   const self: Operation = operation({
     id: "openapi",
+    needs: "open",
     method: "GET",
     path: "/v1/heddle/openapi.json",
     summary: "This document.",

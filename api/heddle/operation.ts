@@ -27,6 +27,7 @@ export interface Operation {
   /** `{name}` can only stand last, and takes the rest of the path, slashes included. */
   readonly path: string;
   readonly summary: string;
+  readonly needs: Needs;
   /** What the path's argument is; "" is refused unless it may be empty. */
   readonly argument?: { readonly description: string; readonly mayBeEmpty?: true };
   readonly query: z.ZodObject;
@@ -36,6 +37,12 @@ export interface Operation {
   readonly answers: Readonly<Record<number, Answer>>;
   readonly handle: RouteHandler;
 }
+
+/**
+ * What a token must allow: nothing (`open`); what the operation finds out by asking for what it is about (`guarded`);
+ * or a right over the fabric, or over the process that answers.
+ */
+export type Needs = "open" | "guarded" | `${"operator" | "agent"}:${"read" | "write"}`;
 
 interface Spec<Query extends z.ZodObject, Body extends z.ZodType | "bytes">
   extends Omit<Operation, "query" | "body" | "handle"> {
@@ -58,6 +65,7 @@ export function operation<
 >(spec: Spec<Query, Body>): Operation {
   const { query = nothing, body, handle, ...rest } = spec;
   const run = async (call: Call): Promise<ApiResponse> => {
+    assertNeeds(call, spec.needs);
     if (spec.argument && !spec.argument.mayBeEmpty && call.rest === "")
       throw refused(call, `name ${spec.path.replace(/^.*\{(\w+)\}$/, "$1")} in the path`);
     const input = {
@@ -67,6 +75,29 @@ export function operation<
     return handle(call, input as Parameters<typeof handle>[1]);
   };
   return { ...rest, query, ...(body !== undefined && { body }), handle: run };
+}
+
+/** @throws REGISTRY_PERMISSION_DENIED */
+function assertNeeds(call: Call, needs: Needs): void {
+  switch (needs) {
+    case "open":
+    case "guarded":
+      return;
+    case "operator:read":
+      call.rights().assert("operator", "", "read");
+      return;
+    case "operator:write":
+      call.rights().assert("operator", "", "write");
+      return;
+    case "agent:read":
+      call.rights().assert("agent", call.node, "read");
+      return;
+    case "agent:write":
+      call.rights().assert("agent", call.node, "write");
+      return;
+    default:
+      needs satisfies never;
+  }
 }
 
 /** Operations of one path are one route. */

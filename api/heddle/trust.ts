@@ -38,6 +38,7 @@ export function trustOperations(backend: TrustBackend | undefined): readonly Ope
   return [
     operation({
       id: "createToken",
+      needs: "operator:write",
       method: "POST",
       path: "/v1/heddle/tokens",
       summary: "Makes a token that lets nodes in. At a server's socket only.",
@@ -47,6 +48,7 @@ export function trustOperations(backend: TrustBackend | undefined): readonly Ope
     }),
     operation({
       id: "listTokens",
+      needs: "operator:write",
       method: "GET",
       path: "/v1/heddle/tokens",
       summary: "Tokens that are still good, without their secrets. At a server's socket only.",
@@ -55,6 +57,7 @@ export function trustOperations(backend: TrustBackend | undefined): readonly Ope
     }),
     operation({
       id: "removeToken",
+      needs: "operator:write",
       method: "DELETE",
       path: "/v1/heddle/tokens/{id}",
       summary: "Takes a token back. At a server's socket only.",
@@ -67,6 +70,7 @@ export function trustOperations(backend: TrustBackend | undefined): readonly Ope
     }),
     operation({
       id: "revokeNode",
+      needs: "operator:write",
       method: "POST",
       path: "/v1/heddle/revocations",
       summary: "Refuses every certificate that a node has, at once. At a server's socket only.",

@@ -1,6 +1,7 @@
 /** `/v1/heddle/watch/…`: streams of changes of keys and of the catalog. */
 import { z } from "zod";
-import { changePath, type RegistryReads } from "../../registry/index.ts";
+import { changePath } from "../../registry/index.ts";
+import type { ContentReads } from "../access/guarded-reads.ts";
 import { type ApiResponse, empty } from "../request.ts";
 import type { Call } from "../route.ts";
 import { type EventSource, type Followed, openEventStream } from "./event-stream.ts";
@@ -39,7 +40,6 @@ const streamed = {
 };
 
 export function watchOperations(source: EventSource): readonly Operation[] {
-  const { registry } = source;
   const watch = (
     {
       events,
@@ -47,11 +47,12 @@ export function watchOperations(source: EventSource): readonly Operation[] {
     }: Pick<Operation, "id" | "path" | "summary" | "argument"> & {
       readonly events: z.ZodType;
     },
-    followed: (rest: string) => Followed,
+    followed: (rest: string, reads: ContentReads) => Followed,
   ) =>
     operation({
       ...spec,
       method: "GET",
+      needs: "guarded",
       query,
       answers: { 200: { ...streamed, events } },
       handle: async (call: Call, { query: { since } }): Promise<ApiResponse> => {
@@ -59,7 +60,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         return {
           status: 200,
           headers,
-          body: await openEventStream(source, followed(call.rest), call, since),
+          body: await openEventStream(source, followed(call.rest, source.reads(call)), call, since),
         };
       },
     });
@@ -72,9 +73,9 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         argument: { description: "Prefix of keys; empty for all.", mayBeEmpty: true },
         events: kvShape,
       },
-      (prefix) => ({
+      (prefix, reads) => ({
         prefix: changePath.kv(prefix),
-        now: () => registry.kvList(prefix).values().map(kvOf),
+        now: () => reads.kvList(prefix).values().map(kvOf),
         shape,
       }),
     ),
@@ -85,7 +86,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         events: instanceShape,
         summary: "Changes of all service instances, their health included.",
       },
-      () => instances(registry, undefined),
+      (_rest, reads) => instances(reads, undefined),
     ),
     watch(
       {
@@ -96,7 +97,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         argument: { description: "Name of the service." },
         events: instanceShape,
       },
-      (name) => instances(registry, name),
+      (name, reads) => instances(reads, name),
     ),
     watch(
       {
@@ -105,7 +106,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         events: nodeShape,
         summary: "Changes of nodes and of their liveness.",
       },
-      () => nodes(registry, undefined),
+      (_rest, reads) => nodes(reads, undefined),
     ),
     watch(
       {
@@ -115,7 +116,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         argument: { description: "Name of the node." },
         events: nodeShape,
       },
-      (name) => nodes(registry, name),
+      (name, reads) => nodes(reads, name),
     ),
     watch(
       {
@@ -124,7 +125,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         events: checkShape,
         summary: "Changes of all checks.",
       },
-      () => checks(registry, undefined),
+      (_rest, reads) => checks(reads, undefined),
     ),
     watch(
       {
@@ -134,7 +135,7 @@ export function watchOperations(source: EventSource): readonly Operation[] {
         argument: { description: "Name of the node." },
         events: checkShape,
       },
-      (name) => checks(registry, name),
+      (name, reads) => checks(reads, name),
     ),
   ];
 }
@@ -154,32 +155,31 @@ const shape: Followed["shape"] = (subject) => {
   }
 };
 
-function instances(registry: RegistryReads, name: string | undefined): Followed {
-  const names = () => (name === undefined ? [...registry.serviceNames().keys()] : [name]);
+function instances(reads: ContentReads, name: string | undefined): Followed {
+  const names = () => (name === undefined ? [...reads.serviceNames().keys()] : [name]);
   return {
     prefix: changePath.services(name),
     now: () => {
-      const found = names().flatMap((each) => registry.service(each));
+      const found = names().flatMap((each) => reads.service(each));
       return found.values().map(instanceOf);
     },
     shape,
   };
 }
 
-function nodes(registry: RegistryReads, name: string | undefined): Followed {
-  const found = () => (name === undefined ? registry.nodes() : [registry.node(name)].filter((one) => !!one));
+function nodes(reads: ContentReads, name: string | undefined): Followed {
+  const found = () => (name === undefined ? reads.nodes() : [reads.node(name)].filter((one) => !!one));
   return {
     prefix: changePath.nodes(name),
-    now: () => found().map((node) => nodeOf(node, registry.isLive(node.name))),
+    now: () => found().map((node) => nodeOf(node, reads.isLive(node.name))),
     shape,
   };
 }
 
-function checks(registry: RegistryReads, node: string | undefined): Followed {
+function checks(reads: ContentReads, node: string | undefined): Followed {
   return {
     prefix: changePath.checks(node),
-    now: () =>
-      (node === undefined ? registry.checksInState("any") : registry.checksOfNode(node)).map(checkOf),
+    now: () => (node === undefined ? reads.checksInState("any") : reads.checksOfNode(node)).map(checkOf),
     shape,
   };
 }

@@ -20,8 +20,8 @@ const statusCodes = { passing: 200, warning: 429, critical: 503, maintenance: 50
 /** From best to worst. */
 const order: readonly Aggregated[] = ["passing", "warning", "critical", "maintenance"];
 
-export function agentHealthRoutes(agent: AgentBackend, self: SelfInfo): readonly Route[] {
-  const stateOf = (service: ServiceRecord) => {
+export function agentHealthRoutes(agentOf: (call: Call) => AgentBackend, self: SelfInfo): readonly Route[] {
+  const stateOf = (agent: AgentBackend, service: ServiceRecord) => {
     const checks = agent.checks().filter(({ serviceId }) => serviceId === "" || serviceId === service.id);
     return { service, checks, status: aggregated(checks) };
   };
@@ -34,12 +34,13 @@ export function agentHealthRoutes(agent: AgentBackend, self: SelfInfo): readonly
   const byId = (call: Call) => {
     refuseUnsupported(call.query);
     const id = argument(call, "Missing serviceID");
+    const agent = agentOf(call);
     const service = agent.services().find((one) => one.id === id);
     if (!service) {
       if (isText(call)) return plainText(404, `ServiceId ${id} not found`);
       return json(call, { AggregatedStatus: "critical", Service: null, Checks: [] }, {}, 404);
     }
-    const state = stateOf(service);
+    const state = stateOf(agent, service);
     if (isText(call)) return plainText(statusCodes[state.status], state.status);
     return json(call, shown(state), {}, statusCodes[state.status]);
   };
@@ -48,10 +49,11 @@ export function agentHealthRoutes(agent: AgentBackend, self: SelfInfo): readonly
   const byName = (call: Call) => {
     refuseUnsupported(call.query);
     const name = argument(call, "Missing service Name");
+    const agent = agentOf(call);
     const states = agent
       .services()
       .filter((one) => one.name === name)
-      .map(stateOf);
+      .map((one) => stateOf(agent, one));
     if (states.length === 0)
       return isText(call) ? plainText(404, `ServiceName ${name} Not Found`) : json(call, [], {}, 404);
     const worst = order.findLast((status) => states.some((state) => state.status === status)) ?? "passing";

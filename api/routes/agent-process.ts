@@ -1,12 +1,13 @@
 /** What clients ask of the agent as a process: figures of its own, and a reload, of which it has nothing to do. */
 import type { Clock } from "../../clock/index.ts";
-import type { AgentBackend } from "../agent/agent-backend.ts";
+import type { AgentBackend, SelfInfo } from "../agent/agent-backend.ts";
 import { badRequest } from "../query.ts";
 import { empty, plainText } from "../request.ts";
 import { type Call, json, type Route } from "../route.ts";
 
-export function agentProcessRoutes(agent: AgentBackend, clock: Clock): readonly Route[] {
+export function agentProcessRoutes(agent: AgentBackend, { node }: SelfInfo, clock: Clock): readonly Route[] {
   const metrics = (call: Call) => {
+    call.rights().assert("agent", node, "read");
     const gauges = gaugesOf(agent);
     const format = call.query.get("format");
     if (format === "prometheus") return plainText(200, prometheus(gauges));
@@ -20,9 +21,13 @@ export function agentProcessRoutes(agent: AgentBackend, clock: Clock): readonly 
       Samples: [],
     });
   };
+  const reload = (call: Call) => {
+    call.rights().assert("agent", node, "write");
+    return empty();
+  };
   return [
     { path: "/v1/agent/metrics", methods: { GET: metrics } },
-    { path: "/v1/agent/reload", methods: { PUT: () => empty() } },
+    { path: "/v1/agent/reload", methods: { PUT: reload } },
   ];
 }
 

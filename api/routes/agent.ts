@@ -19,11 +19,11 @@ import { argument, type Call, json, type Route, type RouteHandler } from "../rou
 const sessionTtlMinNs = registryLimits.sessionTtlMinMs * 1e6;
 
 export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly Route[] {
-  const { agent } = context;
+  const { agentOf } = context;
 
   const services = (call: Call) => {
     refuseUnsupported(call.query, ["filter"]);
-    const shown = agent
+    const shown = agentOf(call)
       .services()
       .filter(({ kind }) => kind !== containerNameKind)
       .map((one) => agentServiceJson(one, self.datacenter));
@@ -34,7 +34,9 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
     refuseUnsupported(call.query, ["hash"]);
     const id = argument(call, "Missing service ID");
     const shown = () => {
-      const found = agent.services().find((one) => one.id === id);
+      const found = agentOf(call)
+        .services()
+        .find((one) => one.id === id);
       const content = found && agentServiceJson(found, self.datacenter);
       return content && { ...content, ContentHash: contentHash(content) };
     };
@@ -46,7 +48,7 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
 
   const checks = (call: Call) => {
     refuseUnsupported(call.query, ["filter"]);
-    const shown = agent.checks().map(agentCheckJson).filter(filterOf(call.query));
+    const shown = agentOf(call).checks().map(agentCheckJson).filter(filterOf(call.query));
     return json(call, Object.fromEntries(shown.map((one) => [one.CheckID, one])));
   };
 
@@ -56,13 +58,13 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
       "replace-existing-checks",
       "Invalid value for ?replace-existing-checks",
     );
-    await agent.registerService(readService(BodyFields.parse(call.request.body)), { replaceChecks });
+    await agentOf(call).registerService(readService(BodyFields.parse(call.request.body)), { replaceChecks });
     return empty();
   };
 
   const deregisterService = async (call: Call) => {
     const id = argument(call, "Missing service ID");
-    return known("service", id, () => agent.deregisterService(id));
+    return known("service", id, () => agentOf(call).deregisterService(id));
   };
 
   const registerCheck = async (call: Call) => {
@@ -70,27 +72,32 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
     const body = BodyFields.parse(call.request.body);
     if (!body.text("name")) throw badRequest("Missing check name");
     const serviceId = body.text("serviceid") ?? "";
-    if (serviceId !== "" && !agent.services().some(({ id }) => id === serviceId))
+    if (
+      serviceId !== "" &&
+      !agentOf(call)
+        .services()
+        .some(({ id }) => id === serviceId)
+    )
       return plainText(404, `ServiceID "${serviceId}" does not exist`);
-    await agent.registerCheck(readCheck(body), serviceId);
+    await agentOf(call).registerCheck(readCheck(body), serviceId);
     return empty();
   };
 
   const deregisterCheck = (call: Call) => {
     const id = argument(call, "Missing check ID");
-    return known("check", id, () => agent.deregisterCheck(id));
+    return known("check", id, () => agentOf(call).deregisterCheck(id));
   };
 
   const set = (status: CheckStatus) => (call: Call) => {
     const id = argument(call, "Missing check ID");
-    return known("check", id, () => agent.setCheck(id, status, call.query.get("note")));
+    return known("check", id, () => agentOf(call).setCheck(id, status, call.query.get("note")));
   };
 
   const update = (call: Call) => {
     const id = argument(call, "Missing check ID");
     const body = BodyFields.parse(call.request.body);
     const status = readStatus(body.text("status") ?? "");
-    return known("check", id, () => agent.setCheck(id, status, body.text("output") ?? ""));
+    return known("check", id, () => agentOf(call).setCheck(id, status, body.text("output") ?? ""));
   };
 
   return [
@@ -109,8 +116,9 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
 }
 
 export function selfRoute(self: SelfInfo): Route {
-  const answer = (call: Call) =>
-    json(call, {
+  const answer = (call: Call) => {
+    call.rights().assert("agent", self.node, "read");
+    return json(call, {
       Config: {
         Datacenter: self.datacenter,
         PrimaryDatacenter: self.datacenter,
@@ -131,6 +139,7 @@ export function selfRoute(self: SelfInfo): Route {
       },
       Meta: self.meta,
     });
+  };
   return { path: "/v1/agent/self", methods: { GET: answer } };
 }
 

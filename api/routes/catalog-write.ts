@@ -4,7 +4,7 @@
  * beneath one here goes with the agent's next full sync, as in Consul.
  */
 import { FabricError } from "../../errors/index.ts";
-import type { RegistryWrites, TxnOperation } from "../../registry/index.ts";
+import type { TxnOperation } from "../../registry/index.ts";
 import type { ReadContext } from "../blocking.ts";
 import { BodyFields } from "../body/body-fields.ts";
 import { readCatalogCheck, readCatalogService, readNode } from "../body/catalog-body.ts";
@@ -12,7 +12,8 @@ import { badRequest } from "../query.ts";
 import { assertDatacenter, assertDatacenterNamed, refuseUnsupported } from "../read-mode.ts";
 import { type Call, json, type Route } from "../route.ts";
 
-export function catalogWriteRoutes({ registry }: ReadContext, writer: RegistryWrites): readonly Route[] {
+export function catalogWriteRoutes(context: ReadContext): readonly Route[] {
+  const { registry } = context;
   const bodyOf = ({ query, request }: Call) => {
     refuseUnsupported(query);
     assertDatacenter(query, registry.datacenter);
@@ -24,7 +25,7 @@ export function catalogWriteRoutes({ registry }: ReadContext, writer: RegistryWr
   };
 
   const run = async (call: Call, operations: readonly TxnOperation[]) => {
-    const { errors } = await writer.txn(operations);
+    const { errors } = await context.writes(call).txn(operations);
     const [refused] = errors;
     if (refused) throw new FabricError("REGISTRY_INVALID", refused.what);
     return json(call, true);
@@ -32,14 +33,15 @@ export function catalogWriteRoutes({ registry }: ReadContext, writer: RegistryWr
 
   const register = (call: Call) => {
     const { body, node } = bodyOf(call);
-    const held = registry.node(node);
+    const reads = context.reads(call);
+    const held = reads.node(node);
     const isFixed = held && (body.boolean("skipnodeupdate") || held.fabric?.epoch !== undefined);
     if (!isFixed && !body.text("address"))
       throw badRequest("Must provide address if SkipNodeUpdate is not set");
     if (held?.fabric && (body.text("address") || held.address) !== held.address)
       throw badRequest(`node ${JSON.stringify(node)} is of the fabric: only its agent changes its address`);
     const operations: TxnOperation[] = [];
-    if (!isFixed) operations.push({ kind: "node", verb: "set", index: 0, record: readNode(body, registry) });
+    if (!isFixed) operations.push({ kind: "node", verb: "set", index: 0, record: readNode(body, reads) });
     const service = body.object("service");
     if (service)
       operations.push({ kind: "service", verb: "set", index: 0, record: readCatalogService(service, node) });
@@ -69,7 +71,7 @@ export function catalogWriteRoutes({ registry }: ReadContext, writer: RegistryWr
       return run(call, [{ kind: "check", ...common, record: readCatalogCheck(named, node) }]);
     }
     const named = BodyFields.of({ Node: node, Address: "127.0.0.1" }, "");
-    return run(call, [{ kind: "node", ...common, record: readNode(named, registry) }]);
+    return run(call, [{ kind: "node", ...common, record: readNode(named, context.reads(call)) }]);
   };
 
   return [

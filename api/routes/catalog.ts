@@ -1,5 +1,6 @@
 /** `/v1/catalog/…`: what is registered, whether it is healthy or not. */
 import { containerNameKind, type NodeEntry, type ServiceInstance } from "../../registry/index.ts";
+import type { ContentReads } from "../access/guarded-reads.ts";
 import { blockingList, blockingRead, filterOf, type ReadContext } from "../blocking.ts";
 import { hasTags, matchesMeta, nodeMetaOf } from "../instance-filter.ts";
 import { catalogServiceJson, nodeJson, serviceJson } from "../json/consul-json.ts";
@@ -12,11 +13,11 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
 
   const services = (call: Call) =>
-    blockingRead(context, call, { kind: "services" }, (headers) => {
+    blockingRead(context, call, { kind: "services" }, (headers, reads) => {
       const meta = nodeMetaOf(call.query);
-      const names = [...registry.serviceNames()];
+      const names = [...reads.serviceNames()];
       const shown =
-        meta.length === 0 ? names : names.flatMap(([name]) => tagsOn(name, registry.service(name), meta));
+        meta.length === 0 ? names : names.flatMap(([name]) => tagsOn(name, reads.service(name), meta));
       return json(call, Object.fromEntries(shown), headers);
     });
 
@@ -24,19 +25,19 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
     const name = argument(call, "Missing service name");
     const meta = nodeMetaOf(call.query);
     const tags = call.query.all("tag");
-    return blockingList(context, call, { kind, name }, () => {
-      const found = registry[kind](name).filter(
+    return blockingList(context, call, { kind, name }, (reads) => {
+      const found = reads[kind](name).filter(
         (instance) => hasTags(instance.service, tags) && matchesMeta(instance.node, meta),
       );
-      return sortedNear(context, call, found, ({ node }) => node.name).map(catalogServiceJson);
+      return sortedNear(context, reads, call, found, ({ node }) => node.name).map(catalogServiceJson);
     });
   };
 
   const nodes = (call: Call) => {
     const meta = nodeMetaOf(call.query);
-    return blockingList(context, call, { kind: "nodes" }, () => {
-      const found = registry.nodes().filter((node) => matchesMeta(node, meta));
-      return sortedNear(context, call, found, ({ name }) => name).map(nodeJson);
+    return blockingList(context, call, { kind: "nodes" }, (reads) => {
+      const found = reads.nodes().filter((node) => matchesMeta(node, meta));
+      return sortedNear(context, reads, call, found, ({ name }) => name).map(nodeJson);
     });
   };
 
@@ -44,16 +45,16 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
   const ofNode = (call: Call, answer: (node: NodeEntry | undefined, services: Services) => object | null) => {
     const name = argument(call, "Missing node name");
     const filter = filterOf(call.query);
-    const read = (headers: Record<string, string>) => {
-      const found = registry.node(name);
-      const held = found ? registry.servicesOfNode(found.name) : [];
+    const read = (headers: Record<string, string>, reads: ContentReads) => {
+      const found = reads.node(name);
+      const held = found ? reads.servicesOfNode(found.name) : [];
       const services = held
         .filter(({ kind }) => kind !== containerNameKind)
         .map(serviceJson)
         .filter(filter);
       return json(call, answer(found, services), headers);
     };
-    return blockingRead(context, call, nodeTopic(context, name), read, ["filter"]);
+    return blockingRead(context, call, nodeTopic(context.reads(call), name), read, ["filter"]);
   };
 
   /** Consul answers null, not 404, for a node that it does not know. */
@@ -84,8 +85,8 @@ export function catalogRoutes(context: ReadContext): readonly Route[] {
 }
 
 /** A node asked for by its id moves under its name. */
-export function nodeTopic({ registry }: ReadContext, nameOrId: string) {
-  return { kind: "node", name: registry.node(nameOrId)?.name ?? nameOrId } as const;
+export function nodeTopic(reads: ContentReads, nameOrId: string) {
+  return { kind: "node", name: reads.node(nameOrId)?.name ?? nameOrId } as const;
 }
 
 function tagsOn(

@@ -2,7 +2,7 @@
  * `/v1/coordinate/…`: where nodes stand in the network, as they or who measures for them have put it. Heddle's own
  * agents do not measure; what is put is served, and sorts by `near`.
  */
-import type { Coordinate, CoordinateEntry, RegistryWrites } from "../../registry/index.ts";
+import type { Coordinate, CoordinateEntry } from "../../registry/index.ts";
 import { coordinateDimensions } from "../../registry/index.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
 import { BodyFields } from "../body/body-fields.ts";
@@ -11,7 +11,7 @@ import { assertDatacenter, readMode, refuseUnsupported } from "../read-mode.ts";
 import { empty } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
-export function coordinateRoutes(context: ReadContext, writer: RegistryWrites): readonly Route[] {
+export function coordinateRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
 
   /** Of the servers of each datacenter; ours have none. */
@@ -21,15 +21,15 @@ export function coordinateRoutes(context: ReadContext, writer: RegistryWrites): 
   };
 
   const nodes = (call: Call) =>
-    blockingRead(context, call, { kind: "coordinates" }, (headers) =>
-      json(call, registry.coordinates().filter(inSegment(call.query)).map(coordinateJson), headers),
+    blockingRead(context, call, { kind: "coordinates" }, (headers, reads) =>
+      json(call, reads.coordinates().filter(inSegment(call.query)).map(coordinateJson), headers),
     );
 
   const node = (call: Call) => {
     const name = argument(call, "Missing node name");
-    const known = registry.node(name)?.name ?? name;
-    return blockingRead(context, call, { kind: "nodeCoordinates", node: known }, (headers) => {
-      const found = registry.node(known) ? registry.coordinatesOfNode(known) : [];
+    const known = context.reads(call).node(name)?.name ?? name;
+    return blockingRead(context, call, { kind: "nodeCoordinates", node: known }, (headers, reads) => {
+      const found = reads.node(known) ? reads.coordinatesOfNode(known) : [];
       const shown = found.filter(inSegment(call.query)).map(coordinateJson);
       return json(call, shown, headers, shown.length === 0 ? 404 : 200);
     });
@@ -42,7 +42,9 @@ export function coordinateRoutes(context: ReadContext, writer: RegistryWrites): 
     const name = body.text("node") ?? "";
     if (name === "") throw badRequest("Missing node name");
     const segment = body.text("segment") ?? "";
-    await writer.putCoordinate({ node: name, segment, coordinate: readCoordinate(body.object("coord")) });
+    await context
+      .writes(call)
+      .putCoordinate({ node: name, segment, coordinate: readCoordinate(body.object("coord")) });
     return empty();
   };
 

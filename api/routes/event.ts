@@ -2,13 +2,13 @@
  * `/v1/event/…`: user events. They are kept by the servers, not gossiped: every agent lists the same ones, the
  * filters are shown to whoever acts on an event and choose nothing by themselves.
  */
-import { type EventEntry, LinearRegex, type RegistryWrites } from "../../registry/index.ts";
+import { type EventEntry, LinearRegex } from "../../registry/index.ts";
 import { blockingList, type ReadContext } from "../blocking.ts";
 import { badRequest } from "../query.ts";
 import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
-export function eventRoutes(context: ReadContext, writer: RegistryWrites): readonly Route[] {
+export function eventRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
 
   const fire = async (call: Call) => {
@@ -16,7 +16,7 @@ export function eventRoutes(context: ReadContext, writer: RegistryWrites): reado
     refuseUnsupported(query);
     assertDatacenter(query, registry.datacenter);
     for (const kind of ["node", "service", "tag"] as const) assertRegex(kind, query.get(kind));
-    const event = await writer.fireEvent({
+    const event = await context.writes(call).fireEvent({
       name: argument(call, "Missing name"),
       payload: Buffer.from(request.body).toString("base64"),
       nodeFilter: query.get("node"),
@@ -28,8 +28,8 @@ export function eventRoutes(context: ReadContext, writer: RegistryWrites): reado
 
   const list = (call: Call) => {
     const name = call.query.get("name");
-    return blockingList(context, call, { kind: "events" }, () =>
-      registry
+    return blockingList(context, call, { kind: "events" }, (reads) =>
+      reads
         .events()
         .filter((event) => name === "" || event.name === name)
         .map(eventJson),

@@ -4,7 +4,8 @@
  */
 
 import { FabricError } from "../../errors/index.ts";
-import type { KvEntry, RegistryReads, RegistryWrites } from "../../registry/index.ts";
+import type { KvEntry } from "../../registry/index.ts";
+import type { ContentReads } from "../access/guarded-reads.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
 import { kvListJson } from "../json/kv-json.ts";
 import { badRequest, type Query } from "../query.ts";
@@ -15,11 +16,11 @@ import { argument, type Call, json, type Route } from "../route.ts";
 /** Of one value; the registry's limit, told in Consul's words. */
 const valueBytesMax = 512 * 1024;
 
-export function kvRoutes(context: ReadContext, writer: RegistryWrites): readonly Route[] {
+export function kvRoutes(context: ReadContext): readonly Route[] {
   const methods: Route["methods"] = {
     GET: (call) => read(context, call),
-    PUT: (call) => write(context.registry, writer, call),
-    DELETE: (call) => remove(context.registry, writer, call),
+    PUT: (call) => write(context, call),
+    DELETE: (call) => remove(context, call),
   };
   // Without the slash it is the empty key.
   return ["/v1/kv/*", "/v1/kv"].map((path) => ({ path, methods }));
@@ -27,15 +28,14 @@ export function kvRoutes(context: ReadContext, writer: RegistryWrites): readonly
 
 function read(context: ReadContext, call: Call): ApiResponse | Promise<ApiResponse> {
   const { query, rest: key } = call;
-  const { registry } = context;
   if (query.has("recurse") || query.has("keys")) {
-    return blockingRead(context, call, { kind: "kvPrefix", prefix: key }, (headers) =>
-      query.has("keys") ? listKeys(registry, call, headers) : list(registry.kvList(key), call, headers),
+    return blockingRead(context, call, { kind: "kvPrefix", prefix: key }, (headers, reads) =>
+      query.has("keys") ? listKeys(reads, call, headers) : list(reads.kvList(key), call, headers),
     );
   }
   argument(call, "Missing key name");
-  return blockingRead(context, call, { kind: "kv", key }, (headers) => {
-    const entry = registry.kv(key);
+  return blockingRead(context, call, { kind: "kv", key }, (headers, reads) => {
+    const entry = reads.kv(key);
     if (!entry) return empty(404, headers);
     return query.has("raw") ? raw(entry, headers) : list([entry], call, headers);
   });
@@ -48,9 +48,9 @@ function list(entries: readonly KvEntry[], call: Call, headers: Record<string, s
 }
 
 /** Of the whole store an empty list; of an empty prefix 404. */
-function listKeys(registry: RegistryReads, call: Call, headers: Record<string, string>): ApiResponse {
+function listKeys(reads: ContentReads, call: Call, headers: Record<string, string>): ApiResponse {
   const { query, rest: prefix } = call;
-  const keys = registry.kvKeys(prefix, query.get("separator") || query.get("seperator"));
+  const keys = reads.kvKeys(prefix, query.get("separator") || query.get("seperator"));
   return keys.length === 0 && prefix !== "" ? empty(404, headers) : json(call, keys, headers);
 }
 
@@ -60,10 +60,10 @@ function raw(entry: KvEntry, headers: Record<string, string>): ApiResponse {
   return { status: 200, headers: { "Content-Type": "text/plain", ...headers, ...guard }, body: entry.value };
 }
 
-async function write(registry: RegistryReads, writer: RegistryWrites, call: Call): Promise<ApiResponse> {
+async function write(context: ReadContext, call: Call): Promise<ApiResponse> {
   const { query, request } = call;
   const key = argument(call, "Missing key name");
-  assertWrite(query, registry, ["cas", "acquire", "release"]);
+  assertWrite(query, context.registry.datacenter, ["cas", "acquire", "release"]);
   const flags = query.uint("flags", "Invalid flags");
   const cas = casOf(query);
   if (request.body.length > valueBytesMax) {
@@ -78,20 +78,20 @@ async function write(registry: RegistryReads, writer: RegistryWrites, call: Call
     ...(query.has("acquire") && { acquire: query.get("acquire") }),
     ...(query.has("release") && { release: query.get("release") }),
   };
-  const { succeeded } = await writer.kvPut(key, request.body, options);
+  const { succeeded } = await context.writes(call).kvPut(key, request.body, options);
   return json(call, succeeded);
 }
 
-async function remove(registry: RegistryReads, writer: RegistryWrites, call: Call): Promise<ApiResponse> {
+async function remove(context: ReadContext, call: Call): Promise<ApiResponse> {
   const { query, rest } = call;
-  assertWrite(query, registry, ["recurse", "cas"]);
+  assertWrite(query, context.registry.datacenter, ["recurse", "cas"]);
   if (query.has("recurse")) {
-    const { succeeded } = await writer.kvDeleteTree(rest);
+    const { succeeded } = await context.writes(call).kvDeleteTree(rest);
     return json(call, succeeded);
   }
   const cas = casOf(query);
   const key = argument(call, "Missing key name");
-  const { succeeded } = await writer.kvDelete(key, cas === undefined ? {} : { cas });
+  const { succeeded } = await context.writes(call).kvDelete(key, cas === undefined ? {} : { cas });
   return json(call, succeeded);
 }
 
@@ -100,10 +100,10 @@ function casOf(query: Query): number | undefined {
   return cas === undefined ? undefined : Number(cas);
 }
 
-function assertWrite(query: Query, registry: RegistryReads, exclusive: readonly string[]): void {
+function assertWrite(query: Query, datacenter: string, exclusive: readonly string[]): void {
   if (query.text === "") return;
   if (exclusive.filter((name) => query.has(name)).length > 1)
     throw badRequest(`Conflicting flags: ${query.text}`);
   refuseUnsupported(query);
-  assertDatacenter(query, registry.datacenter);
+  assertDatacenter(query, datacenter);
 }

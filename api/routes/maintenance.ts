@@ -10,7 +10,7 @@ import { refuseUnsupported } from "../read-mode.ts";
 import { type ApiResponse, empty, plainText } from "../request.ts";
 import { argument, type Call, type Route } from "../route.ts";
 
-export function maintenanceRoutes(agent: AgentBackend): readonly Route[] {
+export function maintenanceRoutes(agentOf: (call: Call) => AgentBackend): readonly Route[] {
   const set = async (call: Call, kind: "node" | "service", serviceId: string): Promise<ApiResponse> => {
     refuseUnsupported(call.query);
     if (!call.query.has("enable")) throw badRequest("Missing value for enable");
@@ -19,6 +19,7 @@ export function maintenanceRoutes(agent: AgentBackend): readonly Route[] {
       `Invalid value for enable: ${JSON.stringify(call.query.get("enable"))}`,
     );
     const id = kind === "node" ? nodeMaintenanceCheck : serviceMaintenancePrefix + serviceId;
+    const agent = agentOf(call);
     const isOn = agent.checks().some((check) => check.id === id);
     if (enable && !isOn)
       await agent.registerCheck(maintenanceCheck(id, kind, call.query.get("reason")), serviceId);
@@ -28,7 +29,11 @@ export function maintenanceRoutes(agent: AgentBackend): readonly Route[] {
 
   const service = (call: Call) => {
     const id = argument(call, "Missing service ID");
-    if (!agent.services().some((one) => one.id === id))
+    if (
+      !agentOf(call)
+        .services()
+        .some((one) => one.id === id)
+    )
       return plainText(
         404,
         `Unknown service ID ${JSON.stringify(id)}. Ensure that the service ID is passed, not the service name.`,

@@ -30,18 +30,28 @@ export function mesosRoutes(mesos: MesosBackend, self: SelfInfo): readonly Route
     IPSources: ["host"],
   };
   const version = { Service: "Heddle", Version: self.version, URL: "" };
-  const hosts = async (call: Call) =>
-    json(call, await mesos.hosts(argument(call, "name the host: /v1/hosts/HOST")));
-  const services = async (call: Call) =>
-    json(call, await mesos.services(argument(call, "name the service: /v1/services/SERVICE")));
+  const hosts = async (call: Call) => {
+    assertAll(call);
+    return json(call, await mesos.hosts(argument(call, "name the host: /v1/hosts/HOST")));
+  };
+  const services = async (call: Call) => {
+    assertAll(call);
+    return json(call, await mesos.services(argument(call, "name the service: /v1/services/SERVICE")));
+  };
+  const enumerate = async (call: Call) => {
+    assertAll(call);
+    return json(call, await mesos.enumerate());
+  };
   return [
     { path: "/v1/hosts/*", methods: { GET: hosts } },
     { path: "/v1/services/*", methods: { GET: services } },
-    {
-      path: "/v1/enumerate",
-      methods: { GET: async (call) => json(call, await mesos.enumerate()) },
-    },
+    { path: "/v1/enumerate", methods: { GET: enumerate } },
     { path: "/v1/version", methods: { GET: (call) => json(call, version) } },
     { path: "/v1/config", methods: { GET: (call) => json(call, config) } },
   ];
+}
+
+/** Answers are made of the whole catalog, and are given to who may see the whole of it. */
+function assertAll(call: Call): void {
+  call.rights().assert("operator", "", "read");
 }

@@ -1,5 +1,6 @@
 /** `/v1/session/…`: sessions, which lock keys. Unknown ones are an empty list to readers and 404 only to `renew`. */
-import { livenessCheckId, type RegistryWrites, type SessionEntry, type Topic } from "../../registry/index.ts";
+import { livenessCheckId, type SessionEntry, type Topic } from "../../registry/index.ts";
+import type { ContentReads } from "../access/guarded-reads.ts";
 import type { SelfInfo } from "../agent/agent-backend.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
 import { BodyFields } from "../body/body-fields.ts";
@@ -8,47 +9,49 @@ import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
 import type { ApiHandler } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
-export function sessionRoutes(
-  context: ReadContext,
-  writer: RegistryWrites,
-  self: SelfInfo,
-): readonly Route[] {
+export function sessionRoutes(context: ReadContext, self: SelfInfo): readonly Route[] {
   const { registry } = context;
 
   const create = async (call: Call) => {
     assertWrite(call);
     const spec = readSession(bodyOf(call), self.node, [livenessCheckId]);
-    return json(call, { ID: await writer.createSession(spec) });
+    return json(call, { ID: await context.writes(call).createSession(spec) });
   };
 
   const destroy = async (call: Call) => {
     assertWrite(call);
-    await writer.endSession(argument(call, "Missing session"));
+    await context.writes(call).endSession(argument(call, "Missing session"));
     return json(call, true);
   };
 
   const renew = async (call: Call) => {
     assertWrite(call);
-    return json(call, [sessionJson(await writer.renewSession(argument(call, "Missing session")))]);
+    return json(call, [
+      sessionJson(await context.writes(call).renewSession(argument(call, "Missing session"))),
+    ]);
   };
 
-  const read = (call: Call, topic: Topic, sessions: () => readonly (SessionEntry | undefined)[]) =>
-    blockingRead(context, call, topic, (headers) =>
+  const read = (
+    call: Call,
+    topic: Topic,
+    sessions: (reads: ContentReads) => readonly (SessionEntry | undefined)[],
+  ) =>
+    blockingRead(context, call, topic, (headers, reads) =>
       json(
         call,
-        sessions().flatMap((session) => (session ? [sessionJson(session)] : [])),
+        sessions(reads).flatMap((session) => (session ? [sessionJson(session)] : [])),
         headers,
       ),
     );
 
   const info = (call: Call) => {
     const id = argument(call, "Missing session");
-    return read(call, { kind: "session", id }, () => [registry.session(id)]);
+    return read(call, { kind: "session", id }, (reads) => [reads.session(id)]);
   };
 
   const ofNode = (call: Call) => {
     const node = argument(call, "Missing node name");
-    return read(call, { kind: "nodeSessions", node }, () => registry.sessionsOfNode(node));
+    return read(call, { kind: "nodeSessions", node }, (reads) => reads.sessionsOfNode(node));
   };
 
   const assertWrite = ({ query }: Call) => {
@@ -64,7 +67,7 @@ export function sessionRoutes(
     { path: "/v1/session/node/*", methods: { GET: ofNode } },
     {
       path: "/v1/session/list",
-      methods: { GET: (call) => read(call, { kind: "sessions" }, () => registry.sessions()) },
+      methods: { GET: (call) => read(call, { kind: "sessions" }, (reads) => reads.sessions()) },
     },
   ];
 }

@@ -1,21 +1,26 @@
 /** `/v1/snapshot`: the state that people wrote, as one archive, at one revision. Consul's routes, Heddle's own archive. */
-import { type RegistryWrites, snapshotRecords } from "../../registry/index.ts";
+import { type RegistryReads, snapshotRecords } from "../../registry/index.ts";
 import { type ReadContext, readHeaders } from "../blocking.ts";
 import { assertDatacenter, readMode } from "../read-mode.ts";
 import { type ApiResponse, empty } from "../request.ts";
 import type { Call, Route } from "../route.ts";
 import { packSnapshot, unpackSnapshot } from "../snapshot/archive.ts";
 
-export interface SnapshotContext extends Pick<ReadContext, "registry"> {
+/** It takes and gives everything, so it is handed everything, and asks for the right to. */
+export interface SnapshotContext extends Pick<ReadContext, "defaultPolicy" | "writes"> {
+  readonly registry: RegistryReads;
   readonly wallMs: () => number;
 }
 
-export function snapshotRoute({ registry, wallMs }: SnapshotContext, writer: RegistryWrites): Route {
-  const save = async ({ query, request }: Call): Promise<ApiResponse> => {
+export function snapshotRoute(context: SnapshotContext): Route {
+  const { registry, wallMs } = context;
+  const save = async (call: Call): Promise<ApiResponse> => {
+    const { query, request } = call;
+    call.rights().assert("acl", "", "write");
     const mode = readMode(query, registry.datacenter);
     // A saved state holds all that was acknowledged before it was asked for, unless stale will do.
     if (mode !== "stale") await registry.barrier(request.signal);
-    const headers = { ...readHeaders(registry, registry.index, mode), "Content-Type": "application/x-gzip" };
+    const headers = { ...readHeaders(context, registry.index, mode), "Content-Type": "application/x-gzip" };
     if (request.method === "HEAD") return empty(200, headers);
     const { revision, records } = snapshotRecords(registry);
     const at = new Date(wallMs()).toISOString();
@@ -26,10 +31,12 @@ export function snapshotRoute({ registry, wallMs }: SnapshotContext, writer: Reg
     };
   };
 
-  const restore = async ({ query, request }: Call): Promise<ApiResponse> => {
+  const restore = async (call: Call): Promise<ApiResponse> => {
+    const { query, request } = call;
+    call.rights().assert("acl", "", "write");
     assertDatacenter(query, registry.datacenter);
     const { records } = await unpackSnapshot(request.upload ?? whole(request.body));
-    await writer.restoreSnapshot(records);
+    await context.writes(call).restoreSnapshot(records);
     return empty();
   };
 

@@ -1,6 +1,6 @@
 /** `/v1/status/…` and `/v1/agent/members`: who serves here. Consul's port 8300 is shown because clients parse it. */
 import type { SelfInfo } from "../agent/agent-backend.ts";
-import type { ReadContext } from "../blocking.ts";
+import { marked, type ReadContext } from "../blocking.ts";
 import { type Call, json, type Route } from "../route.ts";
 
 const serverPort = 8300;
@@ -11,19 +11,21 @@ export function serverAddress({ address }: SelfInfo): string {
   return address.includes(":") ? `[${address}]:${serverPort}` : `${address}:${serverPort}`;
 }
 
-export function statusRoutes({ registry }: ReadContext, self: SelfInfo): readonly Route[] {
+export function statusRoutes(context: ReadContext, self: SelfInfo): readonly Route[] {
+  const { registry } = context;
   const address = serverAddress(self);
   const leader = (call: Call) => json(call, registry.contact().following ? address : "");
   const peers = (call: Call) => json(call, [address]);
-  const members = (call: Call) =>
-    json(
+  const members = (call: Call) => {
+    const reads = context.reads(call);
+    const shown = json(
       call,
-      registry.nodes().map((node) => ({
+      reads.nodes().map((node) => ({
         Name: node.name,
         Addr: node.address,
         Port: 8301,
         Tags: { dc: node.datacenter, id: node.id, role: node.name === self.node ? "consul" : "node" },
-        Status: !node.fabric || registry.isLive(node.name) ? aliveStatus : failedStatus,
+        Status: !node.fabric || reads.isLive(node.name) ? aliveStatus : failedStatus,
         ProtocolMin: 1,
         ProtocolMax: 5,
         ProtocolCur: 2,
@@ -32,6 +34,8 @@ export function statusRoutes({ registry }: ReadContext, self: SelfInfo): readonl
         DelegateCur: 4,
       })),
     );
+    return marked(shown, reads);
+  };
   return [
     { path: "/v1/status/leader", methods: { GET: leader } },
     { path: "/v1/status/peers", methods: { GET: peers } },

@@ -16,6 +16,8 @@ import { parseForwardZone, parseNameServer } from "../../dns/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import {
   type AgentFlags,
+  aclOption,
+  aclTokenOption,
   dialects,
   type ProcessFlags,
   type ServerFlags,
@@ -31,10 +33,13 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
-export async function up(flags: AgentFlags & { readonly grpc?: string }): Promise<void> {
+export async function up(
+  flags: AgentFlags & { readonly grpc?: string; readonly acl?: string },
+): Promise<void> {
   const options = {
     ...agentOptions(flags, "up"),
     ...mesosOption(flags),
+    ...aclOption(flags),
     store: `sqlite:${join(flags.dataDir, "store.sqlite")}`,
     ...(flags.grpc !== undefined && { grpc: parseHostPort("--grpc", flags.grpc) }),
   };
@@ -67,6 +72,7 @@ export async function server(flags: ServerFlags): Promise<void> {
     datacenter,
     insecure,
     ...mesosOption(flags),
+    ...aclOption(flags),
     store,
     storeAccess: storeAccess(flags),
     http: parseHostPort("--http", flags.http),
@@ -132,6 +138,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
       keyFile !== undefined && {
         dnsTls: { certFile, keyFile, port: wholeNumber("--dns-tls-port", flags.dnsTlsPort, 1, 65_535) },
       }),
+    ...aclTokenOption(flags),
     ...(docker !== false && { docker }),
     ...(dockerPluginDir !== undefined && { dockerPluginDir }),
     dockerGraceMs: wholeNumber("--docker-grace", flags.dockerGrace, 1, 3600) * 1000,

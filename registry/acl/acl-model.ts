@@ -71,7 +71,12 @@ function builtin(id: string, name: string, description: string, access: "read" |
 /** There without being written; nobody changes them. */
 export const builtinPolicies: readonly PolicyEntry[] = [
   builtin(managementPolicyId, "global-management", "A policy that grants unlimited access", "write"),
-  builtin(readOnlyPolicyId, "builtin/global-read-only", "A policy that grants unlimited read-only access", "read"),
+  builtin(
+    readOnlyPolicyId,
+    "builtin/global-read-only",
+    "A policy that grants unlimited read-only access",
+    "read",
+  ),
 ];
 
 /** There until it is written: whoever sends no secret has it. */

@@ -1,11 +1,6 @@
 /** Tokens by accessor and by secret, policies by id and by name, as the store holds them, and those that are built in. */
 import { EntryList } from "../catalog/entry-list.ts";
-import {
-  anonymousToken,
-  builtinPolicies,
-  type PolicyEntry,
-  type TokenEntry,
-} from "./acl-model.ts";
+import { anonymousToken, builtinPolicies, type PolicyEntry, type TokenEntry } from "./acl-model.ts";
 
 export interface AclReads {
   /** Rises with each change of a token or a policy. */

@@ -2,6 +2,7 @@
  * Makes, changes and deletes tokens and policies. Secrets and names of policies belong to one each: each has a key of
  * its own, written under the condition that it is free, so that two servers cannot give it away twice.
  */
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { Compare, Store, Write } from "../../store/index.ts";
@@ -39,7 +40,8 @@ export interface AclWriterOptions {
   readonly store: Store;
   readonly registry: RegistryReads;
   readonly clock: Clock;
-  readonly newId: () => string;
+  /** Accessors, secrets and ids. Default: random UUIDs. */
+  readonly newId?: () => string;
 }
 
 export class AclWriter {
@@ -48,7 +50,7 @@ export class AclWriter {
   readonly #clock: Clock;
   readonly #newId: () => string;
 
-  constructor({ store, registry, clock, newId }: AclWriterOptions) {
+  constructor({ store, registry, clock, newId = randomUUID }: AclWriterOptions) {
     this.#store = store;
     this.#registry = registry;
     this.#clock = clock;
@@ -115,7 +117,8 @@ export class AclWriter {
 
   /** @throws REGISTRY_INVALID, REGISTRY_LIMIT */
   async createPolicy(spec: PolicySpec): Promise<PolicyEntry> {
-    if (this.#registry.acl.policies().length >= policiesMax) throw full("policies", "policiesMax", policiesMax);
+    if (this.#registry.acl.policies().length >= policiesMax)
+      throw full("policies", "policiesMax", policiesMax);
     assertPolicy(spec);
     const record = { ...spec, id: this.#newId() };
     const nameKey = aclPolicyNameKey(spec.name);
@@ -214,9 +217,11 @@ export class AclWriter {
         throw refused("write a token: its AccessorID and SecretID must be UUIDs");
     assertText("Description", description);
     for (const grants of [policies, serviceIdentities, nodeIdentities])
-      if (grants.length > grantsPerTokenMax) throw full("grants of one token", "grantsPerTokenMax", grantsPerTokenMax);
+      if (grants.length > grantsPerTokenMax)
+        throw full("grants of one token", "grantsPerTokenMax", grantsPerTokenMax);
     for (const policy of policies)
-      if (!this.#registry.acl.policy(policy)) throw refused(`No such ACL policy with ID ${JSON.stringify(policy)}`);
+      if (!this.#registry.acl.policy(policy))
+        throw refused(`No such ACL policy with ID ${JSON.stringify(policy)}`);
     for (const { serviceName } of serviceIdentities)
       if (!/^[a-z0-9]([a-z0-9\-_]{0,254}[a-z0-9])?$/.test(serviceName))
         throw refused(`Service identity ${JSON.stringify(serviceName.slice(0, 64))} has an invalid name`);
@@ -238,7 +243,8 @@ function assertPolicy({ name, description, rules }: PolicySpec): void {
 }
 
 function assertText(what: string, text: string): void {
-  if (Buffer.byteLength(text) > aclTextBytesMax) throw refused(`${what} has more than ${aclTextBytesMax} bytes`);
+  if (Buffer.byteLength(text) > aclTextBytesMax)
+    throw refused(`${what} has more than ${aclTextBytesMax} bytes`);
 }
 
 /** What is built in, and was never written, stands at 0. */
@@ -259,7 +265,10 @@ function refused(message: string): FabricError {
 }
 
 function contended(action: string): FabricError {
-  return new FabricError("REGISTRY_CONTENDED", `${action}: somebody else changed it meanwhile; read it again and retry`);
+  return new FabricError(
+    "REGISTRY_CONTENDED",
+    `${action}: somebody else changed it meanwhile; read it again and retry`,
+  );
 }
 
 function full(what: string, limit: string, max: number): FabricError {

@@ -63,7 +63,7 @@ class Parser {
 }
 
 const token =
-  /(?<space>[ \t\r\uFEFF]+)|(?<newline>\n)|(?<comment>#[^\n]*|\/\/[^\n]*)|\/\*(?<block>[^]*?)\*\/|"(?<text>(?:[^"\\\n]|\\.)*)"|(?<word>[\w.-]+)|(?<mark>[{}=,])/uy;
+  /(?<space>[ \t\r\uFEFF]+)|(?<newline>\n)|(?<comment>#[^\n]*|\/\/[^\n]*)|\/\*(?<block>[\s\S]*?)\*\/|"(?<text>(?:[^"\\\n]|\\.)*)"|(?<word>[\w.-]+)|(?<mark>[{}=,])/uy;
 
 function tokensOf(text: string): Token[] {
   const tokens: Token[] = [];

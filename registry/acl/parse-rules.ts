@@ -26,7 +26,8 @@ function rulesOf({ name, value }: Entry): Rule[] {
   }
   const resource = namedResources.find((one) => name === one || name === `${one}_prefix`);
   if (!resource) throw invalid(`unknown rule ${JSON.stringify(name)}`);
-  if (typeof value === "string") throw invalid(`${name} wants a name and a policy: ${name} "…" { policy = "read" }`);
+  if (typeof value === "string")
+    throw invalid(`${name} wants a name and a policy: ${name} "…" { policy = "read" }`);
   const match = name === resource ? "exact" : "prefix";
   return value.map((one) => ({ resource, match, name: one.name, access: policyOf(name, one) }));
 }
@@ -36,7 +37,8 @@ function policyOf(kind: string, { name, value }: Entry): Access {
   if (typeof value === "string") throw invalid(`${what} wants { policy = "read" }`);
   let policy: Access | undefined;
   for (const field of value) {
-    if (field.name === "intentions" && kind.startsWith("service")) accessOf(`${what}: intentions`, field.value);
+    if (field.name === "intentions" && kind.startsWith("service"))
+      accessOf(`${what}: intentions`, field.value);
     else if (field.name === "policy" && policy === undefined) policy = accessOf(what, field.value);
     else throw invalid(`${what}: unexpected ${JSON.stringify(field.name)}`);
   }

@@ -54,12 +54,12 @@ export class Rights {
   }
 
   /** Every key that begins so, there or not. */
+  allowsReadingUnder(prefix: string): boolean {
+    return this.#allowsUnder(prefix, "read");
+  }
+
   allowsWritingUnder(prefix: string): boolean {
-    const compiled = this.#compiled.get("key");
-    if (!compiled) return this.spec.defaultAccess === "write";
-    if (this.#ofPrefix(compiled, prefix) !== "write") return false;
-    const below = [...compiled.exact, ...compiled.prefixes].filter(([name]) => name.startsWith(prefix));
-    return below.every(([, access]) => access === "write");
+    return this.#allowsUnder(prefix, "write");
   }
 
   /** @throws REGISTRY_PERMISSION_DENIED */
@@ -81,6 +81,14 @@ export class Rights {
       `Permission denied: ${who} lacks permission '${resource}:${wanted}'${on}${why}`,
       { details: { accessor, resource, name, wanted } },
     );
+  }
+
+  #allowsUnder(prefix: string, wanted: Access): boolean {
+    const compiled = this.#compiled.get("key");
+    if (!compiled) return contains(this.spec.defaultAccess, wanted);
+    if (!contains(this.#ofPrefix(compiled, prefix), wanted)) return false;
+    const below = [...compiled.exact, ...compiled.prefixes].filter(([name]) => name.startsWith(prefix));
+    return below.every(([, access]) => contains(access, wanted));
   }
 
   #ofPrefix({ prefixes, lengths }: Compiled, name: string): Access {

@@ -35,8 +35,7 @@ export class TokenRights {
     const held = this.#cached.get(secret);
     if (held) return held;
     const token = this.#acl.tokenOfSecret(secret === "" ? anonymousSecret : secret);
-    if (!token)
-      throw new FabricError("REGISTRY_TOKEN_UNKNOWN", "ACL not found: no token has this secret");
+    if (!token) throw new FabricError("REGISTRY_TOKEN_UNKNOWN", "ACL not found: no token has this secret");
     const rights = this.#compile(token);
     if (this.#cached.size >= rightsCachedMax) {
       const [oldest = ""] = this.#cached.keys();
@@ -48,7 +47,9 @@ export class TokenRights {
 
   #compile(token: TokenEntry): Rights {
     const accessor = token.id === anonymousTokenId ? "" : token.id;
-    const policies = token.policies.flatMap((id) => this.#acl.policy(id) ?? []).filter(isFor(this.#datacenter));
+    const policies = token.policies
+      .flatMap((id) => this.#acl.policy(id) ?? [])
+      .filter(isFor(this.#datacenter));
     try {
       const rules = policies.flatMap(({ rules: text }) => parseRules(text));
       rules.push(...identityRules(token, this.#datacenter));

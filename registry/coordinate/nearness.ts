@@ -14,7 +14,11 @@ export interface QuerySource {
 }
 
 /** The node that `near` means; undefined when there is none to be near to. */
-export function sourceNode(registry: RegistryReads, near: string, source: QuerySource): string | undefined {
+export function sourceNode(
+  registry: Pick<RegistryReads, "node" | "atAddress">,
+  near: string,
+  source: QuerySource,
+): string | undefined {
   if (near === "") return undefined;
   if (near === "_agent") return source.node;
   if (near !== "_ip") return registry.node(near)?.name;
@@ -25,7 +29,7 @@ export function sourceNode(registry: RegistryReads, near: string, source: QueryS
 
 /** The node itself is nearest to itself, whatever is known of it. */
 export function nearestFirst<T>(
-  registry: RegistryReads,
+  registry: Pick<RegistryReads, "coordinatesOfNode">,
   near: string,
   items: readonly T[],
   nodeOf: (item: T) => string,

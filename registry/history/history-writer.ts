@@ -48,7 +48,9 @@ export class HistoryWriter {
  * @throws REGISTRY_COMPACTED when that is no longer known, REGISTRY_INVALID for a revision to come
  */
 export function kvAt(
-  registry: RegistryReads,
+  registry: Pick<RegistryReads, "index" | "kv"> & {
+    readonly history: Pick<RegistryReads["history"], "versions">;
+  },
   key: string,
   revision: number,
 ): { readonly record: KvRecord; readonly revision: number } | undefined {

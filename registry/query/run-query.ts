@@ -25,7 +25,10 @@ export function queryTopic({
 }
 
 /** In order of node and id. */
-export function selectInstances(registry: RegistryReads, query: QueryEntry): ServiceInstance[] {
+export function selectInstances(
+  registry: Pick<RegistryReads, "service" | "connect">,
+  query: QueryEntry,
+): ServiceInstance[] {
   const { service, connect } = query;
   const [without, within] = [query.tags.filter(isNot), query.tags.filter((tag) => !isNot(tag))];
   return (connect ? registry.connect(service) : registry.service(service)).filter((instance) => {
@@ -43,7 +46,7 @@ export function selectInstances(registry: RegistryReads, query: QueryEntry): Ser
 
 /** `near` takes the place of the query's own. */
 export function runQuery(
-  registry: RegistryReads,
+  registry: Pick<RegistryReads, "service" | "connect" | "node" | "atAddress" | "coordinatesOfNode">,
   query: QueryEntry,
   options: { readonly near: string; readonly source: QuerySource; readonly random: () => number },
 ): QueryAnswer {

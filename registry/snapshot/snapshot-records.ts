@@ -100,6 +100,9 @@ export function isSnapshotRecord({ key, value }: SnapshotRecord): boolean {
     case "kvVersion":
     case "historyCut":
     case "event":
+    // A saved state is handed around; who may do what is not.
+    case "aclToken":
+    case "aclPolicy":
       return false;
     default:
       return parts satisfies never;

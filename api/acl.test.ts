@@ -146,6 +146,8 @@ describe("without a token", () => {
   test("a default of allow allows what no rule denies", async () => {
     const { call, root } = await start("allow");
     expect((await call("PUT", "/v1/kv/a", "", "x")).status).toBe(200);
+    expect((await call("GET", "/v1/acl/tokens")).status).toBe(403);
+    expect((await call("GET", "/v1/snapshot")).status).toBe(403);
     const policy = await call("PUT", "/v1/acl/policy", root, {
       Name: "no",
       Rules: 'key "a" { policy = "deny" }',

@@ -198,6 +198,7 @@ export async function wireAgent(
   const { aclToken = "" } = options;
   const asked = await NodeRights.open({
     ask: forwardTo(client),
+    onConnected: (listener) => client.onState(({ connected }) => connected && listener()),
     clock,
     journal,
     ownToken: aclToken,

@@ -26,6 +26,8 @@ const noRights = new Rights({ accessor: "", defaultAccess: "deny", rules: [] });
 
 export interface NodeRightsOptions {
   readonly ask: ApiHandler;
+  /** Told when a server is reached: what it says may be new. Returns the unsubscription. */
+  onConnected(listener: () => void): () => void;
   readonly clock: Clock;
   readonly journal: Store;
   /** "" for the anonymous one. */
@@ -79,7 +81,7 @@ export class NodeRights {
   /** Until it is closed; never rejects. */
   async follow(): Promise<void> {
     const { signal } = this.#ending;
-    const { clock, ownToken, log } = this.#options;
+    const { ownToken, log } = this.#options;
     let [index, retryMs] = [0, retryMinMs];
     while (!signal.aborted) {
       try {
@@ -89,15 +91,26 @@ export class NodeRights {
         index = response.status === 200 ? Number(response.headers["x-consul-index"] ?? 0) : 0;
         this.#set(answer);
         await writeJson(this.#options.journal, journalKey, answer);
-        retryMs = retryMinMs;
-        if (index > 0) continue;
+        if (index > 0) {
+          retryMs = retryMinMs;
+          continue;
+        }
       } catch (error) {
         index = 0;
         if (!isFabricError(error, "CONTROL_UNAVAILABLE") && !signal.aborted) log(error);
       }
-      await clock.sleep(retryMs, signal).catch(() => undefined);
+      await this.#pause(retryMs);
       retryMs = Math.min(retryMs * 2, retryMaxMs);
     }
+  }
+
+  /** So long, or until a server is reached. */
+  async #pause(ms: number): Promise<void> {
+    const over = new AbortController();
+    const stop = this.#options.onConnected(() => over.abort());
+    const until = AbortSignal.any([over.signal, this.#ending.signal]);
+    await this.#options.clock.sleep(ms, until).catch(() => undefined);
+    stop();
   }
 
   close(): void {

@@ -110,8 +110,8 @@ export function operationRoutes(operations: readonly Operation[]): readonly Rout
   });
 }
 
-/** Every answer in JSON takes it. */
-const everywhere = ["pretty"];
+/** How an answer is printed, and who asks. */
+const everywhere = ["pretty", "token"];
 
 function readQuery(call: Call, schema: z.ZodObject): Record<string, string | readonly string[]> {
   const found: Record<string, string | readonly string[]> = {};

@@ -35,7 +35,7 @@ export function rightsOperation(context: ReadContext, acl: ServerAcl | undefined
     method: "GET",
     path: "/v1/heddle/acl/rights",
     summary: "What the token of the request may do.",
-    query: z.strictObject({ ...readParameters, token: z.string().exactOptional() }),
+    query: z.strictObject(readParameters),
     answers: { 200: { description: "Its rules, of all its policies.", schema: rightsShape } },
     handle: (call) =>
       blockingRead(context, call, { kind: "acl" }, (headers) => {

@@ -2,7 +2,7 @@
  * What the holder of a token may do: its rules, compiled. Pure; asked on every request and for every item of a list.
  *
  * Always holds: the rule for exactly this name decides; else that of its longest prefix, `deny` before `write` before
- * `read` where several policies have one; else the default.
+ * `read` where several policies have one; else the default. Tokens are managed by who has a rule for it only.
  *
  * Cost: one look-up, and one for each length of prefix that a rule of the kind has.
  */
@@ -44,7 +44,7 @@ export class Rights {
 
   access(resource: Resource, name = ""): Access {
     const compiled = this.#compiled.get(resource);
-    if (!compiled) return this.spec.defaultAccess;
+    if (!compiled) return resource === "acl" ? "deny" : this.spec.defaultAccess;
     const compared = comparedName(resource, name);
     return compiled.exact.get(compared) ?? this.#ofPrefix(compiled, compared);
   }
@@ -110,4 +110,8 @@ export class Rights {
 }
 
 /** Where there are no tokens. */
-export const allRights = new Rights({ accessor: "", defaultAccess: "write", rules: [] });
+export const allRights = new Rights({
+  accessor: "",
+  defaultAccess: "write",
+  rules: [{ resource: "acl", match: "exact", name: "", access: "write" }],
+});

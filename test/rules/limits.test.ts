@@ -21,7 +21,7 @@ import {
   tlsListenerLimits,
   trustLimits,
 } from "../../control/index.ts";
-import { aliasNodesMax, viewCatalogLimits } from "../../daemon/index.ts";
+import { agentTokensMax, aliasNodesMax, tokenTtlMs, viewCatalogLimits } from "../../daemon/index.ts";
 import { dnsLimitDefaults } from "../../dns/index.ts";
 import { healthLimits, probeTimeoutMs, scriptTimeoutMs } from "../../health/index.ts";
 import { ipamLimits } from "../../ipam/index.ts";
@@ -64,7 +64,7 @@ const limits: Readonly<Record<string, object>> = {
   "control: server": controlServerLimits,
   "control: agent": controlClientLimits,
   "control: trust": { ...trustLimits, ...tlsListenerLimits },
-  daemon: { ...viewCatalogLimits, aliasNodesMax },
+  daemon: { ...viewCatalogLimits, aliasNodesMax, agentTokensMax, tokenTtlMs },
   dns: dnsLimitDefaults,
   health: { ...healthLimits, probeTimeoutMs, scriptTimeoutMs },
   ipam: ipamLimits,

@@ -77,6 +77,8 @@ export interface ControlClientLimits {
   readonly viewSaveDelayMs: number;
   /** How often the cache learns that all views are current. */
   readonly viewStampMs: number;
+  /** Wait before a view is asked for again that the server could not read from its store. */
+  readonly viewRetryMs: number;
   /** Unary calls under way. */
   readonly callsMax: number;
   /** Time to reach a server before the next one is tried. */
@@ -106,6 +108,7 @@ export const controlClientLimits: ControlClientLimits = {
   viewsMax: 10_000,
   viewSaveDelayMs: 1000,
   viewStampMs: 30_000,
+  viewRetryMs: 1000,
   callsMax: 1024,
   connectTimeoutMs: 1000,
   welcomeTimeoutMs: 10_000,

@@ -97,7 +97,9 @@ export class ViewTable {
         "CONTROL_PROTOCOL",
         `subscribe to view "${view.name}": the server refused; bring agent and server to the same release`,
       );
-      view.refused(decodeError(update.body.value) ?? unread);
+      const error = decodeError(update.body.value) ?? unread;
+      view.refused(error);
+      if (error.code.startsWith("STORE_")) this.#askLater(view);
       return;
     }
     if (view.receive(update) === "diverged") this.#ask(view);
@@ -115,6 +117,15 @@ export class ViewTable {
     if (this.#views.get(view.name) !== view) return;
     const { revision, digest } = view.asking();
     this.#send?.({ case: "subscribe", value: { view: view.name, revision: BigInt(revision), digest } });
+  }
+
+  /** The server's store did not answer; on another connection it is asked for anyway. */
+  #askLater(view: MirroredView): void {
+    const { clock, limits } = this.#options;
+    const send = this.#send;
+    clock.setTimer(limits.viewRetryMs, () => {
+      if (send && this.#send === send) this.#ask(view);
+    });
   }
 
   #drop(view: MirroredView, forgotten: Promise<void> | undefined): void {

@@ -4,20 +4,30 @@
  */
 import type { Ip } from "../../../addr/index.ts";
 import type { NetworkRecord, PoolAuthority } from "../../../ipam/index.ts";
+import type { Store } from "../../../store/index.ts";
 import { AddressNode, type Container } from "./address-node.ts";
 import { startAuthority } from "./address-server.ts";
+import { deadSeenAlive, kernelLag, viewsLag } from "./convergence.ts";
+import { KernelNode } from "./kernel-node.ts";
 import { KeysClient } from "./keys-client.ts";
 import { KeysServer } from "./keys-server.ts";
 import { KeysWatch } from "./keys-watch.ts";
 import type { Life, Machine } from "./life.ts";
 import { settle } from "./scheduler.ts";
+import { SessionAgent } from "./session-agent.ts";
+import { SessionServer } from "./session-server.ts";
 import { storeLink, storeName } from "./store-link.ts";
 import type { Action, World } from "./world.ts";
 
 const pools = ["10.9.0.0/29", "10.9.0.0/29", "10.9.0.0/28"] as const;
 /** Of a long time, how much passes at once, and how much work is done then. */
 const breathMs = 4000;
-const pointsPerBreath = 14;
+const pointsPerBreath = 30;
+const quietRoundMs = 1000;
+const quietPointsMax = 200;
+const quietRoundsMax = 240;
+/** The lease of a node's liveness is 10 s, the next beat of its last server comes within one more. */
+const deadRounds = 16;
 const wallJumpMs = 3 * 3600 * 1000;
 
 export interface Done {
@@ -25,6 +35,8 @@ export interface Done {
   readonly allocated: number;
   /** Writes of keys that were answered. */
   readonly written: number;
+  /** Services registered with agents. */
+  readonly registered: number;
   /** Changes that watches were told of. */
   readonly watched: number;
 }
@@ -34,7 +46,11 @@ export class Fabric {
   readonly #nodes: readonly AddressNode[];
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #authorities = new WeakMap<Life, PoolAuthority>();
+  readonly #links = new WeakMap<Life, Store>();
   readonly #keys = new WeakMap<Life, KeysServer>();
+  readonly #sessions = new WeakMap<Life, SessionServer>();
+  readonly #agents: readonly SessionAgent[];
+  readonly #kernels: readonly KernelNode[];
   readonly #client: KeysClient;
   readonly #watches: readonly KeysWatch[];
 
@@ -47,6 +63,12 @@ export class Fabric {
     this.#nodes = world.nodes.map(
       (machine) => new AddressNode({ world, machine, networks: this.#networks, authorityAt }),
     );
+    const sessionAt = (server: Life) => this.#sessionServer(server);
+    this.#agents = this.#nodes.map((node) => new SessionAgent(world, node, sessionAt));
+    this.#kernels = this.#agents.map((agent) => {
+      const fabric = () => (agent.running?.fabric.ready ? agent.running.fabric.items : undefined);
+      return new KernelNode(world, agent.machine, fabric);
+    });
   }
 
   /** How much was done, so that a test can say that enough was. */
@@ -54,6 +76,7 @@ export class Fabric {
     return {
       allocated: sum(this.#nodes.map(({ allocated }) => allocated)),
       written: this.#client.written,
+      registered: sum(this.#agents.map(({ registered }) => registered)),
       watched: sum(this.#watches.map(({ received }) => received)),
     };
   }
@@ -122,6 +145,8 @@ export class Fabric {
       keys(5, "put", ({ machine }) => this.#client.put(machine)),
       keys(2, "delete", ({ machine }) => this.#client.delete(machine)),
       keys(3, "count", ({ machine }) => this.#client.count(machine)),
+      keys(3, "register", (node) => this.#agentOf(node)?.register()),
+      keys(1, "deregister", (node) => this.#agentOf(node)?.deregister()),
       keys(1, "read", ({ machine }) => this.#client.read(machine)),
       fault(2, "crash", (node) => node.crash()),
       fault(2, "power off", (node) => node.powerOff()),
@@ -155,6 +180,36 @@ export class Fabric {
     this.#checkContainers();
     this.#checkLeases();
     for (const { life } of this.#world.servers) if (life?.isAlive) this.#keys.get(life)?.check();
+  }
+
+  /** Nothing fails any more: everything must come to its end, and one that dies then must be seen to be dead. */
+  async converge(): Promise<void> {
+    const { network, random, truth, trace } = this.#world;
+    trace.add("* nothing fails any more");
+    network.heal();
+    for (const { disk } of [...this.#nodes, ...this.#agents]) disk.syncPoints = 1;
+    let lag: string | undefined = "nothing was looked at";
+    for (let round = 0; lag !== undefined && round < quietRoundsMax; round++) {
+      for (const node of this.#nodes) this.#startNode(node);
+      await this.#quietRound();
+      lag = viewsLag(this.#agents, truth);
+      for (const [index, kernel] of this.#kernels.entries())
+        lag ??= await kernelLag(this.#nodes[index]?.machine.name ?? "", kernel, truth);
+    }
+    if (lag !== undefined) return this.#world.broken(`no convergence: ${lag}`);
+    const dead = random.pick(this.#nodes);
+    trace.add(`* ${dead.machine.name}: crash`);
+    dead.crash();
+    for (let round = 0; round < deadRounds; round++) await this.#quietRound();
+    const seen = deadSeenAlive(dead.machine.name, this.#agents, truth);
+    if (seen !== undefined) this.#world.broken(`${dead.machine.name} is dead and seen alive ${seen}`);
+  }
+
+  async #quietRound(): Promise<void> {
+    await this.#world.advance(quietRoundMs);
+    for (let i = 0; i < quietPointsMax && (await this.#world.scheduler.passOne()); i++);
+    for (const node of this.#nodes) node.timePassed();
+    this.check();
   }
 
   #checkContainers(): void {
@@ -217,8 +272,25 @@ export class Fabric {
     const { store, network, scheduler, bug } = this.#world;
     const life = machine.begin();
     const link = storeLink({ store, life, network, scheduler, resumesLate: bug === "late resume" });
+    this.#links.set(life, link);
     this.#authorities.set(life, startAuthority(this.#world, life, link));
     this.#keys.set(life, new KeysServer(this.#world, life, link));
+  }
+
+  /** Sessions begin once the server has a registry. */
+  #sessionServer(life: Life): SessionServer | undefined {
+    const known = this.#sessions.get(life);
+    const open = this.#keys.get(life)?.open;
+    const pools = this.#authorities.get(life);
+    const store = this.#links.get(life);
+    if (known || !open || !pools || !store) return known;
+    const made = new SessionServer({ world: this.#world, life, store, pools, ...open });
+    this.#sessions.set(life, made);
+    return made;
+  }
+
+  #agentOf(node: AddressNode): SessionAgent | undefined {
+    return this.#agents[this.#nodes.indexOf(node)];
   }
 
   #startNode(node: AddressNode): void {
@@ -226,8 +298,11 @@ export class Fabric {
     if (machine.isUp) return;
     this.#world.start(node.start());
     const { life } = machine;
-    const watch = this.#watches[this.#nodes.indexOf(node)];
-    if (life?.isAlive && watch) this.#world.start(watch.run(life));
+    const index = this.#nodes.indexOf(node);
+    if (!life?.isAlive) return;
+    for (const part of [this.#watches[index], this.#agents[index], this.#kernels[index]]) {
+      if (part) this.#world.start(part.run(life));
+    }
   }
 
   #restartServer(machine: Machine): void {

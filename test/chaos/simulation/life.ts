@@ -12,6 +12,7 @@ export class Machine {
   /** Rises with every loss of power. */
   boot = 1;
   life: Life | undefined;
+  #dueMs = 0;
 
   constructor(name: string, rate: number) {
     this.name = name;
@@ -20,6 +21,14 @@ export class Machine {
 
   get isUp(): boolean {
     return this.life?.isAlive ?? false;
+  }
+
+  /** By its own rate, in whole milliseconds: a remainder is kept for the next time. */
+  async advance(ms: number): Promise<void> {
+    this.#dueMs += ms * this.rate;
+    const wholeMs = Math.floor(this.#dueMs);
+    this.#dueMs -= wholeMs;
+    await this.clock.advance(wholeMs);
   }
 
   begin(): Life {
@@ -48,8 +57,9 @@ export class Life {
     this.clock = {
       monotonicMs: () => clock.monotonicMs() - startedAtMs,
       wallMs: () => clock.wallMs(),
-      setTimer: (delayMs, callback) => clock.setTimer(delayMs, () => this.#isAlive && callback()),
-      sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+      // Whole milliseconds, so that a rest that rounding leaves cannot make a timer fire again and again in no time.
+      setTimer: (delayMs, callback) => clock.setTimer(Math.ceil(delayMs), () => this.#isAlive && callback()),
+      sleep: (delayMs, signal) => clock.sleep(Math.ceil(delayMs), signal),
     };
   }
 

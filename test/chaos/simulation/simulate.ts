@@ -39,6 +39,7 @@ export async function simulate({ seed, steps, bug }: RunOptions): Promise<RunRes
     if (!passed) await perform(world, chosen(actions, world.random.below(weight)));
     fabric.check();
   }
+  if (!world.violation) await fabric.converge();
   return {
     seed,
     steps: world.trace.length,

@@ -84,7 +84,6 @@ export class World {
 
   /** Time passes on every machine, by its own rate. */
   async advance(ms: number): Promise<void> {
-    await this.storeMachine.clock.advance(ms);
-    for (const { clock, rate } of this.machines) await clock.advance(ms * rate);
+    for (const machine of [this.storeMachine, ...this.machines]) await machine.advance(ms);
   }
 }

@@ -64,7 +64,7 @@ export async function addressVerdicts(containers: Containers, rig: Rig): Promise
     { holds: "every lease is of one block of its node", against: await planViolations(rig, leases) },
     {
       holds: "the kernel's routes are those of the leases and the plan",
-      against: await eventually(() => routeViolations(rig)),
+      against: await eventually(() => routeViolations(rig, containers)),
     },
     { holds: "containers of all hosts reach each other", against: await reachViolations(containers) },
   ];
@@ -172,17 +172,25 @@ function overlap(a: Cidr, b: Cidr): boolean {
   return cidrContains(a, base(b)) || cidrContains(b, base(a));
 }
 
-/** Each leased IPv4 address has its route on its host alone, and each host one to every block of another. */
-async function routeViolations(rig: Rig): Promise<readonly string[]> {
+/**
+ * Each IPv4 address that ADD answered has its route on its host, no other has one but a leased one (an ADD or DEL that was
+ * not answered may have left its lease alone), and each host has one to every block of another.
+ */
+async function routeViolations(rig: Rig, { living }: Containers): Promise<readonly string[]> {
   const blocks = (await blocksOf(rig)).map(({ cidr, node }) => ({ cidr: parseCidr(cidr), node }));
   const found: string[] = [];
   for (const [host, some] of await leasesOf(rig)) {
     const lines = host.run(["ip", "-o", "route", "show", "proto", "72"]).trim().split("\n");
     const local = lines.filter(ofContainer).map((line) => line.split(" ")[0] ?? "");
     const leased = some.map(({ ip }) => `${ip}`).filter((ip) => ip.includes("."));
+    const answered = living
+      .filter((each) => each.host === host)
+      .flatMap(({ ips }) => ips.filter((ip) => ip.includes(".")));
     found.push(
       ...local.filter((ip) => !leased.includes(ip)).map((ip) => `${host.name}: route to ${ip} without lease`),
-      ...leased.filter((ip) => !local.includes(ip)).map((ip) => `${host.name}: lease ${ip} without route`),
+      ...answered
+        .filter((ip) => !local.includes(ip))
+        .map((ip) => `${host.name}: ${ip} of a container without route`),
       ...blocks
         .filter(
           ({ cidr, node }) =>

@@ -1,7 +1,8 @@
 /**
  * DNS over UDP beside Knot, unbound and dnsmasq: each server alone has core 0, dnsperf has core 1, all answer
- * the same A names. Queries a second are what dnsperf saw; CPU a query is the server process's user and system
- * time (/proc/PID/stat) over that. Servers take turns, round after round; figures are medians of the rounds.
+ * the same names: A of one instance, SRV of three. Queries a second are what dnsperf saw; CPU a query is the server
+ * process's user and system time (/proc/PID/stat) over that. Servers take turns, round after round; figures are
+ * medians of the rounds. `c1` rows ask from one socket, as a proxy's resolver does, `c20` rows from 20.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,15 +11,36 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { ipAdd, parseIp } from "../../addr/index.ts";
 import { queryDns } from "../../dns/index.ts";
-import { type BenchResult, benchRow, machine } from "./result.ts";
+import { type DnsBenchData, type DnsBenchType, dnsPeers, instancesOf } from "./dns-peers.ts";
+import { type BenchResult, type BenchRow, benchRow, machine, type RowSpec } from "./result.ts";
 
 export interface DnsBenchOptions {
-  /** Different names asked for. */
-  readonly names?: number;
-  readonly rounds?: number;
-  readonly roundSeconds?: number;
+  /** Different names asked for: a set of rows each. */
+  readonly names?: readonly number[];
+  readonly types?: readonly DnsBenchType[];
+  /** How long each server is asked in each round of a set of rows. */
+  readonly seconds?: number;
+}
+
+/** @param texts of the options of `npm run bench -- dns`: lists with commas, and a number */
+export function parseDnsBenchOptions(texts: Readonly<Record<string, string | undefined>>): DnsBenchOptions {
+  const { names, types, seconds } = texts;
+  return {
+    ...(names !== undefined && { names: names.split(",").map(positive) }),
+    ...(types !== undefined && { types: types.split(",").map(benchType) }),
+    ...(seconds !== undefined && { seconds: positive(seconds) }),
+  };
+}
+
+function positive(text: string): number {
+  if (!(Number(text) > 0)) throw new Error(`${text} is not a number above 0`);
+  return Number(text);
+}
+
+function benchType(text: string): DnsBenchType {
+  if (text !== "A" && text !== "SRV") throw new Error(`${text} is neither A nor SRV`);
+  return text;
 }
 
 interface Running {
@@ -26,179 +48,142 @@ interface Running {
   readonly port: number;
 }
 
+type Goal = Pick<RowSpec, "budget" | "bound">;
+
 interface Figures {
   readonly queriesPerSecond: number[];
   readonly cpuMicros: number[];
 }
 
 const run = promisify(execFile);
-const zone = "service.consul";
+const clientCounts = [1, 20];
+const rounds = 3;
 const serverCore = "0";
 const loadCore = "1";
 const firstPeerPort = 25_301;
 const ticksPerSecond = 100;
+const startMsMax = 60_000;
 
-/** @returns rows of rates and of CPU; takes about `rounds × roundSeconds × 4` seconds */
+/** @returns rows of CPU and of rates; takes about `24 × seconds` for each type and count of names, and the servers' start */
 export async function measureDns(options: DnsBenchOptions = {}): Promise<BenchResult> {
-  const { names = 1000, rounds = 5, roundSeconds = 2 } = options;
+  const { names = [1000, 100_000], types = ["A", "SRV"], seconds = 1 } = options;
+  const rows: BenchRow[] = [];
+  for (const count of names)
+    for (const type of types) rows.push(...(await measureData({ type, names: count }, seconds)));
+  return { bench: "dns", machine: machine(), rows };
+}
+
+async function measureData(data: DnsBenchData, seconds: number): Promise<BenchRow[]> {
+  const { type, names } = data;
   const directory = mkdtempSync(join(tmpdir(), "heddle-bench-dns-"));
   const running = new Map<string, Running>();
+  const leftOut: Record<string, string> = {};
   try {
+    running.set("heddle", await startHeddle(data));
+    for (const [i, [name, peer]] of Object.entries(dnsPeers).entries()) {
+      const reason = peer.leftOut?.(data);
+      const port = firstPeerPort + i;
+      if (reason === undefined)
+        running.set(name, await startPeer(await peer.command(directory, data, port), data, port));
+      else leftOut[name] = reason;
+    }
     const queries = join(directory, "queries");
-    writeFileSync(queries, Array.from({ length: names }, (_, i) => `s${i}.${zone} A\n`).join(""));
-    running.set("heddle", await startHeddle(names));
-    for (const [i, [name, start]] of Object.entries(peers).entries()) {
-      running.set(name, await startPeer(start(directory, names, firstPeerPort + i), firstPeerPort + i));
+    writeFileSync(queries, queryLines(data).join(""));
+    for (const [name, server] of running)
+      await dnsperf(server, queries, name === "heddle" ? ["-n", "1"] : ["-l", "0.3"]);
+    const rows: BenchRow[] = [];
+    for (const clients of clientCounts) {
+      const figures = await alternate(running, queries, ["-c", String(clients), "-l", String(seconds)]);
+      rows.push(...rowsOf(`${type.toLowerCase()}_${sizeText(names)}_c${clients}`, figures, leftOut));
     }
-    const figures = new Map<string, Figures>();
-    for (const [name, server] of running) {
-      figures.set(name, { queriesPerSecond: [], cpuMicros: [] });
-      await dnsperf(server, queries, ["-n", "1"]);
-      await dnsperf(server, queries, ["-l", "1"]);
-    }
-    for (let round = 0; round < rounds; round++) {
-      for (const [name, server] of running) {
-        const before = cpuSeconds(server);
-        const { completed, perSecond } = await dnsperf(server, queries, ["-l", String(roundSeconds)]);
-        figures.get(name)?.cpuMicros.push(((cpuSeconds(server) - before) / completed) * 1e6);
-        figures.get(name)?.queriesPerSecond.push(perSecond);
-      }
-    }
-    return { bench: "dns", machine: machine(), rows: rows(names, figures) };
+    return rows;
   } finally {
     for (const { process } of running.values()) process.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function rows(names: number, figures: ReadonlyMap<string, Figures>) {
-  const size = names >= 1000 ? `${names / 1000}k` : String(names);
-  const pick = (field: keyof Figures, ...which: readonly string[]) =>
-    Object.fromEntries(which.map((name) => [name, figures.get(name)?.[field] ?? []]));
-  const own = (field: keyof Figures) => figures.get("heddle")?.[field] ?? [];
+/** Each name once, neighbours far apart: a list in order is kind to the caches of the processor. */
+function queryLines({ type, names }: DnsBenchData): string[] {
+  const step = 7919;
+  return Array.from({ length: names }, (_, i) => `s${(i * step) % names}.service.consul ${type}\n`);
+}
+
+async function alternate(running: ReadonlyMap<string, Running>, queries: string, how: readonly string[]) {
+  const figures = new Map<string, Figures>();
+  for (const name of running.keys()) figures.set(name, { queriesPerSecond: [], cpuMicros: [] });
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, server] of running) {
+      const before = cpuSeconds(server);
+      const { completed, perSecond } = await dnsperf(server, queries, how);
+      figures.get(name)?.cpuMicros.push(((cpuSeconds(server) - before) / completed) * 1e6);
+      figures.get(name)?.queriesPerSecond.push(perSecond);
+    }
+  }
+  return figures;
+}
+
+function rowsOf(
+  what: string,
+  figures: ReadonlyMap<string, Figures>,
+  leftOut: Readonly<Record<string, string>>,
+): BenchRow[] {
+  const row = (field: keyof Figures, unit: string, which: readonly string[], goal?: Goal) => {
+    const without = Object.entries(leftOut).filter(([name]) => which.includes(name));
+    return benchRow({
+      metric: `${what}_${unit}`,
+      heddle: figures.get("heddle")?.[field] ?? [],
+      peers: Object.fromEntries(
+        which.flatMap((name) => {
+          const values = figures.get(name)?.[field];
+          return values ? [[name, values]] : [];
+        }),
+      ),
+      ...goal,
+      ...(without.length > 0 && { leftOut: Object.fromEntries(without) }),
+    });
+  };
+  const caches = ["unbound", "dnsmasq"];
   return [
-    benchRow({
-      metric: `a_${size}_cpu_us`,
-      heddle: own("cpuMicros"),
-      peers: pick("cpuMicros", "knot"),
-      budget: 0.9,
-      bound: "at most",
-    }),
-    benchRow({
-      metric: `a_${size}_queries_per_second`,
-      heddle: own("queriesPerSecond"),
-      peers: pick("queriesPerSecond", "unbound", "dnsmasq"),
-      budget: 1.1,
-      bound: "at least",
-    }),
-    benchRow({
-      metric: `a_${size}_cpu_us_beside_caches`,
-      heddle: own("cpuMicros"),
-      peers: pick("cpuMicros", "unbound", "dnsmasq"),
-    }),
-    benchRow({
-      metric: `a_${size}_queries_per_second_beside_knot`,
-      heddle: own("queriesPerSecond"),
-      peers: pick("queriesPerSecond", "knot"),
-    }),
+    row("cpuMicros", "cpu_us", ["knot"], { budget: 0.9, bound: "at most" }),
+    row("queriesPerSecond", "queries_per_second", caches, { budget: 1.1, bound: "at least" }),
+    row("cpuMicros", "cpu_us_beside_caches", caches),
+    row("queriesPerSecond", "queries_per_second_beside_knot", ["knot"]),
   ];
 }
 
-type StartPeer = (directory: string, names: number, port: number) => readonly [string, ...string[]];
-
-const peers: Readonly<Record<string, StartPeer>> = {
-  knot: (directory, names, port) => {
-    const records = addresses(names).map(([name, ip]) => `${name} 0 IN A ${ip}`);
-    const head = [
-      `$ORIGIN ${zone}.`,
-      "@ 0 IN SOA ns hostmaster 1 3600 600 86400 0",
-      "@ 0 IN NS ns",
-      "ns 0 IN A 127.0.0.1",
-    ];
-    writeFileSync(join(directory, "zone"), [...head, ...records, ""].join("\n"));
-    const config = `
-server:
-  rundir: ${directory}
-  listen: 127.0.0.1@${port}
-  udp-workers: 1
-  tcp-workers: 1
-  background-workers: 1
-database:
-  storage: ${directory}/knot
-template:
-  - id: default
-    storage: ${directory}
-    zonefile-sync: -1
-    journal-content: none
-zone:
-  - domain: ${zone}
-    file: zone
-`;
-    writeFileSync(join(directory, "knot.conf"), config);
-    return ["knotd", "-c", join(directory, "knot.conf")];
-  },
-  unbound: (directory, names, port) => {
-    const data = addresses(names).map(([name, ip]) => `local-data: "${name}.${zone}. 0 IN A ${ip}"`);
-    const options = `
-server:
-interface: 127.0.0.1
-port: ${port}
-num-threads: 1
-do-daemonize: no
-chroot: ""
-username: ""
-directory: "${directory}"
-pidfile: ""
-use-syslog: no
-logfile: ""
-verbosity: 0
-local-zone: "${zone}." static
-`;
-    writeFileSync(
-      join(directory, "unbound.conf"),
-      [options, ...data, "remote-control:", "control-enable: no", ""].join("\n"),
-    );
-    return ["unbound", "-c", join(directory, "unbound.conf")];
-  },
-  dnsmasq: (directory, names, port) => {
-    const hosts = addresses(names).map(([name, ip]) => `${ip} ${name}.${zone}\n`);
-    writeFileSync(join(directory, "hosts"), hosts.join(""));
-    const where = [`--port=${port}`, "--listen-address=127.0.0.1", "--bind-interfaces"];
-    const what = [
-      "--no-resolv",
-      "--no-hosts",
-      `--addn-hosts=${join(directory, "hosts")}`,
-      "--conf-file=/dev/null",
-    ];
-    return ["dnsmasq", "--keep-in-foreground", "--user=root", "--pid-file", ...where, ...what];
-  },
-};
-
-function addresses(names: number): (readonly [string, string])[] {
-  const first = parseIp("10.0.0.0");
-  return Array.from({ length: names }, (_, i) => [`s${i}`, ipAdd(first, i)]);
+function sizeText(names: number): string {
+  return names >= 1000 ? `${names / 1000}k` : String(names);
 }
 
-async function startHeddle(names: number): Promise<Running> {
+async function startHeddle({ type, names }: DnsBenchData): Promise<Running> {
   const program = join(import.meta.dirname, "dns-server.ts");
-  const child = spawn("taskset", ["-c", serverCore, process.execPath, program, String(names)], {
+  const args = [String(names), "worker", String(instancesOf[type])];
+  const child = spawn("taskset", ["-c", serverCore, process.execPath, program, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   return { process: child, port: Number(line) };
 }
 
-async function startPeer(command: readonly [string, ...string[]], port: number): Promise<Running> {
+async function startPeer(
+  command: readonly string[],
+  { type, names }: DnsBenchData,
+  port: number,
+): Promise<Running> {
   const child = spawn("taskset", ["-c", serverCore, ...command], { stdio: "ignore" });
+  const name = `s${names - 1}.service.consul`;
   const answers = () =>
-    queryDns({ server: "127.0.0.1", port, name: `s0.${zone}`, type: "A", timeoutMs: 200 }).then(
-      (reply) => reply.answers.length === 1,
+    queryDns({ server: "127.0.0.1", port, name, type, timeoutMs: 200 }).then(
+      (reply) => reply.answers.length === instancesOf[type],
       () => false,
     );
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + startMsMax;
   while (!(await answers())) {
-    if (child.exitCode !== null || Date.now() > deadline)
+    if (child.exitCode !== null || Date.now() > deadline) {
+      child.kill("SIGKILL");
       throw new Error(`${command.join(" ")} does not answer`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return { process: child, port };

@@ -35,6 +35,16 @@ export interface FanoutBenchOptions {
   readonly profileDir?: string | undefined;
 }
 
+export function parseFanoutOptions(texts: Readonly<Record<string, string | undefined>>): FanoutBenchOptions {
+  const { agents, instances, registrations, "profile-dir": profileDir } = texts;
+  return {
+    ...(agents !== undefined && { agents: Number(agents) }),
+    ...(instances !== undefined && { instances: Number(instances) }),
+    ...(registrations !== undefined && { registrations: Number(registrations) }),
+    ...(profileDir !== undefined && { profileDir }),
+  };
+}
+
 const agentsPerCrowd = 2500;
 const instancesPerService = 100;
 const [patienceMs, idleMs, settleMs] = [120_000, 10_000, 200];

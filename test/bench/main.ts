@@ -7,17 +7,14 @@ import { installFor } from "../setup/packages.ts";
 import { insideWorld, runInWorld } from "../world.ts";
 import type { BenchResult } from "./result.ts";
 
+/** Texts of the options that a benchmark has of its own. */
+type OwnOptions = Readonly<Record<string, string | undefined>>;
+
 interface Bench {
   readonly title: string;
-  readonly measure: (scale: Scale) => Promise<BenchResult>;
-}
-
-/** For the bench that takes them; smaller than its own figures, it runs anywhere. */
-interface Scale {
-  readonly agents?: number;
-  readonly instances?: number;
-  readonly registrations?: number;
-  readonly profileDir?: string;
+  /** Option → what its value looks like. */
+  readonly options?: Readonly<Record<string, string>>;
+  readonly measure: (options: OwnOptions) => Promise<BenchResult>;
 }
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -35,7 +32,11 @@ const benches: Readonly<Record<string, Bench>> = {
   },
   dns: {
     title: "DNS over UDP, one server core",
-    measure: async () => (await import("./dns.ts")).measureDns(),
+    options: { names: "1000,100000", types: "A,SRV", seconds: "1" },
+    measure: async (options) => {
+      const { measureDns, parseDnsBenchOptions } = await import("./dns.ts");
+      return measureDns(parseDnsBenchOptions(options));
+    },
   },
   kv: {
     title: "keys over HTTP: GET and durable PUT",
@@ -50,42 +51,41 @@ const benches: Readonly<Record<string, Bench>> = {
     measure: async () => (await import("./register.ts")).measureRegister(),
   },
   fanout: {
-    title: "10,000 agents of one server (--agents, --instances, --registrations, --profile-dir)",
-    measure: async (scale) => (await import("./fanout.ts")).measureFanout(scale),
+    title: "agents of one server, and all of them at once after its restart",
+    options: { agents: "10000", instances: "100000", registrations: "30", "profile-dir": "DIR" },
+    measure: async (options) => {
+      const { measureFanout, parseFanoutOptions } = await import("./fanout.ts");
+      return measureFanout(parseFanoutOptions(options));
+    },
   },
 };
 
 async function main(): Promise<number> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: {
-      json: { type: "boolean", default: false },
-      agents: { type: "string" },
-      instances: { type: "string" },
-      registrations: { type: "string" },
-      "profile-dir": { type: "string" },
-    },
-  });
-  const bench = benches[positionals[0] ?? ""];
-  if (!bench || positionals.length !== 1) {
-    const names = Object.entries(benches).map(([name, { title }]) => `  ${name.padEnd(8)}${title}`);
-    process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join("\n")}\n`);
-    return 2;
-  }
+  const [name = "", ...args] = process.argv.slice(2);
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (!bench) return usage();
+  const own = Object.keys(bench.options ?? {}).map((option) => [option, { type: "string" }] as const);
+  const { values } = parseArgs({ args, options: { json: { type: "boolean" }, ...Object.fromEntries(own) } });
   if (!insideWorld()) {
     installFor("bench");
     return runInWorld([process.execPath, import.meta.filename, ...process.argv.slice(2)]);
   }
-  const { agents, instances, registrations, "profile-dir": profileDir } = values;
-  const result = await bench.measure({
-    ...(agents !== undefined && { agents: Number(agents) }),
-    ...(instances !== undefined && { instances: Number(instances) }),
-    ...(registrations !== undefined && { registrations: Number(registrations) }),
-    ...(profileDir !== undefined && { profileDir }),
-  });
+  const { json = false, ...options } = values as OwnOptions & { readonly json?: boolean };
+  const result = await bench.measure(options);
   process.stdout.write(`${bench.title}\n${report(result)}\n`);
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
   return 0;
+}
+
+function usage(): number {
+  const names = Object.entries(benches).map(([name, { title, options = {} }]) =>
+    [
+      `  ${name.padEnd(8)}${title}`,
+      ...Object.entries(options).map(([key, value]) => `--${key} ${value}`),
+    ].join(" "),
+  );
+  process.stderr.write(`usage: npm run bench -- NAME [--json]\n${names.join("\n")}\n`);
+  return 2;
 }
 
 function report({ rows }: BenchResult): string {
@@ -98,7 +98,10 @@ function report({ rows }: BenchResult): string {
         row.budget === undefined
           ? ""
           : `  budget ${row.bound} ${row.budget}${peers.length > 0 ? "×" : ""}: ${row.met ? "met" : "missed"}`;
-      return `  ${row.metric.padEnd(24)} heddle ${row.heddle}  ${peers.join("  ")}${budget}`;
+      const without = Object.entries(row.leftOut ?? {})
+        .map(([peer, reason]) => `  without ${peer}: ${reason}`)
+        .join("");
+      return `  ${row.metric.padEnd(42)} heddle ${row.heddle}  ${peers.join("  ")}${budget}${without}`;
     })
     .join("\n");
 }

@@ -16,6 +16,8 @@ export interface BenchRow {
   /** `at most`: a cost. `at least`: a rate. */
   readonly bound?: "at most" | "at least";
   readonly met?: boolean;
+  /** Peer → why it has no figure here. */
+  readonly leftOut?: Readonly<Record<string, string>>;
 }
 
 export interface BenchResult {
@@ -30,10 +32,11 @@ export interface RowSpec {
   readonly peers: Readonly<Record<string, readonly number[]>>;
   readonly budget?: number;
   readonly bound?: "at most" | "at least";
+  readonly leftOut?: Readonly<Record<string, string>>;
 }
 
 /** Medians, ratios and whether the budget is kept: by every ratio, or by our median where there is no peer. */
-export function benchRow({ metric, heddle, peers, budget, bound = "at most" }: RowSpec): BenchRow {
+export function benchRow({ metric, heddle, peers, budget, bound = "at most", leftOut }: RowSpec): BenchRow {
   const ours = median(heddle);
   const theirs = Object.fromEntries(
     Object.entries(peers).map(([peer, values]) => [peer, round(median(values))]),
@@ -41,7 +44,7 @@ export function benchRow({ metric, heddle, peers, budget, bound = "at most" }: R
   const ratio = Object.fromEntries(
     Object.entries(peers).map(([peer, values]) => [peer, round(ours / median(values))]),
   );
-  const row = { metric, heddle: round(ours), peers: theirs, ratio };
+  const row = { metric, heddle: round(ours), peers: theirs, ratio, ...(leftOut && { leftOut }) };
   if (budget === undefined) return row;
   const measured = Object.keys(ratio).length === 0 ? [ours] : Object.values(ratio);
   const met = measured.every((value) => (bound === "at most" ? value <= budget : value >= budget));

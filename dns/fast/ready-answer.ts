@@ -4,7 +4,8 @@
  * Several answers (A, AAAA or SRV) are rotated by a random count. Their records need not be of equal length, and
  * names of additional records may point into them: `turn` says where each answer begins and which pointers move.
  */
-import { encodeMessage, headerBytes, type Message } from "../wire/index.ts";
+import { fixedOrder } from "../serve/index.ts";
+import { type DnsRecord, decodeMessage, encodeMessage, headerBytes, type Message } from "../wire/index.ts";
 import { findTurn } from "./turn.ts";
 
 export interface ReadyAnswer {
@@ -18,6 +19,8 @@ export interface ReadyAnswer {
 
 /** Flags and three counts. */
 export const bodyHeaderBytes = 8;
+/** TC in the first byte of the body: not even the largest reply has all answers. */
+export const truncatedBit = 0x02;
 /** An OPT record without options. */
 export const optBytes = 11;
 
@@ -32,19 +35,33 @@ export function questionKey(message: Message): Uint8Array {
   return key;
 }
 
-/** Undefined if the reply cannot be made ready. */
-export function readyAnswer(reply: Message): ReadyAnswer | undefined {
-  const { edns: _edns, ...plain } = reply;
-  const count = reply.answers.length;
-  const bytes = encodeMessage({ ...plain, recursionDesired: false, checkingDisabled: false });
-  const questionEnd = encodeMessage({ ...plain, answers: [], authorities: [], additionals: [] }).length;
-  const turn = count > 1 ? findTurn(reply, bytes, questionEnd) : noTurn;
+/**
+ * Undefined if the reply cannot be made ready. Of one that no client takes whole, what the one who takes most gets.
+ * @param bytesMax of a reply
+ */
+export function readyAnswer(reply: Message, bytesMax: number): ReadyAnswer | undefined {
+  const { edns: _edns, ...plain } = { ...reply, recursionDesired: false, checkingDisabled: false };
+  const part = partWithin(plain, bytesMax);
+  const count = part.answers.length;
+  const bytes = encodeMessage(part);
+  const questionEnd = encodeMessage({ ...part, answers: [], authorities: [], additionals: [] }).length;
+  const turn = count > 1 ? findTurn(part, bytes, questionEnd) : noTurn;
   if (!turn) return undefined;
   const body = new Uint8Array(bodyHeaderBytes + bytes.length - questionEnd);
   body.set(bytes.subarray(2, 4), 0);
   body.set(bytes.subarray(6, headerBytes), 2);
   body.set(bytes.subarray(questionEnd), bodyHeaderBytes);
   return { body, rotateCount: count > 1 ? count : 0, turn };
+}
+
+function partWithin(reply: Message, bytesMax: number): Message {
+  if (encodeMessage(reply).length <= bytesMax) return reply;
+  const ordered = fixedOrder(reply.answers).map((i) => reply.answers[i] as DnsRecord);
+  const fitting = decodeMessage(encodeMessage({ ...reply, answers: ordered }, bytesMax));
+  if (!fitting.truncated)
+    return { ...reply, additionals: reply.additionals.slice(0, fitting.additionals.length) };
+  const answers = ordered.slice(0, fitting.answers.length);
+  return { ...reply, answers, authorities: [], additionals: [], truncated: true };
 }
 
 function ednsBytes(message: Message): number {

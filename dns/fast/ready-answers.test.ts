@@ -13,6 +13,7 @@ import {
 } from "../wire/index.ts";
 import { AnswerTable } from "./answer-table.ts";
 import { ReadyAnswers } from "./ready-answers.ts";
+import { ReadyReplies } from "./ready-replies.ts";
 import { applyStep } from "./table-step.ts";
 
 const bounds = { entriesMax: 4, bytesMax: 1 << 16, udpBytesMax: 1232 };
@@ -82,8 +83,9 @@ describe("ready answers", () => {
   test("start anew when the table is full, and followers do the same", () => {
     const ready = new ReadyAnswers(bounds, random);
     const follower = new AnswerTable(bounds);
+    const replies = new ReadyReplies(follower);
     offer(ready, "s0", "10.0.0.1");
-    const stop = ready.follow((step) => applyStep(follower, step));
+    const stop = ready.follow((step) => applyStep(follower, replies, step));
     for (let i = 1; i < 20; i++) {
       offer(ready, `s${i}`, "10.0.0.1");
       if (i % 3 === 0) ready.change({ kind: "service", name: `s${i - 1}` });

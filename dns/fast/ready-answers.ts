@@ -12,6 +12,7 @@ import {
   type CookieJar,
   type ExtendedError,
   extendedError,
+  plainUdpBytesMax,
   type RateGate,
 } from "../serve/index.ts";
 import { shuffled } from "../shuffled.ts";
@@ -19,6 +20,7 @@ import { type EdnsOption, type Message, rcodes, typeNumbers } from "../wire/inde
 import { AnswerTable, type TableBounds } from "./answer-table.ts";
 import { queryBytesMax } from "./query-view.ts";
 import { questionKey, readyAnswer } from "./ready-answer.ts";
+import { ReadyReplies } from "./ready-replies.ts";
 import type { TableStep } from "./table-step.ts";
 
 export interface ReadyRules {
@@ -35,6 +37,7 @@ const keptTypes: ReadonlySet<number> = new Set([
 
 export class ReadyAnswers {
   readonly #table: AnswerTable;
+  readonly #replies: ReadyReplies;
   readonly #random: () => number;
   readonly #followers = new Set<(step: TableStep) => void>();
   /** changeKey → keys of the answers made from it, as latin1. */
@@ -45,7 +48,8 @@ export class ReadyAnswers {
   readonly #out: Uint8Array;
 
   constructor(bounds: TableBounds, random: () => number, rules?: ReadyRules) {
-    this.#table = new AnswerTable(bounds, rules?.cookies);
+    this.#table = new AnswerTable(bounds);
+    this.#replies = new ReadyReplies(this.#table, rules?.cookies);
     this.#gate = rules?.gate;
     this.#random = random;
     this.#out = new Uint8Array(Math.max(queryBytesMax, bounds.udpBytesMax));
@@ -58,14 +62,14 @@ export class ReadyAnswers {
   /** The reply, valid until the next call; none for now if the client gets too many; undefined for the general path. */
   reply(query: Uint8Array, client: ClientView): Uint8Array | "none" | undefined {
     const out = this.#out;
-    const table = this.#table;
+    const replies = this.#replies;
     if (query.length > out.length) return undefined;
     out.set(query);
-    if (!table.find(out, 0, query.length, out.length, client)) return undefined;
-    const verdict = this.#gate?.judge(client, table.foundHash, table.foundCookieValid) ?? "send";
+    if (!replies.find(out, 0, query.length, out.length, client)) return undefined;
+    const verdict = this.#gate?.judge(client, replies.foundHash, replies.foundCookieValid) ?? "send";
     if (verdict === "drop") return "none";
-    if (verdict === "slip") return out.subarray(0, table.writeTruncated(out, 0, client));
-    return out.subarray(0, table.write(out, 0, Math.floor(this.#random() * 0x100000000), client));
+    if (verdict === "slip") return out.subarray(0, replies.writeTruncated(out, 0, client));
+    return out.subarray(0, replies.write(out, 0, Math.floor(this.#random() * 0x100000000), client));
   }
 
   /** There is a reply to the query's question. */
@@ -85,7 +89,9 @@ export class ReadyAnswers {
     if (!question || !keptTypes.has(question.type)) return;
     const key = questionKey(reply);
     if (this.#table.has(key)) return;
-    const answer = readyAnswer({ ...reply, answers: shuffled(reply.answers, this.#random) });
+    const answers = shuffled(reply.answers, this.#random);
+    const bytesMax = Math.max(plainUdpBytesMax, this.#table.bounds.udpBytesMax);
+    const answer = readyAnswer({ ...reply, answers }, bytesMax);
     if (!answer) return;
     if (!this.#table.learn(key, answer)) {
       this.#clear();
@@ -120,7 +126,7 @@ export class ReadyAnswers {
     const option = error ? optionBytes(extendedError(error)) : new Uint8Array(0);
     if (Buffer.compare(option, this.#notice) === 0) return;
     this.#notice = option;
-    this.#table.setNotice(option);
+    this.#replies.setNotice(option);
     this.#tell({ kind: "notice", option });
   }
 

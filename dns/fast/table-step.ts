@@ -1,6 +1,7 @@
 /** Steps by which one table of ready answers follows another. */
 import type { AnswerTable } from "./answer-table.ts";
 import type { ReadyAnswer } from "./ready-answer.ts";
+import type { ReadyReplies } from "./ready-replies.ts";
 
 export type TableStep =
   | { readonly kind: "learn"; readonly key: Uint8Array; readonly answer: ReadyAnswer }
@@ -13,7 +14,7 @@ export type TableStep =
  * What a follower does with a step. Its table has the bounds of the leader's, so there is room;
  * if there were not, the general path would answer.
  */
-export function applyStep(table: AnswerTable, step: TableStep): void {
+export function applyStep(table: AnswerTable, replies: ReadyReplies, step: TableStep): void {
   switch (step.kind) {
     case "learn":
       table.learn(step.key, step.answer);
@@ -25,7 +26,7 @@ export function applyStep(table: AnswerTable, step: TableStep): void {
       table.clear();
       break;
     case "notice":
-      table.setNotice(step.option);
+      replies.setNotice(step.option);
       break;
     default:
       step satisfies never;

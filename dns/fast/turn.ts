@@ -2,6 +2,7 @@
  * How a ready answer is rotated. As 16-bit numbers, all counted from the first record's first byte:
  *
  *   where each answer begins, and where the last one ends        rotateCount + 1 numbers
+ *   the answers in their fixed order, which decides what a small reply has        rotateCount numbers
  *   for each pointer of an additional record's name into the answers: where the pointer stands, how many answers
  *   have that name, and where in each of them, in ascending order
  *
@@ -9,6 +10,7 @@
  * the first of them from the place where the rotation begins. With that a rotated reply is, byte for byte, what
  * `encodeMessage` makes of the rotated message.
  */
+import { fixedOrder } from "../serve/index.ts";
 import type { Message } from "../wire/index.ts";
 
 const pointerBits = 0xc000;
@@ -37,7 +39,7 @@ export function findTurn(reply: Message, bytes: Uint8Array, questionEnd: number)
     at = end;
   }
   const answersEnd = at;
-  numbers.push(answersEnd - questionEnd);
+  numbers.push(answersEnd - questionEnd, ...fixedOrder(reply.answers));
   for (let i = 0; i < reply.additionals.length; i++) {
     const { pointer, end } = skipName(bytes, at);
     if (pointer >= questionEnd && pointer < answersEnd) {
@@ -45,14 +47,14 @@ export function findTurn(reply: Message, bytes: Uint8Array, questionEnd: number)
       if (!places) return undefined;
       numbers.push(end - 2 - questionEnd, places.length, ...places);
     }
-    at = end + fixedRecordBytes + u16(bytes, end + fixedRecordBytes - 2);
+    at = nextRecord(bytes, at);
   }
   const turn = Buffer.alloc(numbers.length * 2);
   for (const [i, number] of numbers.entries()) turn.writeUInt16BE(number, i * 2);
   return new Uint8Array(turn);
 }
 
-/** Copies the records with the answers turned so that answer `first` leads, and moves the pointers. */
+/** Copies the first `recordBytes` with the answers turned so that answer `first` leads, and moves the pointers. */
 export function writeTurned(
   from: Uint8Array,
   recordsAt: number,
@@ -70,10 +72,11 @@ export function writeTurned(
   copy(from, recordsAt + cut, answersEnd - cut, out, outAt);
   copy(from, recordsAt, cut, out, outAt + answersEnd - cut);
   copy(from, recordsAt + answersEnd, recordBytes - answersEnd, out, outAt + answersEnd);
-  let at = turnAt + rotateCount * 2 + 2;
+  let at = turnAt + rotateCount * 4 + 2;
   const end = turnAt + turnBytes;
   while (at < end) {
     const pointerAt = outAt + u16(from, at);
+    if (pointerAt >= outAt + recordBytes) return;
     const places = u16(from, at + 2);
     let place = u16(from, at + 4);
     for (let i = 0; i < places; i++) {
@@ -94,6 +97,12 @@ export function writeTurned(
 export function copy(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
   if (length > 160) to.set(from.subarray(at, at + length), toAt);
   else for (let i = 0; i < length; i++) to[toAt + i] = from[at + i] as number;
+}
+
+/** Where the record that begins there ends. */
+export function nextRecord(bytes: Uint8Array, at: number): number {
+  const data = skipName(bytes, at).end + fixedRecordBytes;
+  return data + u16(bytes, data - 2);
 }
 
 /** The end of a name in our own bytes, and where its pointer leads; -1 if it has none. */
@@ -126,6 +135,6 @@ function suffixText(bytes: Uint8Array, at: number): string {
   return Buffer.from(bytes.subarray(at, skipName(bytes, at).end)).toString("latin1");
 }
 
-function u16(bytes: Uint8Array, at: number): number {
+export function u16(bytes: Uint8Array, at: number): number {
   return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
 }

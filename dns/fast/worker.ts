@@ -13,6 +13,7 @@ import { systemClock } from "../../clock/index.ts";
 import { ClientView, CookieJar, type ExemptRange, RateGate } from "../serve/index.ts";
 import { AnswerTable } from "./answer-table.ts";
 import { Batch, batchMax } from "./batch.ts";
+import { ReadyReplies } from "./ready-replies.ts";
 import { applyStep } from "./table-step.ts";
 import { clientAddressAt } from "./udp-socket.ts";
 import {
@@ -40,7 +41,8 @@ function run(terms: WorkerTerms, port: MessagePort): void {
   const { fd, bounds, passedMax } = terms;
   const words = sharedWords(terms.shared);
   const counters = sharedCounters(terms.shared);
-  const table = new AnswerTable(bounds, new CookieJar(terms.cookies));
+  const table = new AnswerTable(bounds);
+  const replies = new ReadyReplies(table, new CookieJar(terms.cookies));
   const batch = new Batch(bounds.udpBytesMax, terms.clientAddressBytes);
   const client = new ClientView();
   const address = clientAddressAt(terms.clientAddressBytes);
@@ -57,7 +59,7 @@ function run(terms: WorkerTerms, port: MessagePort): void {
     for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
       const step = got.message as WorkerStep;
       if (step.kind === "exempt") exempt = step.ranges;
-      else applyStep(table, step);
+      else applyStep(table, replies, step);
     }
   };
 
@@ -89,21 +91,21 @@ function run(terms: WorkerTerms, port: MessagePort): void {
       const start = batch.messageStart(i);
       const length = batch.queryLength(i);
       client.at = batch.nameStart(i) + address.at;
-      if (!table.find(batch.messages, start, length, batch.roomBytes, client)) {
+      if (!replies.find(batch.messages, start, length, batch.roomBytes, client)) {
         if (length === 0) dropped++;
         else passed.push([new Uint8Array(batch.messages.subarray(start, start + length)), batch.client(i)]);
         continue;
       }
       ready++;
-      const verdict = gate.judge(client, table.foundHash, table.foundCookieValid);
+      const verdict = gate.judge(client, replies.foundHash, replies.foundCookieValid);
       if (verdict === "drop") continue;
       random ^= random << 13;
       random ^= random >>> 17;
       random ^= random << 5;
       const replyBytes =
         verdict === "slip"
-          ? table.writeTruncated(batch.messages, start, client)
-          : table.write(batch.messages, start, random >>> 0, client);
+          ? replies.writeTruncated(batch.messages, start, client)
+          : replies.write(batch.messages, start, random >>> 0, client);
       batch.addReply(i, replyBytes, singles === 0);
     }
     send();

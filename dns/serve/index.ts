@@ -11,7 +11,7 @@ export {
   staleNotice,
 } from "./exchange.ts";
 export { type ExemptRange, exemptRanges } from "./exempt.ts";
-export { encodeShuffled, isTruncated } from "./order.ts";
+export { encodeShuffled, fixedOrder, isTruncated } from "./order.ts";
 export { RateGate } from "./rate-gate.ts";
 export type { RateTerms } from "./rate-limit.ts";
 export {

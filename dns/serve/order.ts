@@ -17,10 +17,16 @@ export function isTruncated(bytes: Uint8Array): boolean {
 export function encodeShuffled(message: Message, maxBytes: number, random: () => number): Uint8Array {
   const whole = encodeMessage({ ...message, answers: shuffled(message.answers, random) }, maxBytes);
   if (!isTruncated(whole)) return whole;
-  const ordered = message.answers.toSorted((a, b) => compareText(sortKey(a), sortKey(b)));
+  const ordered = fixedOrder(message.answers).map((i) => message.answers[i] as DnsRecord);
   const fitting = answerCount(encodeMessage({ ...message, answers: ordered }, maxBytes));
   const part = { ...message, answers: shuffled(ordered.slice(0, fitting), random) };
   return encodeMessage({ ...part, authorities: [], additionals: [], truncated: true }, maxBytes);
+}
+
+/** The same for the same answers in any order: the place of each, beginning with the one that is left out last. */
+export function fixedOrder(answers: readonly DnsRecord[]): number[] {
+  const keys = answers.map(sortKey);
+  return [...keys.keys()].sort((a, b) => compareText(keys[a] ?? "", keys[b] ?? ""));
 }
 
 function answerCount(bytes: Uint8Array): number {

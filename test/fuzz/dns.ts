@@ -15,6 +15,7 @@ import { parseIp } from "../../addr/index.ts";
 import { ManualClock } from "../../clock/index.ts";
 import { AnswerTable } from "../../dns/fast/answer-table.ts";
 import { ReadyAnswers } from "../../dns/fast/index.ts";
+import { ReadyReplies } from "../../dns/fast/ready-replies.ts";
 import { applyStep } from "../../dns/fast/table-step.ts";
 import { FrameReader, frame } from "../../dns/listen/index.ts";
 import { MemoryCatalog, Resolver } from "../../dns/resolver/index.ts";
@@ -72,8 +73,8 @@ export async function dnsSubject(): Promise<FuzzSubject> {
     "fast replies": 0,
     "framed messages": 0,
   };
-  const { general, table, view } = await makeServer();
-  const corpus = [...queries(), ...(await replies(general))].map((bytes) => Buffer.from(bytes));
+  const { general, replies, view } = await makeServer();
+  const corpus = [...queries(), ...(await repliesOf(general))].map((bytes) => Buffer.from(bytes));
 
   return {
     counts: () => counts,
@@ -97,8 +98,8 @@ export async function dnsSubject(): Promise<FuzzSubject> {
   function checkFast(bytes: Buffer, reply: Uint8Array | undefined, random: Random): boolean {
     const out = Buffer.alloc(Math.max(2048, bytes.length));
     out.set(bytes);
-    if (!table.find(out, 0, bytes.length, out.length, view)) return false;
-    const said = out.subarray(0, table.write(out, 0, random(0xffffffff), view));
+    if (!replies.find(out, 0, bytes.length, out.length, view)) return false;
+    const said = out.subarray(0, replies.write(out, 0, random(0xffffffff), view));
     if (!reply)
       throw new Error(`the fast path answers what the general path does not: ${bytes.toString("hex")}`);
     const seen = decodeMessage(said);
@@ -134,8 +135,9 @@ async function makeServer() {
   const gate = new RateGate(rate, 1, clock, () => []);
   const random = () => 0.5;
   const ready = new ReadyAnswers(bounds, random, { cookies, gate });
-  const table = new AnswerTable(bounds, cookies);
-  ready.follow((step) => applyStep(table, step));
+  const table = new AnswerTable(bounds);
+  const replies = new ReadyReplies(table, cookies);
+  ready.follow((step) => applyStep(table, replies, step));
   const resolver = new Resolver({
     catalog,
     domains: ["consul"],
@@ -175,7 +177,7 @@ async function makeServer() {
   for (const query of queries()) await learning.handle(query, client);
   return {
     general: exchange({ mark: () => 0, offer: () => {} }),
-    table,
+    replies,
     view: clientView(client, clock.wallMs()),
   };
 }
@@ -207,7 +209,7 @@ function queries(): readonly Uint8Array[] {
   );
 }
 
-async function replies(general: Exchange): Promise<readonly Uint8Array[]> {
+async function repliesOf(general: Exchange): Promise<readonly Uint8Array[]> {
   const all = await Promise.all(queries().map((query) => general.handle(query, client)));
   return all.flatMap((reply) => (reply ? [reply] : []));
 }

@@ -4,7 +4,7 @@ import type { Clock } from "../clock/index.ts";
 import { isFabricError } from "../errors/index.ts";
 import { AclWriter, allRights, type Registry, Rights, TokenRights } from "../registry/index.ts";
 import type { Store } from "../store/index.ts";
-import type { RightsNow } from "./guarded-catalog.ts";
+import type { RightsNow } from "./names/guarded-catalog.ts";
 
 /** Undefined: tokens are not looked at. */
 export function serverAcl(

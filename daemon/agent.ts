@@ -19,17 +19,17 @@ import { openKernel } from "../kernel/index.ts";
 import { EngineClient } from "../plugins/index.ts";
 import type { Registry } from "../registry/index.ts";
 import { rightsBeside, rightsOfServer } from "./access.ts";
-import { openAgentJournal } from "./agent-journal.ts";
-import { followContainers } from "./containers.ts";
-import { Dataplane } from "./dataplane.ts";
-import { openDockerNetwork } from "./docker-network.ts";
-import { forwardTo } from "./forwarding.ts";
-import { GuardedCatalog } from "./guarded-catalog.ts";
-import { Names } from "./names.ts";
-import { nodeIdentity, taggedAddresses } from "./node-identity.ts";
-import { NodeRights } from "./node-rights.ts";
-import { type AgentOptions, apiSockets } from "./options.ts";
-import { openRegistrations } from "./registrations.ts";
+import { openAgentJournal } from "./node/agent-journal.ts";
+import { followContainers } from "./docker/containers.ts";
+import { Dataplane } from "./node/dataplane.ts";
+import { openDockerNetwork } from "./docker/docker-network.ts";
+import { forwardTo } from "./link/forwarding.ts";
+import { GuardedCatalog } from "./names/guarded-catalog.ts";
+import { Names } from "./names/names.ts";
+import { nodeIdentity, taggedAddresses } from "./node/node-identity.ts";
+import { NodeRights } from "./link/node-rights.ts";
+import { type AgentOptions, apiSockets } from "./process/options.ts";
+import { openRegistrations } from "./node/registrations.ts";
 import { apiHandlers, listenHttp } from "./server.ts";
 import {
   connectedOnce,
@@ -39,11 +39,11 @@ import {
   registrationSource,
   seenByServer,
   serverComponent,
-} from "./server-link.ts";
-import { Standpoints } from "./standpoints.ts";
-import { startWhole, type Teardown } from "./teardown.ts";
-import { version } from "./version.ts";
-import { ViewCatalog } from "./view-catalog.ts";
+} from "./link/server-link.ts";
+import { Standpoints } from "./names/standpoints.ts";
+import { startWhole, type Teardown } from "./process/teardown.ts";
+import { version } from "./process/version.ts";
+import { ViewCatalog } from "./names/view-catalog.ts";
 
 /** Of the fabric's VXLAN device. */
 const fabricVni = parseVni(7272);

@@ -22,17 +22,17 @@ import { PoolAuthority } from "../ipam/index.ts";
 import { Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
 import { serverAcl } from "./access.ts";
-import { createDefaultNetwork } from "./default-network.ts";
-import { fabricBackend } from "./fabric-backend.ts";
-import { serveForwarded, serveForwardedStreams } from "./forwarding.ts";
-import { printHostPort, requireLoopback } from "./host-port.ts";
-import type { Log } from "./log.ts";
-import { mesosBackend } from "./mesos-backend.ts";
-import { apiSockets, controlSocket, type ServerOptions } from "./options.ts";
-import { runSingletons, type Singletons } from "./singletons.ts";
-import { startWhole, type Teardown } from "./teardown.ts";
-import { trustBackend } from "./trust-backend.ts";
-import { version } from "./version.ts";
+import { createDefaultNetwork } from "./servers/default-network.ts";
+import { fabricBackend } from "./servers/fabric-backend.ts";
+import { serveForwarded, serveForwardedStreams } from "./link/forwarding.ts";
+import { printHostPort, requireLoopback } from "./process/host-port.ts";
+import type { Log } from "./process/log.ts";
+import { mesosBackend } from "./servers/mesos-backend.ts";
+import { apiSockets, controlSocket, type ServerOptions } from "./process/options.ts";
+import { runSingletons, type Singletons } from "./servers/singletons.ts";
+import { startWhole, type Teardown } from "./process/teardown.ts";
+import { trustBackend } from "./servers/trust-backend.ts";
+import { version } from "./process/version.ts";
 
 export interface ServerCore {
   readonly store: Store;

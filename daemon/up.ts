@@ -1,9 +1,9 @@
 /** `heddle up`: server and agent in one process, joined by the same protocol as over a network, on a unix socket. */
 
 import { type RunningAgent, wireAgent } from "./agent.ts";
-import type { AgentOptions, ServerOptions } from "./options.ts";
+import type { AgentOptions, ServerOptions } from "./process/options.ts";
 import { openServerCore } from "./server.ts";
-import { startWhole } from "./teardown.ts";
+import { startWhole } from "./process/teardown.ts";
 
 export type UpOptions = Omit<AgentOptions, "servers"> &
   Pick<ServerOptions, "store" | "grpc" | "mesosDomain" | "acl">;

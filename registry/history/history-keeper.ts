@@ -1,6 +1,6 @@
 /**
  * Keeps the history of keys within its bounds: what is too old or too much, and what no rule asks for any more, goes.
- * Runs on one server of a store at a time (daemon/singletons.ts); deleting twice does no harm. A version goes when the one after
+ * Runs on one server of a store at a time (daemon/servers/singletons.ts); deleting twice does no harm. A version goes when the one after
  * it is older than the rule's age, so that within that age every revision can be answered.
  */
 import type { Clock, Timer } from "../../clock/index.ts";

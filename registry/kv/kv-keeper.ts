@@ -1,6 +1,6 @@
 /**
  * Deletes the keys whose time is over, and ends the leases that no key has any more. Runs on
- * one server of a store at a time (daemon/singletons.ts); doing it twice does no harm, and what a server that died left is found at the next start.
+ * one server of a store at a time (daemon/servers/singletons.ts); doing it twice does no harm, and what a server that died left is found at the next start.
  *
  * Always holds: at most `expiriesInFlightMax` at a time (they share the store's commits); what cannot be done now is
  * tried again after `retryMs`.

@@ -1,6 +1,6 @@
 /**
  * Ends the sessions whose time is over, whose node is gone or whose checks failed, and finishes those that were
- * ending when a server stopped. Runs on one server of a store at a time (daemon/singletons.ts); ending twice does no harm.
+ * ending when a server stopped. Runs on one server of a store at a time (daemon/servers/singletons.ts); ending twice does no harm.
  *
  * Always holds: at most `endsInFlightMax` sessions are ended at a time (they share the store's commits), each
  * once; one that cannot be ended now is tried again after `retryMs`.

@@ -3,7 +3,7 @@
  * kernel outlives the agent, which may die in the middle of a plan; it does not outlive the machine.
  */
 import { parseCidr, parseVni } from "../../../addr/index.ts";
-import { desiredOf, readFabricView } from "../../../daemon/fabric-view.ts";
+import { desiredOf, readFabricView } from "../../../daemon/node/fabric-view.ts";
 import { type KernelOperation, MemoryKernel } from "../../../kernel/index.ts";
 import { type NodeDesired, observe, planNode } from "../../../overlay/index.ts";
 import { PathCache } from "../../../overlay/path-cache.ts";

@@ -30,13 +30,13 @@ export {
   controlClientLimits,
   controlServerLimits,
 } from "./limits.ts";
+export type { PoolService } from "./server/calls/pool-service.ts";
 export {
   ControlServer,
   type ControlServerEvent,
   type ControlServerOptions,
 } from "./server/control-server.ts";
-export type { PoolService } from "./server/pool-service.ts";
-export type { ViewFeed, ViewSink, ViewSource } from "./server/view-source.ts";
+export type { ViewFeed, ViewSink, ViewSource } from "./server/views/view-source.ts";
 export {
   AgentTrust,
   type AgentTrustEvent,

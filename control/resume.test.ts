@@ -14,7 +14,7 @@ import {
   type ServerMessage,
   SubscribeSchema,
 } from "./proto/gen/fabric_pb.ts";
-import { SharedView } from "./server/shared-view.ts";
+import { SharedView } from "./server/views/shared-view.ts";
 
 let fabric: TestFabric;
 const proxies: BreakableLink[] = [];

@@ -19,18 +19,10 @@ import { openKernel } from "../kernel/index.ts";
 import { EngineClient } from "../plugins/index.ts";
 import type { Registry } from "../registry/index.ts";
 import { rightsBeside, rightsOfServer } from "./access.ts";
-import { openAgentJournal } from "./node/agent-journal.ts";
 import { followContainers } from "./docker/containers.ts";
-import { Dataplane } from "./node/dataplane.ts";
 import { openDockerNetwork } from "./docker/docker-network.ts";
 import { forwardTo } from "./link/forwarding.ts";
-import { GuardedCatalog } from "./names/guarded-catalog.ts";
-import { Names } from "./names/names.ts";
-import { nodeIdentity, taggedAddresses } from "./node/node-identity.ts";
 import { NodeRights } from "./link/node-rights.ts";
-import { type AgentOptions, apiSockets } from "./process/options.ts";
-import { openRegistrations } from "./node/registrations.ts";
-import { apiHandlers, listenHttp } from "./server.ts";
 import {
   connectedOnce,
   knownServers,
@@ -40,10 +32,18 @@ import {
   seenByServer,
   serverComponent,
 } from "./link/server-link.ts";
+import { GuardedCatalog } from "./names/guarded-catalog.ts";
+import { Names } from "./names/names.ts";
 import { Standpoints } from "./names/standpoints.ts";
+import { ViewCatalog } from "./names/view-catalog.ts";
+import { openAgentJournal } from "./node/agent-journal.ts";
+import { Dataplane } from "./node/dataplane.ts";
+import { nodeIdentity, taggedAddresses } from "./node/node-identity.ts";
+import { openRegistrations } from "./node/registrations.ts";
+import { type AgentOptions, apiSockets } from "./process/options.ts";
 import { startWhole, type Teardown } from "./process/teardown.ts";
 import { version } from "./process/version.ts";
-import { ViewCatalog } from "./names/view-catalog.ts";
+import { apiHandlers, listenHttp } from "./server.ts";
 
 /** Of the fabric's VXLAN device. */
 const fabricVni = parseVni(7272);

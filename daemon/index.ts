@@ -1,10 +1,12 @@
 /** The processes: agent, server, and both in one. */
 export { startAgent } from "./agent.ts";
+export { agentTokensMax, tokenTtlMs } from "./link/node-rights.ts";
+export { viewCatalogLimits } from "./names/view-catalog.ts";
 export { hostStateJournal, journalPath, openAgentJournal } from "./node/agent-journal.ts";
 export { aliasNodesMax } from "./node/aliases.ts";
+export { type PurgeOptions, planPurge, purge } from "./node/purge.ts";
 export { type HostPort, parseHostPort, printHostPort } from "./process/host-port.ts";
 export { type Log, type LogLevel, openLog } from "./process/log.ts";
-export { agentTokensMax, tokenTtlMs } from "./link/node-rights.ts";
 export {
   type AgentOptions,
   apiSockets,
@@ -14,8 +16,6 @@ export {
   type ServerOptions,
 } from "./process/options.ts";
 export { claimRole, type Role, type RunningProcess, runningProcesses } from "./process/pid-file.ts";
-export { type PurgeOptions, planPurge, purge } from "./node/purge.ts";
+export { version } from "./process/version.ts";
 export { startServer } from "./server.ts";
 export { startUp, type UpOptions } from "./up.ts";
-export { version } from "./process/version.ts";
-export { viewCatalogLimits } from "./names/view-catalog.ts";

@@ -22,17 +22,17 @@ import { PoolAuthority } from "../ipam/index.ts";
 import { Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
 import { serverAcl } from "./access.ts";
-import { createDefaultNetwork } from "./servers/default-network.ts";
-import { fabricBackend } from "./servers/fabric-backend.ts";
 import { serveForwarded, serveForwardedStreams } from "./link/forwarding.ts";
 import { printHostPort, requireLoopback } from "./process/host-port.ts";
 import type { Log } from "./process/log.ts";
-import { mesosBackend } from "./servers/mesos-backend.ts";
 import { apiSockets, controlSocket, type ServerOptions } from "./process/options.ts";
-import { runSingletons, type Singletons } from "./servers/singletons.ts";
 import { startWhole, type Teardown } from "./process/teardown.ts";
-import { trustBackend } from "./servers/trust-backend.ts";
 import { version } from "./process/version.ts";
+import { createDefaultNetwork } from "./servers/default-network.ts";
+import { fabricBackend } from "./servers/fabric-backend.ts";
+import { mesosBackend } from "./servers/mesos-backend.ts";
+import { runSingletons, type Singletons } from "./servers/singletons.ts";
+import { trustBackend } from "./servers/trust-backend.ts";
 
 export interface ServerCore {
   readonly store: Store;

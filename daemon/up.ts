@@ -2,8 +2,8 @@
 
 import { type RunningAgent, wireAgent } from "./agent.ts";
 import type { AgentOptions, ServerOptions } from "./process/options.ts";
-import { openServerCore } from "./server.ts";
 import { startWhole } from "./process/teardown.ts";
+import { openServerCore } from "./server.ts";
 
 export type UpOptions = Omit<AgentOptions, "servers"> &
   Pick<ServerOptions, "store" | "grpc" | "mesosDomain" | "acl">;

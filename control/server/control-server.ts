@@ -13,22 +13,22 @@ import type { HttpHandler, HttpStreamHandler } from "../http-exchange.ts";
 import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
 import type { TrustBook } from "../trust/index.ts";
 import { toWireStatus } from "../wire-error.ts";
-import { CallCount } from "./call-count.ts";
-import { catalogViewSources } from "./catalog-view-sources.ts";
-import { fabricViewSource } from "./fabric-view-source.ts";
-import { type HttpStreamCall, serveHttpStream } from "./http-stream.ts";
-import { JoinLine } from "./join-line.ts";
-import { keyViewSource } from "./key-view-source.ts";
-import { assertMayListen, isExposed, isSocket, listen } from "./listen.ts";
-import { nodeListViewSource } from "./node-list-view-source.ts";
-import { peerGuard } from "./peer-guard.ts";
-import type { PoolService } from "./pool-service.ts";
-import { listenSecurely, renewal, type SecureListener, type TrustEvent } from "./secure-listener.ts";
-import { Session, type SessionEvent, type SessionStream } from "./session.ts";
-import { SessionTable } from "./session-table.ts";
-import { unaryHandlers } from "./unary-calls.ts";
-import { ViewHub } from "./view-hub.ts";
-import type { ViewSource } from "./view-source.ts";
+import { CallCount } from "./calls/call-count.ts";
+import { type HttpStreamCall, serveHttpStream } from "./calls/http-stream.ts";
+import type { PoolService } from "./calls/pool-service.ts";
+import { unaryHandlers } from "./calls/unary-calls.ts";
+import { assertMayListen, isExposed, isSocket, listen } from "./listen/listen.ts";
+import { peerGuard } from "./listen/peer-guard.ts";
+import { listenSecurely, renewal, type SecureListener, type TrustEvent } from "./listen/secure-listener.ts";
+import { JoinLine } from "./session/join-line.ts";
+import { Session, type SessionEvent, type SessionStream } from "./session/session.ts";
+import { SessionTable } from "./session/session-table.ts";
+import { catalogViewSources } from "./views/catalog-view-sources.ts";
+import { fabricViewSource } from "./views/fabric-view-source.ts";
+import { keyViewSource } from "./views/key-view-source.ts";
+import { nodeListViewSource } from "./views/node-list-view-source.ts";
+import { ViewHub } from "./views/view-hub.ts";
+import type { ViewSource } from "./views/view-source.ts";
 
 export type ControlServerEvent =
   | SessionEvent

@@ -4,8 +4,8 @@ import { ManualClock } from "../../clock/index.ts";
 import type { ViewHandle } from "../../control/index.ts";
 import { MemoryKernel } from "../../kernel/index.ts";
 import { MemoryStore } from "../../store/index.ts";
-import { Dataplane } from "./dataplane.ts";
 import { Teardown } from "../process/teardown.ts";
+import { Dataplane } from "./dataplane.ts";
 
 const reclaimAfterMs = 24 * 3600_000;
 const peer = { underlay: ["192.0.2.2"], vtepMac: "02:00:00:00:00:02", vxlanPort: 4789, zone: "a", epoch: 1 };

@@ -29,14 +29,14 @@ import {
 } from "../../overlay/index.ts";
 import { CniPlugin, CniServer, EndpointService, hasLeases } from "../../plugins/index.ts";
 import type { Store } from "../../store/index.ts";
+import type { Log } from "../process/log.ts";
+import { cniSocket } from "../process/options.ts";
+import type { Teardown } from "../process/teardown.ts";
 import { hostStateJournal } from "./agent-journal.ts";
 import { desiredOf, emptyFabricView, type FabricView, readFabricView } from "./fabric-view.ts";
 import { ipamComponent } from "./ipam-component.ts";
 import { leftovers } from "./leftovers.ts";
-import type { Log } from "../process/log.ts";
 import { NodeAddress } from "./node-address.ts";
-import { cniSocket } from "../process/options.ts";
-import type { Teardown } from "../process/teardown.ts";
 import { Term } from "./term.ts";
 
 export interface DataplaneOptions {

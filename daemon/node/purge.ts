@@ -8,10 +8,10 @@ import { systemClock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { openKernel } from "../../kernel/index.ts";
 import { type HostStateJournal, type NodePlan, Reconciler } from "../../overlay/index.ts";
-import { hostStateJournal, journalPath, openAgentJournal } from "./agent-journal.ts";
 import { rememberedSockets } from "../docker/docker-network.ts";
 import { apiSockets, cniSocket, controlSocket, dockerSocket } from "../process/options.ts";
 import { startWhole } from "../process/teardown.ts";
+import { hostStateJournal, journalPath, openAgentJournal } from "./agent-journal.ts";
 
 export interface PurgeOptions {
   readonly dataDir: string;

@@ -14,8 +14,8 @@ import {
 } from "../../health/index.ts";
 import { AgentState, type CheckDefinition, type RegisteredCheck } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
-import { aliasSource } from "./aliases.ts";
 import type { Log } from "../process/log.ts";
+import { aliasSource } from "./aliases.ts";
 
 export interface RegistrationsOptions {
   readonly node: string;

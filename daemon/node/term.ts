@@ -12,8 +12,8 @@ import type { ServerWelcome } from "../../control/index.ts";
 import type { NodeIpam } from "../../ipam/index.ts";
 import type { EndpointService } from "../../plugins/index.ts";
 import type { Store } from "../../store/index.ts";
-import { knownPlan, rememberPlan } from "./agent-journal.ts";
 import type { Log } from "../process/log.ts";
+import { knownPlan, rememberPlan } from "./agent-journal.ts";
 
 /** How long addresses of an earlier term rest before others may have them; also between two tries to say so. */
 const quarantineMs = 30_000;

@@ -5,7 +5,13 @@
  */
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { PoolAuthority } from "../../ipam/index.ts";
-import { HistoryKeeper, KvKeeper, type Registry, RegistryWriter, SessionKeeper } from "../../registry/index.ts";
+import {
+  HistoryKeeper,
+  KvKeeper,
+  type Registry,
+  RegistryWriter,
+  SessionKeeper,
+} from "../../registry/index.ts";
 import { Election, type Store, type Work } from "../../store/index.ts";
 import type { Log } from "../process/log.ts";
 

@@ -2,8 +2,8 @@
  * The view `nodes`: all nodes of the fabric, their addresses and whether they are alive. Computed once in a turn of the event
  * loop after a change of any node's record or checks, and only while somebody subscribes.
  */
-import { type RegistryReads, topicKey } from "../../registry/index.ts";
-import type { NodeListItem } from "../view-items.ts";
+import { type RegistryReads, topicKey } from "../../../registry/index.ts";
+import type { NodeListItem } from "../../view-items.ts";
 import type { ViewSource } from "./view-source.ts";
 
 const nodesTopic = topicKey({ kind: "nodes" });

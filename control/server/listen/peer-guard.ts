@@ -9,9 +9,9 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from "@grpc/grpc-js";
-import { FabricError } from "../../errors/index.ts";
-import { identityOf, type PeerIdentity } from "../trust/index.ts";
-import { toWireStatus } from "../wire-error.ts";
+import { FabricError } from "../../../errors/index.ts";
+import { identityOf, type PeerIdentity } from "../../trust/index.ts";
+import { toWireStatus } from "../../wire-error.ts";
 
 type AuthContext = ReturnType<ServerInterceptingCallInterface["getAuthContext"]>;
 

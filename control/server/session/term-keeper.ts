@@ -2,10 +2,10 @@
  * Renews a node's term, prompted by heartbeats. The answer names the heartbeat that prompted it: the agent
  * counts its right to allocate from when it sent that one, so time lost on the way never makes it too long.
  */
-import type { Clock } from "../../clock/index.ts";
-import { type FabricError, isFabricError } from "../../errors/index.ts";
-import type { NodeTerm } from "../../ipam/index.ts";
-import type { PoolService } from "./pool-service.ts";
+import type { Clock } from "../../../clock/index.ts";
+import { type FabricError, isFabricError } from "../../../errors/index.ts";
+import type { NodeTerm } from "../../../ipam/index.ts";
+import type { PoolService } from "../calls/pool-service.ts";
 
 export interface TermKeeperOptions {
   readonly pools: Pick<PoolService, "renewNode">;

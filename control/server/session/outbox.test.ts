@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { ServerMessageSchema } from "../proto/gen/fabric_pb.ts";
+import { ServerMessageSchema } from "../../proto/gen/fabric_pb.ts";
 import { Outbox } from "./outbox.ts";
 
 function connection(windowBytes: number) {

@@ -3,9 +3,9 @@
  * lingers, so that agents which reconnect find their history; there are so many of these at most, the longest
  * unused goes first, and none of them keeps anybody from opening another view.
  */
-import type { Clock, Timer } from "../../clock/index.ts";
-import { FabricError } from "../../errors/index.ts";
-import type { ControlServerLimits } from "../limits.ts";
+import type { Clock, Timer } from "../../../clock/index.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { ControlServerLimits } from "../../limits.ts";
 import { unknownView } from "./catalog-view-sources.ts";
 import { SharedView } from "./shared-view.ts";
 import type { ViewFeed, ViewSource } from "./view-source.ts";

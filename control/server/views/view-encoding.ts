@@ -1,8 +1,8 @@
 /** View updates as encoded messages, in parts of bounded size. One encoding serves all subscribers. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { FabricError } from "../../errors/index.ts";
-import { ServerMessageSchema, type ViewUpdate, ViewUpdateSchema } from "../proto/gen/fabric_pb.ts";
-import { encodeError } from "../wire-error.ts";
+import type { FabricError } from "../../../errors/index.ts";
+import { ServerMessageSchema, type ViewUpdate, ViewUpdateSchema } from "../../proto/gen/fabric_pb.ts";
+import { encodeError } from "../../wire-error.ts";
 
 export interface ViewContent {
   readonly view: string;

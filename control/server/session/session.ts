@@ -6,13 +6,13 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import type { Clock, Timer } from "../../clock/index.ts";
-import { FabricError } from "../../errors/index.ts";
-import type { EmptyBlocksRequest } from "../../ipam/index.ts";
-import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
-import type { Store } from "../../store/index.ts";
-import type { AgentIdentity } from "../agent-identity.ts";
-import type { ControlServerLimits } from "../limits.ts";
+import type { Clock, Timer } from "../../../clock/index.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { EmptyBlocksRequest } from "../../../ipam/index.ts";
+import type { RegistryReads, RegistryWrites } from "../../../registry/index.ts";
+import type { Store } from "../../../store/index.ts";
+import type { AgentIdentity } from "../../agent-identity.ts";
+import type { ControlServerLimits } from "../../limits.ts";
 import {
   type AgentMessage,
   EmptyBlocksWantedSchema,
@@ -22,18 +22,18 @@ import {
   RenewedSchema,
   type ServerMessage,
   WelcomeSchema,
-} from "../proto/gen/fabric_pb.ts";
-import { asFabricError, toWireStatus } from "../wire-error.ts";
+} from "../../proto/gen/fabric_pb.ts";
+import { asFabricError, toWireStatus } from "../../wire-error.ts";
+import type { PoolService } from "../calls/pool-service.ts";
+import { Subscriptions } from "../views/subscriptions.ts";
+import type { ViewHub } from "../views/view-hub.ts";
 import type { JoinLine } from "./join-line.ts";
 import { Liveness } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
-import type { PoolService } from "./pool-service.ts";
 import { nodeRecordOf, readHello } from "./read-hello.ts";
 import { handleRegistrations } from "./registrations.ts";
 import type { SessionTable } from "./session-table.ts";
-import { Subscriptions } from "./subscriptions.ts";
 import { TermKeeper } from "./term-keeper.ts";
-import type { ViewHub } from "./view-hub.ts";
 
 export type SessionStream = ServerDuplexStream<AgentMessage, ServerMessage | Uint8Array>;
 

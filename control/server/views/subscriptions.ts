@@ -5,12 +5,12 @@
  * An agent may have seen more at another server than this one knows yet. It is answered only once this server
  * has caught up with that revision (at most `catchUpMs`), so its view does not go back.
  */
-import type { Clock } from "../../clock/index.ts";
-import { FabricError } from "../../errors/index.ts";
-import type { ControlServerLimits } from "../limits.ts";
-import type { Subscribe } from "../proto/gen/fabric_pb.ts";
-import { asFabricError } from "../wire-error.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Clock } from "../../../clock/index.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { ControlServerLimits } from "../../limits.ts";
+import type { Subscribe } from "../../proto/gen/fabric_pb.ts";
+import { asFabricError } from "../../wire-error.ts";
+import type { Outbox } from "../session/outbox.ts";
 import type { SharedView } from "./shared-view.ts";
 import { encodeRefused } from "./view-encoding.ts";
 import type { ViewHub } from "./view-hub.ts";

@@ -1,6 +1,6 @@
 /** Calls of agents under way, by node and in all: one that hangs or floods takes no room from the others. */
-import { FabricError } from "../../errors/index.ts";
-import type { ControlServerLimits } from "../limits.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { ControlServerLimits } from "../../limits.ts";
 
 export class CallCount {
   readonly #limits: ControlServerLimits;

@@ -8,8 +8,8 @@
  * Always holds: revision never goes back; a change that changes nothing is no change; `digest` is that of
  * `items`; history is consecutive up to `#change`.
  */
-import { addDigest, emptyDigest, itemDigest, subtractDigest } from "../digest.ts";
-import type { ControlServerLimits } from "../limits.ts";
+import { addDigest, emptyDigest, itemDigest, subtractDigest } from "../../digest.ts";
+import type { ControlServerLimits } from "../../limits.ts";
 import { encodeItems, encodeUnchanged, type ViewContent } from "./view-encoding.ts";
 import type { ViewSink } from "./view-source.ts";
 

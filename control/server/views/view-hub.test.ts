@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { ManualClock } from "../../clock/index.ts";
-import { controlServerLimits } from "../limits.ts";
+import { ManualClock } from "../../../clock/index.ts";
+import { controlServerLimits } from "../../limits.ts";
 import { ViewHub } from "./view-hub.ts";
 import type { ViewSource } from "./view-source.ts";
 

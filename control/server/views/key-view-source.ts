@@ -6,9 +6,9 @@
  * Bounded: a path with more than `viewKeysMax` keys gives one item that says so, and a value of more than
  * `viewKeyBytesMax` is left out.
  */
-import { type KvEntry, type RegistryReads, topicKey } from "../../registry/index.ts";
-import type { ControlServerLimits } from "../limits.ts";
-import { type KeyViewItem, overflowKey } from "../view-items.ts";
+import { type KvEntry, type RegistryReads, topicKey } from "../../../registry/index.ts";
+import type { ControlServerLimits } from "../../limits.ts";
+import { type KeyViewItem, overflowKey } from "../../view-items.ts";
 import type { ViewSource } from "./view-source.ts";
 
 type KeyLimits = Pick<ControlServerLimits, "viewKeysMax" | "viewKeyBytesMax">;

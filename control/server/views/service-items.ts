@@ -5,8 +5,8 @@ import {
   type Indexes,
   livenessCheckId,
   type ServiceInstance,
-} from "../../registry/index.ts";
-import type { CheckBrief, ServiceViewItem } from "../view-items.ts";
+} from "../../../registry/index.ts";
+import type { CheckBrief, ServiceViewItem } from "../../view-items.ts";
 
 export type Items = ReadonlyMap<string, string>;
 

@@ -5,7 +5,7 @@ import type {
   ClaimStaticRequest,
   NodeTerm,
   StaticClaim,
-} from "../../ipam/index.ts";
+} from "../../../ipam/index.ts";
 
 export interface PoolService {
   joinNode(node: string, heldEpoch?: number): Promise<NodeTerm>;

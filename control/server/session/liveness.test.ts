@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { parseIp } from "../../addr/index.ts";
-import { ManualClock } from "../../clock/index.ts";
-import { Registry, RegistryWriter } from "../../registry/index.ts";
-import { MemoryStore } from "../../store/index.ts";
+import { parseIp } from "../../../addr/index.ts";
+import { ManualClock } from "../../../clock/index.ts";
+import { Registry, RegistryWriter } from "../../../registry/index.ts";
+import { MemoryStore } from "../../../store/index.ts";
 import { Liveness } from "./liveness.ts";
 
 const ttlMs = 10_000;

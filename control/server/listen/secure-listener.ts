@@ -5,16 +5,16 @@
 
 import { create } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import type { Clock } from "../../clock/index.ts";
-import { FabricError } from "../../errors/index.ts";
-import type { Store } from "../../store/index.ts";
-import { enrollmentService } from "../control-service.ts";
-import { CertificateReplySchema, type EnrollRequest, type RenewRequest } from "../proto/gen/fabric_pb.ts";
-import { Revocations, TlsListener, type TrustBook } from "../trust/index.ts";
+import type { Clock } from "../../../clock/index.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { Store } from "../../../store/index.ts";
+import { enrollmentService } from "../../control-service.ts";
+import { CertificateReplySchema, type EnrollRequest, type RenewRequest } from "../../proto/gen/fabric_pb.ts";
+import { Revocations, TlsListener, type TrustBook } from "../../trust/index.ts";
+import { unary } from "../calls/unary.ts";
+import { readNodeName } from "../session/read-hello.ts";
 import { splitHostPort } from "./listen.ts";
 import { peerOf } from "./peer-guard.ts";
-import { readNodeName } from "./read-hello.ts";
-import { unary } from "./unary.ts";
 
 export interface SecureListenerOptions {
   /** The control service. */

@@ -1,6 +1,6 @@
 /** A promise as the handler of a gRPC call: its value is the reply, its error travels whole. */
 import type { handleUnaryCall, ServerUnaryCall } from "@grpc/grpc-js";
-import { toWireStatus } from "../wire-error.ts";
+import { toWireStatus } from "../../wire-error.ts";
 
 export function unary<Request, Reply>(
   work: (request: Request, call: ServerUnaryCall<Request, Reply>) => Promise<Reply>,

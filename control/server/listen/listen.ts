@@ -5,8 +5,8 @@
 import { chmod, lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
-import { isIp, isLoopback, parseIp } from "../../addr/index.ts";
-import { FabricError } from "../../errors/index.ts";
+import { isIp, isLoopback, parseIp } from "../../../addr/index.ts";
+import { FabricError } from "../../../errors/index.ts";
 
 const unixPrefix = "unix:";
 

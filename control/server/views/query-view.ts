@@ -10,8 +10,8 @@ import {
   type RegistryReads,
   selectInstances,
   type Topic,
-} from "../../registry/index.ts";
-import type { QueryViewItem } from "../view-items.ts";
+} from "../../../registry/index.ts";
+import type { QueryViewItem } from "../../view-items.ts";
 import { type Items, serviceItems } from "./service-items.ts";
 
 export interface ViewReader {

@@ -3,9 +3,9 @@
  * the first is alive, here or at another server; the same id again takes over from its older stream, which is
  * usually dead and only does not know yet.
  */
-import { FabricError } from "../../errors/index.ts";
-import type { RegistryReads } from "../../registry/index.ts";
-import type { AgentIdentity } from "../agent-identity.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { RegistryReads } from "../../../registry/index.ts";
+import type { AgentIdentity } from "../../agent-identity.ts";
 import type { Session } from "./session.ts";
 
 export class SessionTable {

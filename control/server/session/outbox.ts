@@ -7,7 +7,7 @@
  * way, then the view that waited longest.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { type ServerMessage, ServerMessageSchema } from "../proto/gen/fabric_pb.ts";
+import { type ServerMessage, ServerMessageSchema } from "../../proto/gen/fabric_pb.ts";
 
 /** Answers the parts of what a view is behind by. */
 export type TakeUpdate = () => readonly Uint8Array[];

@@ -4,16 +4,21 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import { FabricError } from "../../errors/index.ts";
-import { type ByteStream, filterHeaders, type HttpStreamHandler, requestHeaders } from "../http-exchange.ts";
+import { FabricError } from "../../../errors/index.ts";
+import {
+  type ByteStream,
+  filterHeaders,
+  type HttpStreamHandler,
+  requestHeaders,
+} from "../../http-exchange.ts";
 import {
   type HttpRequest,
   type HttpRequestPart,
   type HttpResponsePart,
   HttpResponsePartSchema,
   HttpResponseSchema,
-} from "../proto/gen/fabric_pb.ts";
-import { toWireStatus } from "../wire-error.ts";
+} from "../../proto/gen/fabric_pb.ts";
+import { toWireStatus } from "../../wire-error.ts";
 import type { CallCount } from "./call-count.ts";
 
 export type HttpStreamCall = ServerDuplexStream<HttpRequestPart, HttpResponsePart>;

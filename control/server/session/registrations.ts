@@ -2,7 +2,7 @@
  * Writes what an agent says runs on its node. Messages of one agent are handled in order, one at a time; the
  * node's name is the session's, whatever a record claims.
  */
-import { FabricError } from "../../errors/index.ts";
+import { FabricError } from "../../../errors/index.ts";
 import {
   type CheckRecord,
   livenessCheckId,
@@ -10,11 +10,11 @@ import {
   type RegistryReads,
   type RegistryWrites,
   type ServiceRecord,
-} from "../../registry/index.ts";
-import type { RegistrationSet, Registrations } from "../proto/gen/fabric_pb.ts";
-import { registrationDigest } from "../registration-digest.ts";
-import { asFabricError, encodeError } from "../wire-error.ts";
-import { bare } from "./service-items.ts";
+} from "../../../registry/index.ts";
+import type { RegistrationSet, Registrations } from "../../proto/gen/fabric_pb.ts";
+import { registrationDigest } from "../../registration-digest.ts";
+import { asFabricError, encodeError } from "../../wire-error.ts";
+import { bare } from "../views/service-items.ts";
 
 export interface RegistrationAnswer {
   readonly revision: number;

@@ -3,16 +3,16 @@
  * all of them: a change names the topics that moved, and only the open views of those are computed again, once
  * in a turn of the event loop whatever the number of changes and of subscribers.
  */
-import { isIp, parseIp } from "../../addr/index.ts";
-import { FabricError } from "../../errors/index.ts";
+import { isIp, parseIp } from "../../../addr/index.ts";
+import { FabricError } from "../../../errors/index.ts";
 import {
   containerNameKind,
   primaryNameTag,
   type RegistryReads,
   type Topic,
   topicKey,
-} from "../../registry/index.ts";
-import type { NodeViewItem, ReverseViewItem } from "../view-items.ts";
+} from "../../../registry/index.ts";
+import type { NodeViewItem, ReverseViewItem } from "../../view-items.ts";
 import { queryReader } from "./query-view.ts";
 import { bare, brief, type Items, serviceItems } from "./service-items.ts";
 import type { ViewFeed, ViewSink, ViewSource } from "./view-source.ts";

@@ -7,10 +7,10 @@
  * that slept through all that may write the key once more under a lease of its own, and take it along when that
  * ends: so who keeps a lease also looks whether the key is there.
  */
-import type { Clock } from "../../clock/index.ts";
-import { isFabricError } from "../../errors/index.ts";
-import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
-import type { Store } from "../../store/index.ts";
+import type { Clock } from "../../../clock/index.ts";
+import { isFabricError } from "../../../errors/index.ts";
+import type { RegistryReads, RegistryWrites } from "../../../registry/index.ts";
+import type { Store } from "../../../store/index.ts";
 
 export interface LivenessOptions {
   readonly store: Pick<Store, "grantLease" | "keepAlive" | "revokeLease">;

@@ -4,17 +4,17 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { handleUnaryCall, ServerUnaryCall } from "@grpc/grpc-js";
-import { type Cidr, parseCidr, parseIp } from "../../addr/index.ts";
-import { FabricError } from "../../errors/index.ts";
-import type { BlockClaim, StaticClaim } from "../../ipam/index.ts";
-import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
-import { filterHeaders, type HttpHandler, requestHeaders } from "../http-exchange.ts";
+import { type Cidr, parseCidr, parseIp } from "../../../addr/index.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { BlockClaim, StaticClaim } from "../../../ipam/index.ts";
+import type { UnaryInput, UnaryName, UnaryOutput } from "../../control-service.ts";
+import { filterHeaders, type HttpHandler, requestHeaders } from "../../http-exchange.ts";
 import {
   ClaimReplySchema,
   HttpResponseSchema,
   ReleaseReplySchema,
   type ReleaseRequest,
-} from "../proto/gen/fabric_pb.ts";
+} from "../../proto/gen/fabric_pb.ts";
 import type { CallCount } from "./call-count.ts";
 import type { PoolService } from "./pool-service.ts";
 import { unary } from "./unary.ts";

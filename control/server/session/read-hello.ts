@@ -1,10 +1,10 @@
 /** Reads a hello. What an agent says of its node ends up in the catalog and in other nodes' kernels, so nothing is taken on trust. */
-import { isHostLabel, parseFqdn, parseIp, parseMac } from "../../addr/index.ts";
-import { FabricError } from "../../errors/index.ts";
-import type { NodeRecord } from "../../registry/index.ts";
-import type { AgentIdentity } from "../agent-identity.ts";
-import { protocolVersion } from "../control-service.ts";
-import type { Hello } from "../proto/gen/fabric_pb.ts";
+import { isHostLabel, parseFqdn, parseIp, parseMac } from "../../../addr/index.ts";
+import { FabricError } from "../../../errors/index.ts";
+import type { NodeRecord } from "../../../registry/index.ts";
+import type { AgentIdentity } from "../../agent-identity.ts";
+import { protocolVersion } from "../../control-service.ts";
+import type { Hello } from "../../proto/gen/fabric_pb.ts";
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const textMax = 512;

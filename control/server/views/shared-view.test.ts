@@ -1,9 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ViewMirror } from "../agent/view-mirror.ts";
-import { controlServerLimits } from "../limits.ts";
-import { ServerMessageSchema, type ViewUpdate } from "../proto/gen/fabric_pb.ts";
+import { ViewMirror } from "../../agent/view-mirror.ts";
+import { controlServerLimits } from "../../limits.ts";
+import { ServerMessageSchema, type ViewUpdate } from "../../proto/gen/fabric_pb.ts";
 import { SharedView } from "./shared-view.ts";
 
 function updates(parts: readonly Uint8Array[]): ViewUpdate[] {

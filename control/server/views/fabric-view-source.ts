@@ -3,12 +3,12 @@
  * store instead of a few prefixes, so that two keys of one transaction arrive together and "caught up to
  * revision R" has a meaning; keys of other modules cost one comparison each.
  */
-import type { Clock } from "../../clock/index.ts";
-import { isFabricError } from "../../errors/index.ts";
-import { ipamKeys } from "../../ipam/index.ts";
-import { nodesPrefix } from "../../registry/index.ts";
-import type { Store, StoreItem, WatchBatch } from "../../store/index.ts";
-import { fabricView } from "../view-items.ts";
+import type { Clock } from "../../../clock/index.ts";
+import { isFabricError } from "../../../errors/index.ts";
+import { ipamKeys } from "../../../ipam/index.ts";
+import { nodesPrefix } from "../../../registry/index.ts";
+import type { Store, StoreItem, WatchBatch } from "../../../store/index.ts";
+import { fabricView } from "../../view-items.ts";
 import { RevisionGate } from "./revision-gate.ts";
 import type { ViewFeed, ViewSink, ViewSource } from "./view-source.ts";
 

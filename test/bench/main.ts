@@ -24,7 +24,9 @@ const benches: Readonly<Record<string, Bench>> = {
   },
   docker: {
     title: "Docker: connecting a container, and whole starts and stops",
-    measure: async () => (await import("./docker.ts")).measureDocker(),
+    options: { rounds: "200" },
+    measure: async ({ rounds }) =>
+      (await import("./docker.ts")).measureDocker(rounds === undefined ? {} : { rounds: Number(rounds) }),
   },
   routes: {
     title: "rows of 10,000 remote nodes, and repair of drift",

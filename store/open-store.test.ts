@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,21 @@ describe("openStore()", () => {
     expect(store).toBeInstanceOf(SqliteStore);
     await store.close();
     rmSync(directory, { recursive: true });
+  });
+
+  it("loads no client of an engine that was not chosen", () => {
+    const program = `
+      import { Module } from "node:module";
+      const { openStore } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)});
+      const loaded = () => Object.keys(Module._cache).filter((path) => /(grpc-js|consul)/.test(path));
+      await openStore("memory");
+      const before = loaded().length;
+      await openStore("etcd:http://127.0.0.1:1", { access: { prefix: "" } }).catch(() => undefined);
+      console.log(JSON.stringify([before, loaded().length > 0]));`;
+    const printed = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
+      encoding: "utf8",
+    });
+    expect(JSON.parse(printed)).toEqual([0, true]);
   });
 
   it.each(["", "sqlite", "sqlite:", "Memory", "memory:", "postgres:x", "/var/lib/store.db", "etcd:"])(

@@ -1,9 +1,10 @@
-/** From a specification, as `--store` has it, to an open store. */
+/**
+ * From a specification, as `--store` has it, to an open store. The clients of etcd and of Consul are loaded when one
+ * is chosen: most processes are agents or embed their store, and would wait at every start for code they never call.
+ */
 import { FabricError } from "../errors/index.ts";
-import { ConsulStore } from "./consul/consul-store.ts";
 import type { StoreOptions } from "./core/options.ts";
 import { defaultStorePrefix, type EngineAccess, parseEndpoints, readProof } from "./engine-access.ts";
-import { EtcdStore } from "./etcd/etcd-store.ts";
 import { MemoryStore } from "./memory/memory-store.ts";
 import { SqliteStore } from "./sqlite/sqlite-store.ts";
 import type { Store } from "./store.ts";
@@ -26,6 +27,7 @@ export async function openStore(
     const { addresses, tls } = parseEndpoints(spec, place, 2379);
     const { secret = "", ...proof } = readProof(access);
     const { user, prefix = defaultStorePrefix } = access;
+    const { EtcdStore } = await import("./etcd/etcd-store.ts");
     return EtcdStore.open({
       ...options,
       addresses,
@@ -37,6 +39,7 @@ export async function openStore(
   if (engine === "consul") {
     const { addresses, tls } = parseEndpoints(spec, place, 8500);
     const { secret, ...proof } = readProof(access);
+    const { ConsulStore } = await import("./consul/consul-store.ts");
     return ConsulStore.open({
       ...options,
       addresses,

@@ -6,18 +6,13 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { isFabricError } from "../../errors/index.ts";
 import { ConsulApi } from "../../store/consul/consul-api.ts";
+import { ConsulStore, type ConsulStoreOptions } from "../../store/consul/consul-store.ts";
 import { encodeEntry } from "../../store/consul/log-entry.ts";
 import { LogKeys } from "../../store/consul/log-keys.ts";
 import { Replica } from "../../store/consul/replica.ts";
 import { restoreState } from "../../store/core/state.ts";
 import { WatchHub } from "../../store/core/watch-hub.ts";
-import {
-  ConsulStore,
-  type ConsulStoreOptions,
-  consulLimits,
-  defaultStoreLimits,
-  type WatchBatch,
-} from "../../store/index.ts";
+import { consulLimits, defaultStoreLimits, type WatchBatch } from "../../store/index.ts";
 import { keys, put, text, write } from "../contract/store-subject.ts";
 import { waitFor } from "../lab/command.ts";
 import { type ConsulApiServer, consulApiServer } from "../lab/consul-api-server.ts";

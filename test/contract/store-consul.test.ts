@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "vitest";
-import { ConsulStore } from "../../store/index.ts";
+import { ConsulStore } from "../../store/consul/consul-store.ts";
 import { type ConsulApiServer, consulApiServer } from "../lab/consul-api-server.ts";
 import { storeContract } from "./store.ts";
 

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EtcdStore, type EtcdStoreOptions } from "../../store/index.ts";
+import { EtcdStore, type EtcdStoreOptions } from "../../store/etcd/etcd-store.ts";
 import { requireWorld } from "../world.ts";
 import { Background, run, tryRun, waitFor } from "./command.ts";
 

@@ -5,6 +5,7 @@ import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
 import type { ControlClientLimits } from "../limits.ts";
 import type { AgentTrust } from "../trust/index.ts";
+import type { OpenChannel } from "./channel.ts";
 import type { RegistrationSource } from "./registration-sync.ts";
 import type { ViewCache } from "./view-cache.ts";
 
@@ -49,6 +50,8 @@ export interface ControlClientOptions {
   readonly node: AgentIdentity;
   /** Credentials for servers on TCP; absent: plain text. */
   readonly trust?: Pick<AgentTrust, "credentials">;
+  /** The way to a server. Default: gRPC. */
+  readonly channels?: OpenChannel;
   readonly clock: Clock;
   readonly random?: () => number;
   /** The term of the agent's journal, to go on with. */

@@ -3,10 +3,10 @@
  * makes the next one. Every way to lose it ends in `onLost`, once.
  */
 import { create } from "@bufbuild/protobuf";
-import { type ChannelCredentials, Client, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
+import type { ServiceError } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
-import { controlService, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
+import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
 import type { StreamedRequest, StreamedResponse } from "../http-exchange.ts";
 import type { ControlClientLimits } from "../limits.ts";
 import {
@@ -16,10 +16,9 @@ import {
   type ServerMessage,
   type Welcome,
 } from "../proto/gen/fabric_pb.ts";
-import { channelName } from "../trust/index.ts";
 import { fromServiceError } from "../wire-error.ts";
-import { endingWithChannel } from "./ending-credentials.ts";
-import { exchangeStreams, type HttpStream, openHttpStream } from "./http-stream.ts";
+import type { CallOptions, Channel, ControlStream } from "./channel.ts";
+import { exchangeStreams, type HttpStream } from "./http-stream.ts";
 
 export interface ConnectionEvents {
   /** Any message but the welcome. */
@@ -35,11 +34,11 @@ export class Connection {
   readonly #clock: Clock;
   readonly #limits: ControlClientLimits;
   readonly #events: ConnectionEvents;
-  readonly #client: Client;
+  readonly #channel: Channel;
   readonly #beats = new Map<bigint, number>();
   /** Ended with the connection: a silent server would leave them open. */
   readonly #httpStreams = new Set<HttpStream>();
-  #stream: ClientDuplexStream<AgentMessage, ServerMessage> | undefined;
+  #stream: ControlStream | undefined;
   #timer: Timer | undefined;
   #sequence = 0n;
   #heardAtMs = 0;
@@ -49,23 +48,16 @@ export class Connection {
 
   constructor(
     server: string,
-    channel: ChannelCredentials,
+    channel: Channel,
     clock: Clock,
     limits: ControlClientLimits,
     events: ConnectionEvents,
   ) {
     this.server = server;
+    this.#channel = channel;
     this.#clock = clock;
     this.#limits = limits;
     this.#events = events;
-    this.#client = new Client(server, endingWithChannel(channel), {
-      ...channelName,
-      "grpc.max_receive_message_length": limits.messageMaxBytes,
-      "grpc.max_send_message_length": limits.messageMaxBytes,
-      // Otherwise an attempt would inherit the back-off of an earlier one.
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.enable_retries": 0,
-    });
   }
 
   get heardAtMs(): number {
@@ -89,12 +81,7 @@ export class Connection {
       this.#timer = this.#clock.setTimer(this.#limits.welcomeTimeoutMs, () =>
         this.#lose(this.#silent("welcome")),
       );
-      const { path, requestSerialize, responseDeserialize } = controlService.session;
-      const stream = this.#client.makeBidiStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize as (bytes: Buffer) => ServerMessage,
-      );
+      const stream = this.#channel.session();
       this.#stream = stream;
       stream.on("data", (message: ServerMessage) => this.#receive(message));
       stream.on("error", (error: ServiceError) =>
@@ -113,42 +100,20 @@ export class Connection {
   }
 
   /** @throws what the server answered with, CONTROL_UNAVAILABLE, CONTROL_TIMEOUT, the signal's reason */
-  call<Name extends UnaryName>(
+  async call<Name extends UnaryName>(
     name: Name,
     request: UnaryInput<Name>,
-    options: {
-      readonly action: string;
-      readonly timeoutMs: number;
-      readonly signal?: AbortSignal | undefined;
-    },
+    options: CallOptions,
   ): Promise<UnaryOutput<Name>> {
-    const { path, requestSerialize, responseDeserialize } = controlService[name];
-    const { action, timeoutMs, signal } = options;
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      if (this.#lost) return reject(this.#lost);
-      const call = this.#client.makeUnaryRequest(
-        path,
-        requestSerialize as (value: UnaryInput<Name>) => Buffer,
-        responseDeserialize as (bytes: Buffer) => UnaryOutput<Name>,
-        request,
-        { deadline: new Date(Date.now() + timeoutMs) },
-        (error, reply) => {
-          signal?.removeEventListener("abort", onAbort);
-          if (signal?.aborted) reject(signal.reason);
-          else if (error) reject(fromServiceError(error, action, this.server));
-          else if (reply) resolve(reply);
-        },
-      );
-      const onAbort = () => call.cancel();
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    options.signal?.throwIfAborted();
+    if (this.#lost) throw this.#lost;
+    return this.#channel.call(name, request, options);
   }
 
   /** @throws what the server answered with, CONTROL_UNAVAILABLE, the signal's reason */
   async stream(request: StreamedRequest, signal: AbortSignal | undefined): Promise<StreamedResponse> {
     if (this.#lost) throw this.#lost;
-    const stream = openHttpStream(this.#client);
+    const stream = this.#channel.httpStream();
     this.#httpStreams.add(stream);
     stream.once("close", () => this.#httpStreams.delete(stream));
     return exchangeStreams(stream, request, this.server, signal);
@@ -178,23 +143,21 @@ export class Connection {
       this.#release(this.#gone("the client was closed"));
     }
     stream?.cancel();
-    this.#client.close();
+    this.#channel.close();
   }
 
   #reach(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = (reason: string) => {
-        const error = this.#gone(reason);
-        this.#lose(error);
-        reject(error);
+      const failed = () => {
+        this.#lose(this.#gone("it does not answer"));
+        reject(this.#lost);
       };
-      const timer = this.#clock.setTimer(this.#limits.connectTimeoutMs, () => failed("it does not answer"));
-      this.#client.waitForReady(Date.now() + this.#limits.connectTimeoutMs, (error) => {
-        timer.cancel();
-        if (this.#lost) reject(this.#lost);
-        else if (error) failed("it does not answer");
-        else resolve();
-      });
+      const { connectTimeoutMs } = this.#limits;
+      const timer = this.#clock.setTimer(connectTimeoutMs, failed);
+      this.#channel
+        .reached(connectTimeoutMs)
+        .finally(() => timer.cancel())
+        .then(() => (this.#lost ? reject(this.#lost) : resolve()), failed);
     });
   }
 
@@ -240,7 +203,7 @@ export class Connection {
     if (this.#lost) return;
     this.#release(error);
     this.#stream?.cancel();
-    this.#client.close();
+    this.#channel.close();
     this.#events.onLost(error);
   }
 

@@ -22,6 +22,7 @@ import {
 } from "../http-exchange.ts";
 import { type ControlClientLimits, controlClientLimits } from "../limits.ts";
 import { type Hello, HttpRequestSchema, type ServerMessage } from "../proto/gen/fabric_pb.ts";
+import { grpcChannels } from "./channel.ts";
 import type { ControlClientOptions, ControlEvent, ControlState, ServerWelcome } from "./client-contract.ts";
 import { Connection } from "./connection.ts";
 import { helloOf, readWelcome } from "./greeting.ts";
@@ -209,11 +210,12 @@ export class ControlClient {
     const losing = new Promise<FabricError>((resolve) => {
       lost = resolve;
     });
-    const channel = await this.#credentials(address).catch((error: unknown) => {
+    const own = await this.#credentials(address).catch((error: unknown) => {
       this.#refused(address, isFabricError(error) ? error : unavailable("join", undefined, error));
     });
-    if (!channel || this.#ending.signal.aborted) return false;
-    const connection = new Connection(address, channel, this.#clock, this.#limits, {
+    if (!own || this.#ending.signal.aborted) return false;
+    const { channels = grpcChannels(this.#limits) } = this.#options;
+    const connection = new Connection(address, channels(address, own), this.#clock, this.#limits, {
       onMessage: (kind) => this.#receive(connection, kind),
       onLost: (error) => lost(error),
     });

@@ -12,6 +12,7 @@ import type { Clock } from "../../clock/index.ts";
 import type { JoinedTerm, ServerWelcome, ViewHandle } from "../../control/index.ts";
 import {
   type BlockSource,
+  type BootClock,
   type EmptyBlocksRequest,
   NodeIpam,
   storeLeaseJournal,
@@ -50,6 +51,9 @@ export interface DataplaneOptions {
   readonly relinquish: (epoch: number) => Promise<void>;
   readonly runDir: string;
   readonly log: Log;
+  /** Of this host unless given. */
+  readonly bootClock?: BootClock;
+  readonly netnsExists?: (path: string) => boolean;
 }
 
 export class Dataplane {
@@ -72,7 +76,7 @@ export class Dataplane {
       journal: storeLeaseJournal(journal, "leases/"),
       source,
       clock,
-      bootClock: systemBootClock(),
+      bootClock: options.bootClock ?? systemBootClock(),
       onFenced: (leases) => {
         log.warn(
           { leases: leases.length },
@@ -164,14 +168,19 @@ export class Dataplane {
     return this.#options.fabric.ready && this.ipam.fenceStatus().kind === "open";
   }
 
-  /** Detaches what a crash or a reboot left behind, then answers the plugins. */
-  async serve(teardown: Teardown): Promise<void> {
-    const { clock, runDir, source } = this.#options;
+  /** Detaches what a crash or a reboot left behind, and holds the kernel to its plan from then on. */
+  async settle(): Promise<void> {
     this.reconciler.start();
     if (this.#options.fabric.ready) await this.reconciler.reconcileNow();
     await this.term.clear();
     await this.#forgetLeftovers();
     await this.#deleteOrphans();
+  }
+
+  /** Answers the CNI plugin. */
+  async serve(teardown: Teardown): Promise<void> {
+    const { clock, runDir, source } = this.#options;
+    await this.settle();
     const plugin = new CniPlugin({
       endpoints: this.endpoints,
       addresses: this.ipam,
@@ -241,10 +250,10 @@ export class Dataplane {
   }
 
   async #forgetLeftovers(): Promise<void> {
-    const { kernel, log } = this.#options;
+    const { kernel, log, netnsExists = existsSync } = this.#options;
     const gone = leftovers(this.endpoints.list(), {
       linkNames: new Set((await kernel.links()).map(({ name }) => name)),
-      netnsExists: existsSync,
+      netnsExists,
       isLeased: (endpoint) => hasLeases(endpoint, this.ipam),
     });
     if (gone.length === 0) return;

@@ -22,6 +22,8 @@ export interface RegistrationsOptions {
   /** The agent's journal. */
   readonly store: Store;
   readonly clock: Clock;
+  /** Uniform in [0, 1): spreads the first runs of checks. */
+  readonly random?: () => number;
   readonly enableScripts: boolean;
   /** The API, where aliases learn of other nodes. */
   readonly ask: ApiHandler;
@@ -37,7 +39,7 @@ export interface Registrations {
 }
 
 export async function openRegistrations(options: RegistrationsOptions): Promise<Registrations> {
-  const { node, store, clock, enableScripts, ask, exec, log } = options;
+  const { node, store, clock, random = Math.random, enableScripts, ask, exec, log } = options;
   const state = await AgentState.open({
     store,
     node,
@@ -54,7 +56,7 @@ export async function openRegistrations(options: RegistrationsOptions): Promise<
   };
   const runner = new HealthRunner({
     clock,
-    random: Math.random,
+    random,
     sink,
     enableScripts,
     aliases: aliasSource({ node, state, clock, ask }),

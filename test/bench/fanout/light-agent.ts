@@ -7,6 +7,7 @@
 import { credentials } from "@grpc/grpc-js";
 import { parseIp, parseMac } from "../../../addr/index.ts";
 import { systemClock } from "../../../clock/index.ts";
+import { grpcChannels } from "../../../control/agent/channel.ts";
 import { Connection } from "../../../control/agent/connection.ts";
 import { helloOf, readWelcome } from "../../../control/agent/greeting.ts";
 import { RegistrationSync } from "../../../control/agent/registration-sync.ts";
@@ -123,7 +124,7 @@ export class LightAgent {
     const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
     const connection = new Connection(
       this.#server,
-      credentials.createInsecure(),
+      grpcChannels(controlClientLimits)(this.#server, credentials.createInsecure()),
       systemClock,
       controlClientLimits,
       {

@@ -4,9 +4,9 @@
  */
 import type { Ip } from "../../addr/index.ts";
 import type { DnsRecord, Question } from "../wire/index.ts";
-import type { CatalogReader, ServiceInstance } from "./catalog-reader.ts";
-import type { Resolution } from "./resolution.ts";
-import type { TtlPolicy } from "./ttl.ts";
+import type { Resolution } from "./answers/resolution.ts";
+import type { TtlPolicy } from "./answers/ttl.ts";
+import type { CatalogReader, ServiceInstance } from "./catalog/catalog-reader.ts";
 
 /** What dialects read of the catalog. */
 export type DialectCatalog = Pick<CatalogReader, "service" | "node" | "nodes" | "keys">;

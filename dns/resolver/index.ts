@@ -1,5 +1,10 @@
 /** Answers from the catalog: what is asked of it, which instances may be named, and which records say so. */
-export { addressAnswers, addressRecord, isAddressType } from "./addresses.ts";
+export { addressAnswers, addressRecord, isAddressType } from "./answers/addresses.ts";
+export { textStrings } from "./answers/meta.ts";
+export { answer, found, negative, type Resolution, record } from "./answers/resolution.ts";
+export { serviceRecords } from "./answers/service.ts";
+export { serviceTtl, type TtlPolicy } from "./answers/ttl.ts";
+export { nsRecord } from "./answers/zone.ts";
 export {
   type CatalogChange,
   type CatalogReader,
@@ -13,10 +18,10 @@ export {
   type QueryAnswer,
   type ReverseTarget,
   type ServiceInstance,
-} from "./catalog-reader.ts";
-export { DampedCatalog } from "./damped-catalog.ts";
-export type { ChosenInstances, Dialect, DialectCatalog, DialectQuestion, Pointers } from "./dialect.ts";
-export { type DampingPolicy, dampingDefaults } from "./flap-damping.ts";
+} from "./catalog/catalog-reader.ts";
+export { DampedCatalog } from "./catalog/damped-catalog.ts";
+export { type DampingPolicy, dampingDefaults } from "./catalog/flap-damping.ts";
+export { MemoryCatalog } from "./catalog/memory-catalog.ts";
 export {
   type HealthPolicy,
   isNamed,
@@ -25,13 +30,9 @@ export {
   placeOf,
   usableInstances,
   type Verdict,
-} from "./instances.ts";
-export { MemoryCatalog } from "./memory-catalog.ts";
-export { textStrings } from "./meta.ts";
-export type { Standpoint } from "./nearness.ts";
-export { answer, found, negative, type Resolution, record } from "./resolution.ts";
-export { type Choice, Resolver, type ResolverOptions, type SubsetPolicy } from "./resolver.ts";
-export { serviceRecords } from "./service.ts";
-export { textHash } from "./stable-subset.ts";
-export { serviceTtl, type TtlPolicy } from "./ttl.ts";
-export { nsRecord } from "./zone.ts";
+} from "./choice/instances.ts";
+export type { Standpoint } from "./choice/nearness.ts";
+export { textHash } from "./choice/stable-subset.ts";
+export type { ChosenInstances, Dialect, DialectCatalog, DialectQuestion, Pointers } from "./dialect.ts";
+export { Resolver } from "./resolver.ts";
+export type { Choice, ResolverOptions, SubsetPolicy } from "./resolver-options.ts";

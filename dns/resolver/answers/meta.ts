@@ -2,7 +2,7 @@
  * A node's metadata as TXT: `key=value` (RFC 1464), or the value alone for keys that start with `rfc1035-`, as
  * Consul has it. Text is UTF-8, cut into strings of 255 bytes.
  */
-import type { DnsRecord } from "../wire/index.ts";
+import type { DnsRecord } from "../../wire/index.ts";
 import { record } from "./resolution.ts";
 
 const textBytesMax = 255;

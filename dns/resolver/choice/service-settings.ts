@@ -8,7 +8,7 @@
  * Instances of one service may disagree while a change rolls out: the largest value counts. A value that cannot
  * be read counts as absent.
  */
-import type { ServiceInstance } from "./catalog-reader.ts";
+import type { ServiceInstance } from "../catalog/catalog-reader.ts";
 
 const settings = {
   panicThreshold: { key: "heddle-panic-threshold", max: 1 },

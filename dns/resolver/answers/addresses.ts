@@ -1,6 +1,6 @@
 /** Address records, and which of them a question type asks for. */
-import { familyOf, type Ip, type Ipv4, type Ipv6 } from "../../addr/index.ts";
-import { type DnsRecord, type Question, typeNumbers } from "../wire/index.ts";
+import { familyOf, type Ip, type Ipv4, type Ipv6 } from "../../../addr/index.ts";
+import { type DnsRecord, type Question, typeNumbers } from "../../wire/index.ts";
 import { record } from "./resolution.ts";
 
 export function addressRecord(name: string, ttlSeconds: number, ip: Ip): DnsRecord {

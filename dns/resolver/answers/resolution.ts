@@ -1,5 +1,5 @@
 /** What the resolver says to a question, before it is a message: no id, no size limit, no order yet. */
-import { classIn, type DnsRecord, type Rdata, rcodes } from "../wire/index.ts";
+import { classIn, type DnsRecord, type Rdata, rcodes } from "../../wire/index.ts";
 
 export interface Resolution {
   readonly rcode: number;

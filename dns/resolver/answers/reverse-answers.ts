@@ -2,11 +2,11 @@
  * Answers to reverse names: what the catalog knows of the address, and what somebody wrote down for it. Inside of a
  * pool of the fabric every address is ours to deny; outside of them, one that nobody knows is none of ours.
  */
-import { type Cidr, cidrContains, familyOf } from "../../addr/index.ts";
-import { parseReverseName, reverseZone } from "../names/index.ts";
-import { type DnsRecord, isPlainName, type Question, rcodes, typeNumbers } from "../wire/index.ts";
-import { type CatalogReader, changeKey, type ReverseTarget } from "./catalog-reader.ts";
-import type { Dialect } from "./dialect.ts";
+import { type Cidr, cidrContains, familyOf } from "../../../addr/index.ts";
+import { parseReverseName, reverseZone } from "../../names/index.ts";
+import { type DnsRecord, isPlainName, type Question, rcodes, typeNumbers } from "../../wire/index.ts";
+import { type CatalogReader, changeKey, type ReverseTarget } from "../catalog/catalog-reader.ts";
+import type { Dialect } from "../dialect.ts";
 import { answer, negative, type Resolution, record } from "./resolution.ts";
 
 export interface ReverseFacts {

@@ -6,8 +6,8 @@
  * network between agents and servers breaks, and every instance that no operator took out is named: all of them
  * share the load then, instead of the few survivors. It is off by default, as in Consul.
  */
-import { familyOf, type Ip, isIp, parseIp } from "../../addr/index.ts";
-import type { ServiceInstance } from "./catalog-reader.ts";
+import { familyOf, type Ip, isIp, parseIp } from "../../../addr/index.ts";
+import type { ServiceInstance } from "../catalog/catalog-reader.ts";
 import { serviceSetting } from "./service-settings.ts";
 
 export interface HealthPolicy {

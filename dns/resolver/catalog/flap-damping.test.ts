@@ -1,15 +1,15 @@
 /** Damping as a table of times, and as laws. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ManualClock } from "../../clock/index.ts";
-import { type FlapRecord, firstSeen, observe, penaltyAt, restLeftMs } from "./flap-damping.ts";
+import { ManualClock } from "../../../clock/index.ts";
 import {
   type CatalogChange,
   DampedCatalog,
   dampingDefaults,
   MemoryCatalog,
   type ServiceInstance,
-} from "./index.ts";
+} from "../index.ts";
+import { type FlapRecord, firstSeen, observe, penaltyAt, restLeftMs } from "./flap-damping.ts";
 
 const policy = { ...dampingDefaults, enabled: true };
 

@@ -6,8 +6,10 @@
  * Bounded: services are forgotten when the reader lets go of them and nothing of them rests or decays, and the
  * longest unchanged when there are more than `servicesMax`.
  */
-import type { Ip } from "../../addr/index.ts";
-import type { Clock, Timer } from "../../clock/index.ts";
+import type { Ip } from "../../../addr/index.ts";
+import type { Clock, Timer } from "../../../clock/index.ts";
+import { isHealthy } from "../choice/instances.ts";
+import { serviceSetting } from "../choice/service-settings.ts";
 import {
   type CatalogChange,
   type CatalogReader,
@@ -27,8 +29,6 @@ import {
   observe,
   restLeftMs,
 } from "./flap-damping.ts";
-import { isHealthy } from "./instances.ts";
-import { serviceSetting } from "./service-settings.ts";
 
 interface Watched {
   readonly name: string;

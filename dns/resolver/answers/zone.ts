@@ -2,7 +2,7 @@
  * The records at the top of a zone of ours: SOA, NS and the address of the name server. The serial is the wall
  * clock's second of the catalog's last change, so it rises when and only when the zone may have changed.
  */
-import type { DnsRecord } from "../wire/index.ts";
+import type { DnsRecord } from "../../wire/index.ts";
 import { record } from "./resolution.ts";
 
 export interface ZoneFacts {

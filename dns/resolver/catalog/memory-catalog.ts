@@ -1,5 +1,5 @@
 /** A CatalogReader over maps: the reference for others, and what tests and benchmarks run on. */
-import type { Ip } from "../../addr/index.ts";
+import type { Ip } from "../../../addr/index.ts";
 import type {
   CatalogChange,
   CatalogReader,

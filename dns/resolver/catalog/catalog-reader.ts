@@ -11,8 +11,8 @@
  *   lookups answer with it, and before or soon after the writer is told of success. A service's answer holds
  *   the address and state of its instances' nodes: when a node changes, announce its services as well.
  */
-import type { Ip } from "../../addr/index.ts";
-import type { Coordinate } from "../../registry/index.ts";
+import type { Ip } from "../../../addr/index.ts";
+import type { Coordinate } from "../../../registry/index.ts";
 
 export type MaybePromise<T> = T | Promise<T>;
 

@@ -5,11 +5,11 @@
  * name. Names come from whoever registered them: one that DNS cannot carry is passed over, so that it cannot
  * spoil the answer of the others. Instances that have only a host name answer with one CNAME, and only if no instance has an address.
  */
-import { ipToBytes } from "../../addr/index.ts";
-import { type DnsRecord, isPlainName, typeNumbers } from "../wire/index.ts";
+import { ipToBytes } from "../../../addr/index.ts";
+import { type DnsRecord, isPlainName, typeNumbers } from "../../wire/index.ts";
+import type { ServiceInstance } from "../catalog/catalog-reader.ts";
+import { placeOf } from "../choice/instances.ts";
 import { addressDigits, addressRecord, addressRecords, isAddressType } from "./addresses.ts";
-import type { ServiceInstance } from "./catalog-reader.ts";
-import { placeOf } from "./instances.ts";
 import { record } from "./resolution.ts";
 
 export interface ServiceQuestion {

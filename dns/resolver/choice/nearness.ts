@@ -2,8 +2,8 @@
  * Instances in order of nearness to a standpoint: on its node, by estimated round-trip time, in its zone, elsewhere.
  * What has no coordinates comes behind what has; equals are in random order.
  */
-import { type Coordinate, distanceSeconds } from "../../registry/index.ts";
-import type { ServiceInstance } from "./catalog-reader.ts";
+import { type Coordinate, distanceSeconds } from "../../../registry/index.ts";
+import type { ServiceInstance } from "../catalog/catalog-reader.ts";
 
 /** Where somebody stands; nothing of it need be known. */
 export interface Standpoint {

@@ -274,6 +274,40 @@ describe("registrations", () => {
     expect(await parsed(api, "GET /v1/agent/services")).toEqual({});
   });
 
+  test("several ports are shown wherever the service is, its default as the port, and can be sent back", async () => {
+    const api = await startApi();
+    const Ports = [
+      { Name: "http", Port: 8080, Default: false },
+      { Name: "grpc", Port: 9090, Default: true },
+    ];
+    const txn = [{ Service: { Verb: "set", Node: "n1", Service: { ID: "t1", Service: "web", Ports } } }];
+    const node = { Node: "n2", Address: "10.0.0.9", Service: { ID: "c1", Service: "web", Ports } };
+    for (const [line, body] of [
+      ["PUT /v1/agent/service/register", { ID: "a1", Name: "web", Ports }],
+      ["PUT /v1/catalog/register", node],
+      ["PUT /v1/txn", txn],
+    ] as const)
+      expect(await call(api, line, body)).toMatchObject({ status: 200 });
+    const shown = (await parsed(api, "GET /v1/agent/service/a1")) as Record<string, unknown>;
+    expect(shown).toMatchObject({ Port: 9090, Ports });
+    expect(await parsed(api, "GET /v1/health/service/web")).toMatchObject(
+      ["a1", "t1", "c1"].map((ID) => ({ Service: { ID, Port: 9090, Ports } })),
+    );
+    expect(await parsed(api, "GET /v1/catalog/service/web")).toMatchObject(
+      ["a1", "t1", "c1"].map((ServiceID) => ({ ServiceID, ServicePort: 9090, ServicePorts: Ports })),
+    );
+    expect(await parsed(api, "GET /v1/catalog/node/n2")).toMatchObject({ Services: { c1: { Ports } } });
+    const { Service: Name, ...rest } = shown;
+    expect(await call(api, "PUT /v1/agent/service/register", { ...rest, Name })).toMatchObject({
+      status: 200,
+    });
+    expect(await parsed(api, "GET /v1/agent/service/a1")).toEqual(shown);
+    expect(await call(api, "PUT /v1/agent/service/register", { Name: "web", Port: 1, Ports })).toMatchObject({
+      status: 400,
+      text: 'register service "web": it has both Port 1 and Ports, whose default is 9090; leave Port out',
+    });
+  });
+
   test("lists and maps are never null", async () => {
     const api = await startApi();
     await call(api, "PUT /v1/agent/service/register", { Name: "bare" });

@@ -45,6 +45,7 @@ const serviceSchema = z.object({
   tags: texts,
   address: text,
   port: port.default(0),
+  ports: z.array(z.object({ name: z.string().min(1), port, isDefault: z.boolean() })).exactOptional(),
   meta: textMap,
   weights: z.object({ passing: z.int(), warning: z.int() }).default({ passing: 1, warning: 1 }),
   enableTagOverride: z.boolean().default(false),
@@ -155,6 +156,9 @@ export function encodeService(service: ServiceRecord): Uint8Array {
     tags: service.tags,
     address: service.address,
     port: service.port,
+    ...(service.ports && {
+      ports: service.ports.map(({ name, port, isDefault }) => ({ name, port, isDefault })),
+    }),
     meta: sorted(service.meta),
     weights: { passing: service.weights.passing, warning: service.weights.warning },
     enableTagOverride: service.enableTagOverride,

@@ -77,6 +77,7 @@ export {
   type KvEntry,
   type KvRecord,
   livenessCheckId,
+  type NamedPort,
   type NodeEntry,
   type NodeRecord,
   nodeMaintenanceCheck,

@@ -43,6 +43,13 @@ export interface TaggedAddress {
   readonly port: number;
 }
 
+/** One of several ports of an instance. */
+export interface NamedPort {
+  readonly name: string;
+  readonly port: number;
+  readonly isDefault: boolean;
+}
+
 /** Under `catalog/services/<node>/<id>`. */
 export interface ServiceRecord {
   readonly node: string;
@@ -53,7 +60,10 @@ export interface ServiceRecord {
   readonly tags: readonly string[];
   /** An address, a host name, or "": the node's address. */
   readonly address: string;
+  /** 0 if it has none; with `ports`, that of the default. */
   readonly port: number;
+  /** Several, of which one is the default. Absent: `port` is the only one. */
+  readonly ports?: readonly NamedPort[];
   readonly meta: Readonly<Record<string, string>>;
   readonly weights: Weights;
   readonly enableTagOverride: boolean;

@@ -34,6 +34,21 @@ test("what an answer shows can be sent back, and what other kinds of checks take
   ).toMatchObject({ name: "up", probe: { kind: "ttl" } });
 });
 
+test("several ports are read in any case, and a field that no port has is refused", () => {
+  const Ports = [{ Name: "http", Port: 80, Default: true }, { name: "metrics", port: 90 }, null];
+  expect(service({ Name: "web", Port: 80, Ports })).toMatchObject({
+    port: 80,
+    ports: [
+      { name: "http", port: 80, isDefault: true },
+      { name: "metrics", port: 90, isDefault: false },
+    ],
+  });
+  expect(service({ Name: "web", Ports: null }).ports).toEqual([]);
+  expect(() => service({ Name: "web", ports: [{ name: "http", port: 80, proto: "tcp" }] })).toThrow(
+    'json: unknown field "proto"',
+  );
+});
+
 test("a check that says nothing is none", () => {
   expect(service({ Name: "web", Check: {}, Checks: [{}, { TTL: "1s" }] }).checks).toHaveLength(1);
 });

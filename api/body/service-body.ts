@@ -2,7 +2,13 @@
  * Consul's register bodies → definitions of the registry. What Heddle does not have is refused by name: a check
  * that never runs would look like a healthy or a dead service.
  */
-import type { CheckDefinition, CheckStatus, ServiceDefinition, TaggedAddress } from "../../registry/index.ts";
+import type {
+  CheckDefinition,
+  CheckStatus,
+  NamedPort,
+  ServiceDefinition,
+  TaggedAddress,
+} from "../../registry/index.ts";
 import { badRequest } from "../query.ts";
 import type { BodyFields } from "./body-fields.ts";
 import { present, refuse } from "./field-rules.ts";
@@ -19,6 +25,7 @@ const serviceFields = new Set([
     "tags",
     "address",
     "port",
+    "ports",
     "meta",
     "weights",
     "taggedaddresses",
@@ -27,6 +34,7 @@ const serviceFields = new Set([
   ],
   ...["enabletagoverride", "kind", "proxy", "connect", "socketpath", "locality", "contenthash", ...echoed],
 ]);
+const portFields = new Set(["name", "port", "default"]);
 const checkFields = new Set([
   ...[
     "id",
@@ -76,6 +84,7 @@ export function readService(body: BodyFields, name = body.text("name") ?? ""): S
     tags: body.texts("tags") ?? [],
     address: body.text("address") ?? "",
     port: body.number("port") ?? 0,
+    ports: body.list("ports").map(readPort),
     meta: body.textMap("meta") ?? {},
     enableTagOverride: body.boolean("enabletagoverride") ?? false,
     taggedAddresses: Object.fromEntries(body.objects("taggedaddresses").map(readTaggedAddress)),
@@ -112,6 +121,15 @@ export function readCheck(body: BodyFields): CheckDefinition {
 export function readStatus(text: string): CheckStatus {
   if (text === "passing" || text === "warning" || text === "critical") return text;
   throw badRequest(`Invalid check status: '${text}'`);
+}
+
+function readPort(fields: BodyFields): NamedPort {
+  fields.refuseUnknown(portFields);
+  return {
+    name: fields.text("name") ?? "",
+    port: fields.number("port") ?? 0,
+    isDefault: fields.boolean("default") ?? false,
+  };
 }
 
 function readTaggedAddress([name, fields]: readonly [string, BodyFields]): [string, TaggedAddress] {

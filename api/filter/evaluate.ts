@@ -20,8 +20,11 @@ const maps = new Set([
   "ServiceTaggedAddresses",
   "Services",
 ]);
-/** Fields that are left out of an answer when they are empty. */
-const leftOut = new Set(["Kind", "ServiceKind", "Session"]);
+/** Fields that are left out of an answer when they are empty, and what they are then. */
+const leftOut: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ...["Kind", "ServiceKind", "Session"].map((name) => [name, ""] as const),
+  ...["Ports", "ServicePorts"].map((name) => [name, []] as const),
+]);
 
 /** @throws API_BAD_REQUEST; the filter itself throws it for an unknown selector */
 export function compileFilter(text: string): Filter {
@@ -66,7 +69,7 @@ function some(
   if (isObject && Object.hasOwn(value, name))
     return some((value as Record<string, unknown>)[name], selector, depth + 1, leaf, expression);
   if (isMap) return expression.isNegated !== (expression.comparison === "empty");
-  if (isObject && leftOut.has(name)) return leaf("");
+  if (isObject && leftOut.has(name)) return some(leftOut.get(name), selector, depth + 1, leaf, expression);
   throw invalidFilter(`Selector "${selector.join(".")}" is not valid`);
 }
 

@@ -11,6 +11,11 @@ async function withServices() {
     const body = { Name: "web", ID, Tags, Port, Meta: { zone: ID }, Check: { TTL: "1m", Status: "passing" } };
     await api.client.exchange("PUT", "/v1/agent/service/register", JSON.stringify(body));
   }
+  const Ports = [
+    { Name: "http", Port: 8080, Default: true },
+    { Name: "metrics", Port: 9090 },
+  ];
+  await api.client.exchange("PUT", "/v1/agent/service/register", JSON.stringify({ Name: "api", Ports }));
   return api;
 }
 
@@ -25,6 +30,12 @@ test.each([
   ["catalog/nodes", "Node == n1 and Meta is empty", 1],
   ["catalog/nodes", "Node != n1", 0],
   ["agent/services", "Meta.zone == b", 1],
+  ["agent/services", "Ports.Name == metrics", 1],
+  ["agent/services", "Ports.Port == 8080 and Port == 8080", 1],
+  ["agent/services", "Ports is empty", 2],
+  ["health/service/api", "Service.Ports.Port == 9090", 1],
+  ["catalog/service/api", "ServicePorts.Default == true and metrics in ServicePorts.Name", 1],
+  ["catalog/service/web", "ServicePorts.Name == metrics", 0],
   ["agent/checks", "Status == passing and ServiceID == a", 1],
 ])("%s?filter=%s answers %i", async (path, filter, count) => {
   const { client } = await withServices();

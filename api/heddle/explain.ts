@@ -53,6 +53,7 @@ const instance = z.strictObject({
       "panic",
       "subset",
       "other-tag",
+      "other-port",
       "maintenance",
       "node-down",
       "critical",

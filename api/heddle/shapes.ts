@@ -66,7 +66,11 @@ export const instanceShape = z
     id: z.string(),
     name: z.string(),
     address: z.string().describe("Its own, or else that of its node."),
-    port: z.int(),
+    port: z.int().describe("Its default, if it has several."),
+    ports: z
+      .array(z.strictObject({ name: z.string(), port: z.int(), isDefault: z.boolean() }))
+      .exactOptional()
+      .describe("Where it has several."),
     tags: z.array(z.string()),
     meta: texts,
     weights: z.strictObject({ passing: z.int(), warning: z.int() }),
@@ -110,13 +114,14 @@ export function checkOf(check: CheckEntry): CheckShape {
 }
 
 export function instanceOf({ node, service, checks }: ServiceInstance): InstanceShape {
-  const { id, name, address, port, tags, meta, weights } = service;
+  const { id, name, address, port, ports, tags, meta, weights } = service;
   return {
     node: node.name,
     id,
     name,
     address: address || node.address,
     port,
+    ...(ports && { ports: ports.map((each) => ({ ...each })) }),
     tags: [...tags],
     meta: { ...meta },
     weights: { ...weights },

@@ -2,6 +2,7 @@
 import type {
   CheckEntry,
   CheckRecord,
+  NamedPort,
   NodeEntry,
   ServiceEntry,
   ServiceInstance,
@@ -75,6 +76,7 @@ export function catalogServiceJson({ node, service }: ServiceInstance) {
     ServiceWeights: { Passing: service.weights.passing, Warning: service.weights.warning },
     ServiceMeta: service.meta,
     ServicePort: service.port,
+    ...(service.ports && { ServicePorts: service.ports.map(portJson) }),
     ServiceEnableTagOverride: service.enableTagOverride,
     ServiceProxy: proxyJson(service),
     ServiceConnect: connectJson(service),
@@ -91,6 +93,7 @@ function serviceFields(service: ServiceRecord) {
     Tags: service.tags,
     Meta: service.meta,
     Port: service.port,
+    ...(service.ports && { Ports: service.ports.map(portJson) }),
     Address: service.address,
     ...(Object.keys(service.taggedAddresses).length > 0 && {
       TaggedAddresses: taggedAddressesJson(service.taggedAddresses),
@@ -98,6 +101,10 @@ function serviceFields(service: ServiceRecord) {
     Weights: { Passing: service.weights.passing, Warning: service.weights.warning },
     EnableTagOverride: service.enableTagOverride,
   };
+}
+
+function portJson({ name, port, isDefault }: NamedPort) {
+  return { Name: name, Port: port, Default: isDefault };
 }
 
 function proxyJson({ proxy }: ServiceRecord) {

@@ -12,6 +12,7 @@ interface HealthEntry {
     readonly Service: string;
     readonly Address: string;
     readonly Port: number;
+    readonly Ports?: readonly { readonly Name: string; readonly Port: number }[];
     readonly Tags: readonly string[];
   };
   readonly Checks: readonly { readonly Status: string }[];
@@ -35,18 +36,19 @@ export async function list(options: RemoteOptions): Promise<void> {
     node: Node.Node,
     address: Service.Address || Node.Address,
     port: Service.Port,
+    ...(Service.Ports && { ports: Service.Ports.map(({ Name, Port }) => ({ name: Name, port: Port })) }),
     tags: Service.Tags,
     status: severity[Math.max(0, ...Checks.map(({ Status }) => severity.indexOf(Status)))] ?? "critical",
   }));
   print(options, instances, () =>
     table(
       ["SERVICE", "ID", "NODE", "ADDRESS", "PORT", "TAGS", "STATUS"],
-      instances.map(({ service, id, node, address, port, tags, status }) => [
+      instances.map(({ service, id, node, address, port, ports, tags, status }) => [
         service,
         id,
         node,
         address,
-        port,
+        ports?.map((each) => `${each.name}:${each.port}`).join(",") ?? port,
         tags.join(","),
         status,
       ]),

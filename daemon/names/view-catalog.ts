@@ -311,6 +311,7 @@ export function instanceOf({ node, service, checks, coordinate }: ServiceViewIte
     ...(service.address !== "" && { address: service.address }),
     lanAddresses: lanAddressesOf(service),
     port: service.port,
+    ...(service.ports && { ports: service.ports }),
     tags: service.tags,
     status: worstStatus(checks),
     weights: service.weights,

@@ -51,6 +51,7 @@ const instances = fc.array(
     node: fc.nat(5),
     port: fc.integer({ min: 0, max: 3 }),
     place: fc.constantFrom("node", "node", "node", "own", "host"),
+    ports: fc.option(fc.constant([{ name: "grpc", port: 9 }]), { nil: undefined }),
   }),
   { minLength: 1, maxLength: 70, size: "max" },
 );
@@ -132,11 +133,12 @@ function world(random: () => number, required = false, staleSinceMs?: number) {
 
 type Place = typeof instances extends fc.Arbitrary<(infer T)[]> ? T : never;
 
-function instance({ address: ip, second, node, port, place }: Place): ServiceInstance {
+function instance({ address: ip, second, node, port, place, ports }: Place): ServiceInstance {
   const name = place === "host" ? `h${node}.example` : `n${node}`;
   const own = place === "own" ? { address: ip } : place === "host" ? { address: name } : {};
   const nodeAddresses = second === undefined ? [ip] : [ip, second];
-  return { node: name, nodeUp: true, nodeAddresses, port, tags: [], status: "passing", ...own };
+  const several = ports && { ports };
+  return { node: name, nodeUp: true, nodeAddresses, port, tags: [], status: "passing", ...own, ...several };
 }
 
 /** The option as this client would send it now. */
@@ -154,8 +156,9 @@ describe("a ready reply", () => {
     await fc.assert(
       fc.asyncProperty(
         instances,
-        mixedCase("web.service.consul"),
-        mixedCase("web.service.consul"),
+        fc
+          .constantFrom("web.service.consul", "grpc.port.web.service.consul", "_web._grpc.service.consul")
+          .chain((name) => fc.tuple(mixedCase(name), mixedCase(name))),
         fc.constantFrom("A", "AAAA", "SRV", "SRV" as const),
         fc.option(edns, { nil: undefined }),
         cookie,
@@ -168,7 +171,7 @@ describe("a ready reply", () => {
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         fc.boolean(),
         fc.option(fc.constant(1_600_000_000_000), { nil: undefined, freq: 3 }),
-        async (services, first, second, type, ednsOrNot, shown, bits, turn, required, stale) => {
+        async (services, [first, second], type, ednsOrNot, shown, bits, turn, required, stale) => {
           const { catalog, ready, learning, general } = world(() => turn, required, stale);
           catalog.setService("web", services.map(instance));
           const question = (name: string): Message => ({

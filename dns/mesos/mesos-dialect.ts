@@ -22,7 +22,7 @@ import {
   serviceTtl,
 } from "../resolver/index.ts";
 import { type DnsRecord, isPlainName, rcodes, typeNumbers } from "../wire/index.ts";
-import { canonicalLabel, frameworkOf, hasProtocol, taskOfCanonical } from "./mesos-task.ts";
+import { canonicalLabel, frameworkOf, hasProtocol, portsOf, taskOfCanonical } from "./mesos-task.ts";
 
 /** A server of the fabric, as the node knows it: an address or a host name, and its port. */
 export interface MesosServer {
@@ -165,11 +165,11 @@ export class MesosDialect implements Dialect {
       (instance) =>
         frameworkOf(instance) === framework &&
         hasProtocol(instance, protocol) &&
-        (portName === undefined || instance.tags.some((tag) => tag.toLowerCase() === portName)) &&
+        portsOf(instance, portName).length > 0 &&
         (!onNode || placeOf(instance).kind === "node"),
     );
     if (tasks.instances.length === 0) return negative(rcodes.NXDOMAIN, asked.soa, tasks.dependsOn);
-    return this.#ports(asked, task, tasks, framework, onNode);
+    return this.#ports(asked, task, tasks, framework, onNode, portName);
   }
 
   #ports(
@@ -178,6 +178,7 @@ export class MesosDialect implements Dialect {
     { instances, dependsOn }: Tasks,
     framework: string,
     onNode: boolean,
+    portName?: string,
   ): Resolution {
     if (question.type !== typeNumbers.SRV && question.type !== typeNumbers.ANY) {
       return negative(rcodes.NOERROR, soa, dependsOn);
@@ -190,8 +191,10 @@ export class MesosDialect implements Dialect {
       const under = `${framework}${onNode ? ".slave" : ""}.${this.domain}`;
       const target = place.kind === "host" ? place.name : `${canonicalLabel(task, instance)}.${under}`;
       if (!isPlainName(target)) continue;
-      const key = `${target}:${instance.port}`;
-      answers.set(key, srv(question.name, ttlSeconds, target, instance.port, weightOf(instance)));
+      for (const { port } of portsOf(instance, portName)) {
+        const key = `${target}:${port}`;
+        answers.set(key, srv(question.name, ttlSeconds, target, port, weightOf(instance)));
+      }
       for (const ip of place.kind === "host" ? [] : place.addresses)
         additionals.set(`${target} ${ip}`, addressRecord(target, ttlSeconds, ip));
     }
@@ -206,7 +209,7 @@ async function readTasks(
   matches: (instance: ServiceInstance) => boolean,
 ): Promise<Tasks> {
   const all = (await catalog.service(service, datacenter)) ?? [];
-  const { instances, isPart } = choose(all.filter(matches), undefined);
+  const { instances, isPart } = choose(all.filter(matches));
   return { instances, dependsOn: isPart ? [] : [changeKey({ kind: "service", name: service })] };
 }
 

@@ -17,7 +17,7 @@ import {
 } from "../resolver/index.ts";
 import { classIn, isPlainName, lowerName, nameLabels, type Rdata, typeNumbers } from "../wire/index.ts";
 import { MesosDialect, type MesosServers } from "./mesos-dialect.ts";
-import { canonicalLabel, frameworkOf, hasProtocol } from "./mesos-task.ts";
+import { canonicalLabel, frameworkOf, hasProtocol, portsOf } from "./mesos-task.ts";
 
 export interface MesosDirectoryOptions {
   readonly domain: string;
@@ -91,11 +91,7 @@ export class MesosDirectory {
     let count = 0;
     for (const name of serviceNames().map((each) => each.toLowerCase())) {
       if (!isPlainName(name) || name.includes(".")) continue;
-      for (const instance of usableInstances(
-        (await catalog.service(name, datacenter)) ?? [],
-        undefined,
-        health,
-      )) {
+      for (const instance of usableInstances((await catalog.service(name, datacenter)) ?? [], health)) {
         count++;
         if (count > tasksMax) throw tooMany(tasksMax);
         const framework = frameworkOf(instance);
@@ -122,11 +118,15 @@ export class MesosDirectory {
     const target = place.kind === "host" ? `${place.name}.` : `${canonical}.${tail}`;
     const ports = (["tcp", "udp"] as const)
       .filter((protocol) => hasProtocol(instance, protocol))
-      .map((protocol) => ({
-        name: `_${task}._${protocol}.${tail}`,
-        host: `${target}:${instance.port}`,
-        rtype: "SRV" as const,
-      }));
+      .flatMap((protocol) =>
+        portsOf(instance).flatMap(({ name, port }) =>
+          ["", ...(name === undefined ? [] : [`_${name.toLowerCase()}.`])].map((prefix) => ({
+            name: `${prefix}_${task}._${protocol}.${tail}`,
+            host: `${target}:${port}`,
+            rtype: "SRV" as const,
+          })),
+        ),
+      );
     return [
       ...[task, canonical].flatMap((label) => hosts(`${label}.${tail}`, own)),
       ...[task, canonical].flatMap((label) => hosts(`${label}.${slaveTail}`, instance.nodeAddresses)),
@@ -151,7 +151,7 @@ export class MesosDirectory {
       catalog,
       datacenter,
       ttl: { nodeSeconds: 0, serviceSeconds: {}, negativeSeconds: 0 },
-      choose: (instances, tag) => ({ instances: usableInstances(instances, tag, health), isPart: false }),
+      choose: (instances) => ({ instances: usableInstances(instances, health), isPart: false }),
       nameservers: [],
       random: () => 0,
       follow: async (_alias, answers, dependsOn): Promise<Resolution> => found(answers, dependsOn),

@@ -1,7 +1,7 @@
 /**
  * How an instance of the catalog is a task of Mesos: its service's name is the task's, its meta `framework` the
  * framework's (`marathon` where it says none), its meta `protocol` the protocol of its port (both where it says
- * none), its tags the names of its port. Instances of one service may belong to different frameworks.
+ * none), its ports the task's, each with its name; of an instance that has one port its tags are the names. Instances of one service may belong to different frameworks.
  *
  * A canonical name tells an instance apart: the task, a hash of the instance, and one of its node, as Mesos-DNS
  * has it. It is found again by comparing the hashes of the service's instances.
@@ -18,6 +18,16 @@ export function frameworkOf({ meta }: ServiceInstance): string {
 export function hasProtocol({ meta }: ServiceInstance, protocol: MesosProtocol): boolean {
   const own = meta?.["protocol"]?.toLowerCase();
   return own === undefined || own === "" || own === protocol;
+}
+
+/** All of them, or those of that name (in lower case). */
+export function portsOf(
+  { port, ports, tags }: ServiceInstance,
+  name?: string,
+): readonly { readonly name?: string; readonly port: number }[] {
+  const isAsked = (own: string) => name === undefined || own.toLowerCase() === name;
+  if (ports) return ports.filter((each) => isAsked(each.name));
+  return name === undefined || tags.some(isAsked) ? [{ port }] : [];
 }
 
 export function canonicalLabel(task: string, instance: ServiceInstance): string {

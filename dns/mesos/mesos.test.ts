@@ -191,6 +191,20 @@ describe("answers", () => {
     expect(await count("_grpc._web._tcp.marathon.mesos")).toBe(0);
   });
 
+  test("a task of several ports has each of them, by its name too", async () => {
+    const ports = [
+      { name: "HTTP", port: 80 },
+      { name: "metrics", port: 90 },
+    ];
+    catalog.setService("web", [instance(1, { port: 80, ports, tags: ["grpc"] })]);
+    const asked = async (name: string) =>
+      (await ask(name, "SRV")).answers.map(({ data }) => (data.kind === "SRV" ? data.port : 0)).sort();
+    expect(await asked("_web._tcp.marathon.mesos")).toEqual([80, 90]);
+    expect(await asked("_http._web._tcp.marathon.mesos")).toEqual([80]);
+    expect(await asked("_metrics._web._udp.marathon.mesos")).toEqual([90]);
+    expect(await asked("_grpc._web._tcp.marathon.mesos")).toEqual([]);
+  });
+
   test("leader is the connected server, master all of them, and neither is kept", async () => {
     expect(await ask("leader.mesos")).toMatchObject({ dependsOn: [] });
     expect(said((await ask("leader.mesos")).answers)).toEqual(["10.0.0.100"]);
@@ -274,7 +288,7 @@ describe("over HTTP", () => {
 
   test("the list of all tasks holds every record that names a task, each of which resolves to what it says", async () => {
     catalog.setService("web", [
-      instance(1),
+      instance(1, { port: 80, ports: [{ name: "HTTP", port: 80 }] }),
       instance(2, { meta: { framework: "prod" }, address: "10.9.0.2" }),
     ]);
     catalog.setService("a.b", [instance(3)]);
@@ -284,7 +298,7 @@ describe("over HTTP", () => {
       ["prod", ["web"]],
     ]);
     const records = frameworks.flatMap(({ tasks }) => tasks.flatMap((task) => task.records));
-    expect(records).toHaveLength(12);
+    expect(records).toHaveLength(14);
     for (const { name, host, rtype } of records) {
       const answers = (await ask(name.slice(0, -1), rtype)).answers.map(({ data }) =>
         data.kind === "SRV" ? `${data.target}.:${data.port}` : "address" in data ? data.address : "",

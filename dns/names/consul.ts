@@ -2,7 +2,10 @@
  * Consul's grammar of names, of the labels left of the domain:
  *
  *   [tag.]web.service[.dc]     web's instances; everything left of the name is one tag, dots included
- *   _web._tag[.service][.dc]   the same as RFC 2782 writes it; tag `tcp` means any instance
+ *   _web._tag[.service][.dc]   the same as RFC 2782 writes it; `tcp` means any instance, another label is a tag of
+ *                              the instance or the name of one of its ports
+ *   http.port.[tag.]web.service[.dc]    the port \`http\` of web's instances that have several
+ *   _http._tcp.[tag.]web.service[.dc]   the same as Kubernetes writes it
  *   name.node[.dc]             a node; its name may have dots
  *   web.query[.dc]                what a prepared query finds; its name may have dots
  *   _web._tcp.query[.dc]          the same as RFC 2782 writes it; the tag means nothing
@@ -23,7 +26,11 @@ export type ConsulName =
   | {
       readonly kind: "service";
       readonly name: string;
-      readonly tag: string | undefined;
+      readonly tag?: string;
+      /** Of its ports that have names. */
+      readonly port?: string;
+      /** A tag, or the name of a port. */
+      readonly label?: string;
       readonly datacenter: string | undefined;
     }
   | { readonly kind: "query"; readonly name: string; readonly datacenter: string | undefined }
@@ -47,6 +54,9 @@ export type ConsulName =
 const keywords = new Set(["service", "node", "addr", "docker", "query", "connect", "virtual", "ingress"]);
 /** This RFC 2782 protocol label selects no tag. */
 const anyTag = "tcp";
+/** Between the name of a port and its service; as a tag it names what has such names below it. */
+export const portLabel = "port";
+const protocols = new Set(["_tcp", "_udp"]);
 
 const none: ConsulName = { kind: "none" };
 
@@ -86,12 +96,25 @@ function parseService(parts: readonly string[], datacenter: string | undefined):
   const name = parts.at(-1);
   if (name === undefined) return { kind: "empty", datacenter };
   if (parts.length === 2 && first.startsWith("_") && second.startsWith("_")) {
-    const tag = second.slice(1);
-    return { kind: "service", name: first.slice(1), tag: tag === anyTag ? undefined : tag, datacenter };
+    const label = second.slice(1);
+    return { kind: "service", name: first.slice(1), ...(label !== anyTag && { label }), datacenter };
   }
   if (parts.length === 1 && name.startsWith("_")) return { kind: "empty", datacenter };
-  const tag = parts.length > 1 ? parts.slice(0, -1).join(".") : undefined;
-  return { kind: "service", name, tag, datacenter };
+  if (parts.length === 2 && protocols.has(first)) return { kind: "empty", datacenter };
+  const port = parts.length < 3 ? undefined : portOf(first, second);
+  const tag = parts.slice(port === undefined ? 0 : 2, -1).join(".");
+  return {
+    kind: "service",
+    name,
+    ...(tag !== "" && { tag }),
+    ...(port !== undefined && { port }),
+    datacenter,
+  };
+}
+
+function portOf(first: string, second: string): string | undefined {
+  if (second === portLabel) return first;
+  return first.startsWith("_") && protocols.has(second) ? first.slice(1) : undefined;
 }
 
 function parseQuery(parts: readonly string[], datacenter: string | undefined): ConsulName {

@@ -4,10 +4,16 @@ import { describe, expect, test } from "vitest";
 import { type Ip, ipFromBytes, parseCidr, reverseName } from "../../addr/index.ts";
 import { type ConsulName, domainOf, parseConsulName, parseReverseName, reverseZone } from "./index.ts";
 
-const service = (name: string, tag?: string, datacenter?: string): ConsulName => ({
+const service = (
+  name: string,
+  tag?: string,
+  datacenter?: string,
+  more: { readonly port?: string; readonly label?: string } = {},
+): ConsulName => ({
   kind: "service",
   name,
-  tag,
+  ...(tag !== undefined && { tag }),
+  ...more,
   datacenter,
 });
 const empty = (datacenter?: string): ConsulName => ({ kind: "empty", datacenter });
@@ -27,10 +33,18 @@ describe("Consul's grammar", () => {
     ["node.service", service("node")],
     ["service.service", service("service")],
     ["_web._tcp.service", service("web")],
-    ["_web._udp.service", service("web", "udp")],
-    ["_web._v1.service.dc2", service("web", "v1", "dc2")],
+    ["_web._udp.service", service("web", undefined, undefined, { label: "udp" })],
+    ["_web._v1.service.dc2", service("web", undefined, "dc2", { label: "v1" })],
     ["_web._tcp", service("web")],
-    ["_web._v1.dc2", service("web", "v1", "dc2")],
+    ["_web._v1.dc2", service("web", undefined, "dc2", { label: "v1" })],
+    ["http.port.web.service", service("web", undefined, undefined, { port: "http" })],
+    ["http.port.v1.2.web.service.dc2", service("web", "v1.2", "dc2", { port: "http" })],
+    ["_http._tcp.web.service", service("web", undefined, undefined, { port: "http" })],
+    ["_http._udp.v1.web.service", service("web", "v1", undefined, { port: "http" })],
+    ["_http._sctp.web.service", service("web", "_http._sctp")],
+    ["port.web.service", service("web", "port")],
+    ["http.port.service", service("port", "http")],
+    ["_tcp.web.service", empty()],
     ["_tcp.service", empty()],
     ["service", empty()],
     ["service.dc2", empty("dc2")],

@@ -22,7 +22,7 @@ export interface DialectQuestion {
   readonly datacenter: string;
   readonly ttl: TtlPolicy;
   /** Those that may be named to this client; a part of them depends on who asks. */
-  readonly choose: (instances: readonly ServiceInstance[], tag: string | undefined) => ChosenInstances;
+  readonly choose: (instances: readonly ServiceInstance[]) => ChosenInstances;
   /** Where this server listens. */
   readonly nameservers: readonly Ip[];
   /** 0 ≤ random() < 1. */

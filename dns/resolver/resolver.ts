@@ -21,6 +21,7 @@ import { answer, found, negative, type Resolution } from "./answers/resolution.t
 import { reverseAnswers } from "./answers/reverse-answers.ts";
 import { nsRecord, soaRecord } from "./answers/zone.ts";
 import { type Answering, type Asked, datacenterOf } from "./asked.ts";
+import { anyInstance } from "./choice/asking.ts";
 import { chooseInstances } from "./choice/choose-instances.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ResolverOptions } from "./resolver-options.ts";
@@ -82,8 +83,8 @@ export class Resolver {
       catalog,
       datacenter,
       ttl,
-      choose: (all, tag) => {
-        const { usable, part } = chooseInstances(this.#options, all, tag, asked.client);
+      choose: (all) => {
+        const { usable, part } = chooseInstances(this.#options, all, anyInstance, asked.client);
         return { instances: part, isPart: part.length < usable.length };
       },
       random,

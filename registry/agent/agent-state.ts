@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { familyOf, isIp, parseIp } from "../../addr/index.ts";
 import type { Store } from "../../store/index.ts";
+import { mainPort } from "../catalog/plan-ports.ts";
 import { cutText, planCheck, planService, type RegisteredCheck } from "../catalog/plan-registration.ts";
 import { encodeCheck, encodeService } from "../codec.ts";
 import { KeyedQueue } from "../keyed-queue.ts";
@@ -237,7 +238,8 @@ function renamed(check: RegisteredCheck, service: ServiceRecord): RegisteredChec
 
 /** An address of either family also stands under the names that Consul's agents give it. */
 function withFamilies(definition: ServiceDefinition): ServiceDefinition {
-  const { address = "", port = 0, taggedAddresses = {} } = definition;
+  const { address = "", taggedAddresses = {} } = definition;
+  const port = mainPort(definition);
   if (!isIp(address)) return definition;
   const family = `ipv${familyOf(parseIp(address))}`;
   const own = { [`lan_${family}`]: { address, port }, [`wan_${family}`]: { address, port } };

@@ -2,7 +2,7 @@
  * What a workload asks its node's agent to register: typed, with milliseconds, before defaults. The forms of
  * Consul's JSON are read in `api`; what a check does is run in `health`, which takes these shapes.
  */
-import type { CheckStatus, TaggedAddress, Weights } from "../model.ts";
+import type { CheckStatus, NamedPort, TaggedAddress, Weights } from "../model.ts";
 
 export type CheckProbe =
   | {
@@ -89,6 +89,8 @@ export interface ServiceDefinition {
   readonly tags?: readonly string[];
   readonly address?: string;
   readonly port?: number;
+  /** Several; `port` is then absent, or repeats the default (plan-ports.ts). */
+  readonly ports?: readonly NamedPort[];
   readonly meta?: Readonly<Record<string, string>>;
   readonly weights?: Weights;
   readonly enableTagOverride?: boolean;
@@ -105,6 +107,7 @@ export interface AgentLimits {
   readonly checksPerServiceMax: number;
   readonly nameBytesMax: number;
   readonly idBytesMax: number;
+  readonly portsMax: number;
   readonly tagsMax: number;
   readonly tagBytesMax: number;
   readonly metaPairsMax: number;
@@ -122,6 +125,7 @@ export const defaultAgentLimits: AgentLimits = {
   checksPerServiceMax: 32,
   nameBytesMax: 255,
   idBytesMax: 512,
+  portsMax: 64,
   tagsMax: 256,
   tagBytesMax: 512,
   metaPairsMax: 64,

@@ -7,6 +7,7 @@ import type { AgentLimits, CheckDefinition, CheckProbe, ServiceDefinition } from
 import { formatGoDuration } from "../go-duration.ts";
 import type { CheckRecord, ServiceRecord } from "../model.ts";
 import { providesMeta, readProvides } from "../resource/resource-paths.ts";
+import { assertPort, planPorts } from "./plan-ports.ts";
 
 /** A check as the agent holds it: what is shown, and what is run. */
 export interface RegisteredCheck {
@@ -25,7 +26,7 @@ export function planService(
   definition: ServiceDefinition,
   limits: AgentLimits,
 ): RegisteredService {
-  const { name, id = name, tags = [], address = "", port = 0, meta = {}, checks = [] } = definition;
+  const { name, id = name, tags = [], address = "", meta = {}, checks = [] } = definition;
   const { weights = { passing: 1, warning: 1 }, taggedAddresses = {} } = definition;
   const what = `register service "${name.slice(0, 64)}"`;
   assertText(what, "name", name, limits.nameBytesMax);
@@ -33,14 +34,14 @@ export function planService(
   assertCount(what, "tags", tags.length, limits.tagsMax);
   for (const tag of tags) assertBytes(what, "tag", tag, limits.tagBytesMax);
   assertBytes(what, "address", address, limits.nameBytesMax);
-  assertPort(what, port);
+  const ports = planPorts(what, definition, limits);
   assertMeta(what, meta, limits);
   readProvides(meta[providesMeta] ?? "");
   assertCount(what, "tagged addresses", Object.keys(taggedAddresses).length, limits.metaPairsMax);
   for (const [tag, tagged] of Object.entries(taggedAddresses)) {
     assertText(what, "tagged address name", tag, limits.metaKeyBytesMax);
     assertBytes(what, "tagged address", tagged.address, limits.nameBytesMax);
-    assertPort(what, tagged.port);
+    assertPort(what, tagged.port, 0);
   }
   for (const weight of [weights.passing, weights.warning])
     if (!Number.isInteger(weight) || weight < 0 || weight > 65_535)
@@ -54,7 +55,7 @@ export function planService(
     kind: definition.kind ?? "",
     tags: [...new Set(tags)],
     address,
-    port,
+    ...ports,
     meta,
     weights,
     enableTagOverride: definition.enableTagOverride ?? false,
@@ -130,11 +131,6 @@ function assertBytes(what: string, field: string, value: string, bytesMax: numbe
 
 function assertCount(what: string, field: string, count: number, max: number): void {
   if (count > max) throw invalid(what, `it has ${count} ${field}, at most ${max} are accepted`);
-}
-
-function assertPort(what: string, port: number): void {
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw invalid(what, `port ${port} is not a whole number from 0 to 65535`);
 }
 
 export function assertTextMap(

@@ -3,7 +3,7 @@
  * chosen. An answer that depends on who asks, by its part of the instances or by what is near to it, is never kept.
  */
 import { hostCidr } from "../../../addr/index.ts";
-import type { ConsulName } from "../../names/index.ts";
+import { type ConsulName, portLabel } from "../../names/index.ts";
 import { shuffled } from "../../shuffled.ts";
 import { rcodes, typeNumbers } from "../../wire/index.ts";
 import { type Answering, type Asked, datacenterOf } from "../asked.ts";
@@ -26,8 +26,9 @@ export async function serviceAnswers(
   const datacenter = datacenterOf(answering.options, name.datacenter);
   if (datacenter === undefined) return negative(rcodes.NXDOMAIN, soa, dependsOn);
   const instances = (await catalog.service(name.name, datacenter)) ?? [];
-  const { usable, part } = chooseInstances(answering.options, instances, name.tag, asked.client);
-  if (usable.length === 0) return negative(rcodes.NXDOMAIN, soa, dependsOn);
+  const { usable, part } = chooseInstances(answering.options, instances, name, asked.client);
+  const absent = name.tag === portLabel ? rcodes.NOERROR : rcodes.NXDOMAIN;
+  if (usable.length === 0) return negative(absent, soa, dependsOn);
   const source = part.length < usable.length ? [] : dependsOn;
   const from = asked.subnet && whereIs(asked.subnet);
   const of = { datacenter, ttlSeconds: serviceTtl(ttl, name.name) };

@@ -37,8 +37,10 @@ export interface ServiceInstance {
   readonly address?: string;
   /** By family, in the place of `address` or of its node's: Consul's tagged addresses `lan_ipv4` and `lan_ipv6`. */
   readonly lanAddresses?: readonly Ip[];
-  /** 0 if it has none. */
+  /** 0 if it has none; the default of several. */
   readonly port: number;
+  /** Several, each with its name. */
+  readonly ports?: readonly { readonly name: string; readonly port: number }[];
   readonly tags: readonly string[];
   /** The worst of its checks and of its node's checks. */
   readonly status: InstanceStatus;

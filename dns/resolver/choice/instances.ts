@@ -8,6 +8,7 @@
  */
 import { familyOf, type Ip, isIp, parseIp } from "../../../addr/index.ts";
 import type { ServiceInstance } from "../catalog/catalog-reader.ts";
+import { type Asking, anyInstance, unfitness } from "./asking.ts";
 import { serviceSetting } from "./service-settings.ts";
 
 export interface HealthPolicy {
@@ -22,6 +23,7 @@ export type Verdict =
   /** Unhealthy, and named because of the panic threshold. */
   | "panic"
   | "other-tag"
+  | "other-port"
   | "maintenance"
   | "node-down"
   | "critical"
@@ -36,23 +38,23 @@ export interface Judgement {
 
 export function judgeInstances(
   instances: readonly ServiceInstance[],
-  tag: string | undefined,
+  asking: Asking,
   policy: HealthPolicy,
 ): Judgement {
   const verdicts = new Map<ServiceInstance, Verdict>();
   let asked = 0;
   let healthy = 0;
   for (const instance of instances) {
-    const verdict = tag !== undefined && !hasTag(instance, tag) ? "other-tag" : healthOf(instance, policy);
+    const verdict = unfitness(instance, asking) ?? healthOf(instance, policy);
     verdicts.set(instance, verdict);
-    if (verdict !== "other-tag") asked++;
+    if (isAsked(verdict)) asked++;
     if (verdict === "named") healthy++;
   }
   const panicThreshold = serviceSetting(instances, "panicThreshold") ?? policy.panicThreshold;
   const panic = healthy < panicThreshold * asked;
   if (panic) {
     for (const [instance, verdict] of verdicts)
-      if (verdict !== "other-tag" && verdict !== "maintenance" && verdict !== "named")
+      if (isAsked(verdict) && verdict !== "maintenance" && verdict !== "named")
         verdicts.set(instance, "panic");
   }
   return { verdicts, panicThreshold, panic };
@@ -60,10 +62,9 @@ export function judgeInstances(
 
 export function usableInstances(
   instances: readonly ServiceInstance[],
-  tag: string | undefined,
   policy: HealthPolicy,
 ): readonly ServiceInstance[] {
-  const { verdicts } = judgeInstances(instances, tag, policy);
+  const { verdicts } = judgeInstances(instances, anyInstance, policy);
   return instances.filter((instance) => isNamed(verdicts.get(instance)));
 }
 
@@ -84,8 +85,8 @@ function healthOf(instance: ServiceInstance, policy: HealthPolicy): Verdict {
   return instance.damped ? "damped" : "named";
 }
 
-function hasTag(instance: ServiceInstance, tag: string): boolean {
-  return instance.tags.some((own) => own.toLowerCase() === tag);
+function isAsked(verdict: Verdict): boolean {
+  return verdict !== "other-tag" && verdict !== "other-port";
 }
 
 /** Where the instance is reached. */

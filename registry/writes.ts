@@ -81,7 +81,7 @@ export interface RegistryWrites {
   /** An absent key counts as deleted, also with `cas`. */
   kvDelete(key: string, options?: { readonly cas?: number }): Promise<KvWriteResult>;
   /**
-   * All that a snapshot holds becomes this, in one revision. @throws REGISTRY_SNAPSHOT_INVALID, STORE_UNSUPPORTED,
+   * All that a snapshot holds becomes this, in one revision. @throws REGISTRY_SNAPSHOT_INVALID, STORE_AMBIGUOUS,
    * STORE_LIMIT; nothing is changed then
    */
   restoreSnapshot(records: readonly SnapshotRecord[]): Promise<WriteResult>;

@@ -118,8 +118,10 @@ export interface Store {
   /** @throws STORE_UNAVAILABLE (nothing happened), STORE_AMBIGUOUS, STORE_CLOSED, STORE_LIMIT (too many operations or too large), STORE_LEASE_NOT_FOUND */
   txn(txn: Txn): Promise<TxnResult>;
   /**
-   * As one transaction of any size; answers its revision. Watches may end with STORE_COMPACTED.
-   * @throws STORE_UNSUPPORTED (engines whose transactions are bounded), STORE_UNAVAILABLE, STORE_AMBIGUOUS, STORE_CLOSED, STORE_LIMIT, STORE_INVALID_KEY
+   * As one transaction of any size; answers its revision. Watches may end with STORE_COMPACTED. Items of an engine whose
+   * transactions are bounded may have earlier revisions than the batch that tells of them, and others' writes are
+   * refused meanwhile (STORE_UNAVAILABLE).
+   * @throws STORE_UNAVAILABLE, STORE_AMBIGUOUS, STORE_CLOSED, STORE_LIMIT, STORE_INVALID_KEY
    */
   replace(replacement: Replacement): Promise<number>;
   /**

@@ -13,6 +13,5 @@ export const storeCodes = {
   STORE_LOCKED: "Another process holds the store's file.",
   STORE_SCHEMA_NEWER: "The store's file was written by a newer version.",
   STORE_UNAVAILABLE: "The store cannot read or write now.",
-  STORE_UNSUPPORTED: "The store's engine cannot do this.",
   STORE_UNKNOWN_ENGINE: "A store specification names no engine that is there.",
 } as const;

@@ -21,7 +21,7 @@ export class SnapshotWriter {
     this.#registry = registry;
   }
 
-  /** The revision. @throws REGISTRY_SNAPSHOT_INVALID, STORE_UNSUPPORTED, STORE_LIMIT */
+  /** The revision. @throws REGISTRY_SNAPSHOT_INVALID, STORE_LIMIT, STORE_UNAVAILABLE, STORE_AMBIGUOUS */
   async restore(records: readonly SnapshotRecord[]): Promise<number> {
     const strange = records.find((record) => !isSnapshotRecord(record));
     if (strange) {

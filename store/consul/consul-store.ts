@@ -12,18 +12,31 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
-import { checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../core/limits.ts";
+import { checkItems, checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../core/limits.ts";
 import type { StoreOptions } from "../core/options.ts";
 import { readRange } from "../core/read-range.ts";
+import { replacementWrites } from "../core/replacement.ts";
 import { applyTxn, emptyState, isReadOnly } from "../core/state.ts";
-import { cannotReplace, leaseEnded, storeClosed } from "../core/state-store.ts";
+import { leaseEnded, storeClosed } from "../core/state-store.ts";
 import { WatchHub } from "../core/watch-hub.ts";
-import type { Lease, RangeOptions, RangeResult, Store, Txn, TxnResult, WatchBatch } from "../store.ts";
+import type {
+  Lease,
+  RangeOptions,
+  RangeResult,
+  Replacement,
+  Store,
+  Txn,
+  TxnResult,
+  WatchBatch,
+} from "../store.ts";
 import { Appender } from "./appender.ts";
 import { type ConsulAccess, ConsulApi } from "./consul-api.ts";
+import { stages } from "./hold.ts";
+import { HoldWatch } from "./hold-watch.ts";
 import { identify } from "./identity.ts";
 import { LeaseSessions } from "./lease-sessions.ts";
 import { type ConsulLimits, consulLimits } from "./limits.ts";
+import type { Command } from "./log-entry.ts";
 import { LogKeys } from "./log-keys.ts";
 import { LogTail } from "./log-tail.ts";
 import { type Held, loadSnapshot, Replica } from "./replica.ts";
@@ -54,6 +67,7 @@ export class ConsulStore implements Store {
   readonly #snapshots: Snapshots;
   readonly #tail: LogTail;
   readonly #sessions: LeaseSessions;
+  readonly #holds: HoldWatch;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: Parts, id: string, held: Held) {
@@ -78,11 +92,19 @@ export class ConsulStore implements Store {
         onEntry: (writer, outcomes) => {
           this.#appender.applied(writer, outcomes);
           this.#snapshots.consider(() => this.#replica.held);
+          this.#holds.look(this.#replica.held.hold);
         },
-        onJump: () => this.#appender.lost(),
+        onJump: () => {
+          this.#appender.lost();
+          this.#holds.look(this.#replica.held.hold);
+        },
       },
       held,
     );
+    this.#holds = new HoldWatch(clock, limits.restoreStallMs, async (id) => {
+      await this.#appender.append(this.#replica, { kind: "drop", id });
+    });
+    this.#holds.look(held.hold);
     const shared = { ...parts, limits: times, hub: this.#hub, replica: this.#replica };
     this.#tail = new LogTail(shared);
     this.#sessions = new LeaseSessions({
@@ -158,10 +180,22 @@ export class ConsulStore implements Store {
     if (!(await this.#sessions.renew(lease))) throw leaseEnded(lease);
   }
 
-  replace(): Promise<number> {
-    return Promise.reject(
-      cannotReplace("Consul", "restore a snapshot of Consul itself (consul snapshot), or write key by key"),
-    );
+  async replace(replacement: Replacement): Promise<number> {
+    this.#assertOpen("replace what the store holds");
+    const { limits, consulLimits: times, newId } = this.#parts;
+    checkItems(replacement, limits);
+    const id = newId();
+    const append = (command: Command) => this.#appender.append(this.#replica, command);
+    await append({ kind: "hold", id });
+    try {
+      const writes = replacementWrites(this.#replica.held.state.items.prefix(""), replacement);
+      for (const part of stages(writes, times.entryBytesMax))
+        await append({ kind: "stage", id, writes: part });
+      return (await append({ kind: "replace", id })) as number;
+    } catch (error) {
+      await append({ kind: "drop", id }).catch(() => undefined);
+      throw error;
+    }
   }
 
   async revokeLease(lease: string): Promise<void> {
@@ -176,6 +210,7 @@ export class ConsulStore implements Store {
   }
 
   async #close(): Promise<void> {
+    this.#holds.close();
     this.#hub.close();
     await this.#appender.settled();
     await Promise.all([this.#tail.close(), this.#sessions.close(), this.#snapshots.settled()]);

@@ -6,13 +6,30 @@
  */
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import { defaultStoreLimits } from "../core/limits.ts";
-import { applyGrant, applyLeaseEnd, applyTxn, type Step, type StoreState } from "../core/state.ts";
+import { restoring } from "../core/restoring.ts";
+import {
+  applyGrant,
+  applyLeaseEnd,
+  applyTxn,
+  applyWrites,
+  type Step,
+  type StoreState,
+} from "../core/state.ts";
 import type { Lease, StoreItem, Txn } from "../store.ts";
+import { applyHold, type Hold, type HoldCommand, holdOf } from "./hold.ts";
 
 export type Command =
   | { readonly kind: "txn"; readonly txn: Txn }
   | { readonly kind: "grant"; readonly lease: Lease }
-  | { readonly kind: "end"; readonly lease: string };
+  | { readonly kind: "end"; readonly lease: string }
+  | HoldCommand;
+
+/** Where the log leads to. */
+export interface LogState {
+  readonly state: StoreState;
+  /** A replacement under way. */
+  readonly hold?: Hold | undefined;
+}
 
 export interface LogEntry {
   /** Of one attempt at appending; unique. */
@@ -24,6 +41,7 @@ export interface Snapshot {
   readonly revision: number;
   readonly leases: readonly Lease[];
   readonly items: readonly StoreItem[];
+  readonly hold?: Hold | undefined;
 }
 
 export type Outcome =
@@ -34,26 +52,33 @@ export type Outcome =
 const unbounded = { ...defaultStoreLimits, totalBytesMax: Infinity, leasesMax: Infinity };
 
 export function applyCommand(
-  state: StoreState,
+  log: LogState,
   command: Command,
-): Omit<Step<unknown>, "result"> & { readonly outcome: Outcome } {
+): LogState & Pick<Step<unknown>, "events"> & { readonly outcome: Outcome } {
   try {
-    const { result, ...step } = run(state, command);
-    return { ...step, outcome: { kind: "done", result } };
+    const { result, hold, ...step } = run(log, command);
+    return { ...step, hold, outcome: { kind: "done", result } };
   } catch (error) {
     if (!isFabricError(error)) throw error;
-    return { state, events: [], outcome: { kind: "refused", error } };
+    return { ...log, events: [], outcome: { kind: "refused", error } };
   }
 }
 
-function run(state: StoreState, command: Command): Step<unknown> {
+function run({ state, hold }: LogState, command: Command): Step<unknown> & Pick<LogState, "hold"> {
   switch (command.kind) {
     case "txn":
-      return applyTxn(state, command.txn, unbounded);
+      if (hold) throw restoring("store transaction");
+      return { ...applyTxn(state, command.txn, unbounded), hold };
     case "grant":
-      return applyGrant(state, command.lease, unbounded);
+      return { ...applyGrant(state, command.lease, unbounded), hold };
     case "end":
-      return applyLeaseEnd(state, command.lease);
+      return { ...applyLeaseEnd(state, command.lease), hold };
+    case "hold":
+    case "stage":
+    case "drop":
+      return { state, events: [], result: undefined, hold: applyHold(hold, command) };
+    case "replace":
+      return { ...applyWrites(state, holdOf(hold, command.id).staged, unbounded), hold: undefined };
     default:
       return command satisfies never;
   }
@@ -81,9 +106,9 @@ export function encodeSnapshot(snapshot: Snapshot): string {
 
 /** @throws STORE_CORRUPT */
 export function decodeSnapshot(text: string, key: string): Snapshot {
-  const { revision, leases, items } = decode(text, key) as Partial<Snapshot>;
+  const { revision, leases, items, hold } = decode(text, key) as Partial<Snapshot>;
   if (typeof revision !== "number" || !Array.isArray(leases) || !Array.isArray(items)) throw damaged(key);
-  return { revision, leases, items };
+  return { revision, leases, items, hold };
 }
 
 function encode(value: object): string {

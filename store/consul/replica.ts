@@ -5,19 +5,18 @@
  * log when it was called. What was trimmed from the log is in a snapshot, and a replica that was away for longer loads
  * that: its watches then end with STORE_COMPACTED.
  */
-import { restoreState, type StoreState } from "../core/state.ts";
+import { restoreState } from "../core/state.ts";
 import type { WatchHub } from "../core/watch-hub.ts";
 import type { ConsulApi } from "./consul-api.ts";
-import { applyCommand, decodeEntry, decodeSnapshot, type Outcome } from "./log-entry.ts";
+import { applyCommand, decodeEntry, decodeSnapshot, type LogState, type Outcome } from "./log-entry.ts";
 import type { LogKeys } from "./log-keys.ts";
 
 const loadAttemptsMax = 10;
 
 export type OnEntry = (writer: string, outcomes: readonly Outcome[]) => void;
 
-export interface Held {
+export interface Held extends LogState {
   readonly seq: number;
-  readonly state: StoreState;
 }
 
 export interface ReplicaOptions {
@@ -66,16 +65,16 @@ export class Replica {
   apply(seq: number, text: string): void {
     if (seq !== this.#held.seq + 1) return;
     const { writer, commands } = decodeEntry(text, this.#options.keys.entry(seq));
-    let { state } = this.#held;
+    let log: LogState = this.#held;
     const batches = [];
     const outcomes: Outcome[] = [];
     for (const command of commands) {
-      const step = applyCommand(state, command);
-      state = step.state;
-      outcomes.push(step.outcome);
-      if (step.events.length > 0) batches.push({ revision: state.revision, events: step.events });
+      const { events, outcome, ...next } = applyCommand(log, command);
+      log = next;
+      outcomes.push(outcome);
+      if (events.length > 0) batches.push({ revision: log.state.revision, events });
     }
-    this.#held = { seq, state };
+    this.#held = { seq, state: log.state, hold: log.hold };
     for (const batch of batches) this.#options.hub.publish(batch);
     this.#options.onEntry(writer, outcomes);
   }
@@ -117,8 +116,8 @@ export async function loadSnapshot(api: ConsulApi, keys: LogKeys): Promise<Held>
       parts.push(part);
     }
     try {
-      const { revision, leases, items } = decodeSnapshot(parts.join(""), keys.snapshotHead);
-      return { seq, state: restoreState(revision, leases, items) };
+      const { revision, leases, items, hold } = decodeSnapshot(parts.join(""), keys.snapshotHead);
+      return { seq, state: restoreState(revision, leases, items), hold };
     } catch (error) {
       // A newer one took its place while it was read.
       if (attempt >= loadAttemptsMax) throw error;

@@ -53,13 +53,14 @@ export class Snapshots {
     await clock.sleep(spreadMs * random());
     const head = (await api.together([keys.snapshotHead])).get(keys.snapshotHead);
     const before = snapshotSeq(head?.value);
-    const { seq, state } = held();
+    const { seq, state, hold } = held();
     this.#known = before;
     if (seq - before < limits.snapshotEntries) return;
     const text = encodeSnapshot({
       revision: state.revision,
       leases: state.leases.prefix(""),
       items: state.items.prefix(""),
+      hold,
     });
     const parts = chunks(text, limits.chunkBytesMax);
     for (const [index, part] of parts.entries()) await api.set(keys.chunk(seq, index), part);

@@ -24,6 +24,8 @@ export interface StoreLimits {
   readonly pendingBytesMax: number;
   /** Of the sqlite file, without its log. */
   readonly fileBytesMax: number;
+  /** Of an engine that servers share: silence of a replacement under way until another server ends it. */
+  readonly restoreStallMs: number;
 }
 
 const mib = 1024 * 1024;
@@ -42,6 +44,7 @@ export const defaultStoreLimits: StoreLimits = {
   pendingTxnsMax: 20_000,
   pendingBytesMax: 64 * mib,
   fileBytesMax: 4096 * mib,
+  restoreStallMs: 10_000,
 };
 
 /** Room that a key takes at most as UTF-8: exact for ASCII, and never too small. */

@@ -151,15 +151,6 @@ export function storeClosed(action: string): FabricError {
   return new FabricError("STORE_CLOSED", `${action}: the store was closed; open it again`);
 }
 
-/** Of engines whose transactions are bounded. */
-export function cannotReplace(engine: string, instead: string): FabricError {
-  return new FabricError(
-    "STORE_UNSUPPORTED",
-    `replace what the store holds: ${engine} cannot do that in one step; ${instead}`,
-    { details: { engine } },
-  );
-}
-
 export function leaseEnded(lease: string): FabricError {
   return new FabricError(
     "STORE_LEASE_NOT_FOUND",

@@ -16,8 +16,10 @@ import type {
   StoreItem,
   Txn,
   TxnResult,
+  Write,
 } from "../store.ts";
 import { itemBytes, type StoreLimits } from "./limits.ts";
+import { replacementWrites } from "./replacement.ts";
 import { SortedMap } from "./sorted-map.ts";
 
 export interface StoreState {
@@ -58,18 +60,16 @@ export function applyTxn(state: StoreState, txn: Txn, limits: StoreLimits): Step
 /** The items have passed `checkItems`. @throws STORE_LIMIT */
 export function applyReplacement(
   state: StoreState,
-  { replaces, items }: Replacement,
+  replacement: Replacement,
   limits: StoreLimits,
 ): Step<number> {
+  return applyWrites(state, replacementWrites(state.items.prefix(""), replacement), limits);
+}
+
+/** Any number of writes as one revision, which is the result. @throws STORE_LIMIT */
+export function applyWrites(state: StoreState, writes: readonly Write[], limits: StoreLimits): Step<number> {
   const draft = new Draft(state);
-  const wanted = new Map(items.map(({ key, value }) => [key, value]));
-  for (const item of state.items.prefix(""))
-    if (!wanted.has(item.key) && replaces(item)) draft.run({ op: "delete", key: item.key });
-  for (const [key, value] of wanted) {
-    const held = state.items.get(key);
-    const stays = held && held.lease === undefined && Buffer.compare(held.value, value) === 0;
-    if (!stays) draft.run({ op: "put", key, value });
-  }
+  for (const each of writes) draft.run(each);
   const { state: next, events } = draft.finish();
   assertRoom(state, next, limits);
   return { state: next, events, result: next.revision };

@@ -6,6 +6,8 @@
  * changed; to know it for a read, the read waits until the watch has come to the read's revision. Where others write
  * to the same etcd the watch may have nothing to bring: then a write to a key of ours (`fence`) tells how far it is.
  *
+ * A transaction of etcd is bounded; a replacement is many of them, which nobody sees the middle of (restore/).
+ *
  * Always holds: what the contract says, for any number of processes over one prefix. Source: etcd's v3 API.
  */
 import { randomUUID } from "node:crypto";
@@ -14,15 +16,18 @@ import { credentials } from "@grpc/grpc-js";
 import { type Clock, systemClock } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import { LeaseTimers } from "../core/lease-timers.ts";
-import { checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../core/limits.ts";
+import { checkItems, checkTxn, defaultStoreLimits, newLease, type StoreLimits } from "../core/limits.ts";
 import type { StoreOptions } from "../core/options.ts";
+import { replacementWrites } from "../core/replacement.ts";
+import { restoring } from "../core/restoring.ts";
 import { isReadOnly } from "../core/state.ts";
-import { cannotReplace, leaseEnded, storeClosed } from "../core/state-store.ts";
+import { leaseEnded, storeClosed } from "../core/state-store.ts";
 import { WatchHub } from "../core/watch-hub.ts";
 import type {
   Lease,
   RangeOptions,
   RangeResult,
+  Replacement,
   Store,
   StoreItem,
   Txn,
@@ -41,8 +46,10 @@ import {
   LeaseRevokeRequestSchema,
   PutRequestSchema,
   RangeRequestSchema,
+  type TxnResponse,
 } from "./proto/gen/etcd_pb.ts";
-import { leaseNumber, planTxn, wrote } from "./txn-plan.ts";
+import { Restorer } from "./restore/restorer.ts";
+import { leaseNumber, planTxn, unlessRestoring, wrote } from "./txn-plan.ts";
 import { WatchFeed } from "./watch-feed.ts";
 
 export interface EtcdStoreOptions extends StoreOptions, Pick<ClusterOptions, "addresses" | "user"> {
@@ -58,6 +65,7 @@ interface Parts {
   readonly limits: StoreLimits;
   readonly etcdLimits: EtcdLimits;
   readonly clock: Clock;
+  readonly restorer: Restorer;
 }
 
 export class EtcdStore implements Store {
@@ -78,9 +86,17 @@ export class EtcdStore implements Store {
     this.#hub = new WatchHub(limits, identity.revision, identity.created);
     this.#granted = new LeaseTimers(clock, () => {});
     this.#leaseStream = new LeaseStream(cluster, clock);
-    const currentRevision = async () => (await this.#read("", {}, "find the revision")).revision;
+    const { restorer } = parts;
     this.#feed = new WatchFeed(
-      { cluster, space, hub: this.#hub, clock, limits: parts.etcdLimits, currentRevision },
+      {
+        cluster,
+        space,
+        hub: this.#hub,
+        clock,
+        limits: parts.etcdLimits,
+        currentRevision: () => this.#quietRevision(),
+        onMarker: (modRevision) => restorer.saw(modRevision),
+      },
       identity.revision + 1,
     );
   }
@@ -102,10 +118,19 @@ export class EtcdStore implements Store {
       limits: times,
       pendingMax: limits.pendingTxnsMax,
     });
+    const restorer = new Restorer({ cluster, space, clock, stallMs: limits.restoreStallMs });
     try {
-      const identity = await identify(cluster, space, options.newId ?? randomUUID);
-      return new EtcdStore({ cluster, space, limits, etcdLimits: times, clock }, identity);
+      for (;;) {
+        const identity = await identify(cluster, space, options.newId ?? randomUUID);
+        // What stood at the revision to begin from must not be the middle of a replacement.
+        const standing = await restorer.standing(identity.revision);
+        if (!standing)
+          return new EtcdStore({ cluster, space, limits, etcdLimits: times, clock, restorer }, identity);
+        restorer.saw(standing.modRevision);
+        await clock.sleep(times.retryMaxMs);
+      }
     } catch (error) {
+      restorer.close();
       await cluster.close();
       throw error;
     }
@@ -114,10 +139,13 @@ export class EtcdStore implements Store {
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
     const action = `range "${prefix}"`;
     this.#assertOpen(action);
-    const { revision, items, more } = await this.#read(prefix, options, action);
-    const { reached } = this.#hub;
-    if (options.stale) return { revision: this.#hub.lastChange(Math.min(revision, reached)), items, more };
-    return { revision: await this.#ownRevision(revision, action), items, more };
+    for (;;) {
+      const { revision, items, more } = await this.#read(prefix, options, action);
+      const { reached } = this.#hub;
+      const mayLag = options.stale === true && revision <= reached;
+      const own = mayLag ? this.#hub.lastChange(revision) : await this.#ownRevision(revision, action);
+      if (!this.#feed.isTorn(revision)) return { revision: own, items, more };
+    }
   }
 
   async txn(txn: Txn): Promise<TxnResult> {
@@ -126,12 +154,18 @@ export class EtcdStore implements Store {
     const { cluster, space, limits } = this.#parts;
     checkTxn(txn, limits);
     const { request, answer } = planTxn(space, txn);
-    const response = await cluster.call(calls.txn, request, { action, repeatable: isReadOnly(txn) });
-    const { succeeded, responses } = response;
-    const reached = Number(response.header?.revision);
-    const results = answer(succeeded, responses, reached);
-    const revision = wrote(responses) ? reached : await this.#ownRevision(reached, action);
-    return { revision, succeeded, results };
+    const readOnly = isReadOnly(txn);
+    for (;;) {
+      const asked = readOnly ? request : unlessRestoring(space, request);
+      const outer = await cluster.call(calls.txn, asked, { action, repeatable: readOnly });
+      const { succeeded, responses } = readOnly ? outer : (innerOf(outer) ?? {});
+      if (succeeded === undefined || responses === undefined) throw restoring(action);
+      const reached = Number(outer.header?.revision);
+      const results = answer(succeeded, responses, reached);
+      if (wrote(responses)) return { revision: reached, succeeded, results };
+      const revision = await this.#ownRevision(reached, action);
+      if (!this.#feed.isTorn(reached)) return { revision, succeeded, results };
+    }
   }
 
   watch(prefix: string, fromRevision: number, signal: AbortSignal): AsyncIterable<WatchBatch> {
@@ -172,10 +206,16 @@ export class EtcdStore implements Store {
     this.#granted.renew(lease);
   }
 
-  replace(): Promise<number> {
-    return Promise.reject(
-      cannotReplace("etcd", "restore a snapshot of etcd itself (etcdctl snapshot), or write key by key"),
+  async replace(replacement: Replacement): Promise<number> {
+    const action = "replace what the store holds";
+    this.#assertOpen(action);
+    const { restorer, limits } = this.#parts;
+    checkItems(replacement, limits);
+    const revision = await restorer.replace(async () =>
+      replacementWrites((await this.#read("", {}, action)).items, replacement),
     );
+    if (revision === undefined) return (await this.range("", { limit: 0 })).revision;
+    return this.#ownRevision(revision, action);
   }
 
   async revokeLease(lease: string): Promise<void> {
@@ -197,6 +237,7 @@ export class EtcdStore implements Store {
 
   async #close(): Promise<void> {
     this.#granted.close();
+    this.#parts.restorer.close();
     this.#hub.close();
     await this.#feed.close();
     this.#leaseStream.close();
@@ -242,7 +283,11 @@ export class EtcdStore implements Store {
         clock.setTimer(times.fenceAfterMs, () => void this.#fence()),
         clock.setTimer(times.suspectAfterMs, () => this.#feed.suspect()),
         clock.setTimer(times.requestTimeoutMs, () =>
-          patience.abort(unavailable(action, `the watch did not come to revision ${revision} in time`)),
+          patience.abort(
+            this.#feed.isTorn(revision)
+              ? restoring(action)
+              : unavailable(action, `the watch did not come to revision ${revision} in time`),
+          ),
         ),
       ];
       try {
@@ -252,6 +297,15 @@ export class EtcdStore implements Store {
       }
     }
     return this.#hub.lastChange(revision);
+  }
+
+  /** Rejects while a replacement is under way: what it reads would be neither the old nor the new. */
+  async #quietRevision(): Promise<number> {
+    const { revision } = await this.#read("", { limit: 0 }, "find the revision");
+    const standing = await this.#parts.restorer.standing(revision);
+    if (!standing) return revision;
+    this.#parts.restorer.saw(standing.modRevision);
+    throw restoring("find the revision");
   }
 
   /** Gives the watch something to bring. Whether it worked shows there. */
@@ -271,4 +325,10 @@ export class EtcdStore implements Store {
   #assertOpen(action: string): void {
     if (this.#closing) throw storeClosed(action);
   }
+}
+
+/** Of a transaction that asked whether a replacement is under way; undefined: there is one, and nothing happened. */
+function innerOf({ succeeded, responses }: TxnResponse): TxnResponse | undefined {
+  const response = responses[0]?.response;
+  return succeeded && response?.case === "responseTxn" ? response.value : undefined;
 }

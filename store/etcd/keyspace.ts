@@ -3,6 +3,7 @@
  *
  *   <prefix>store      who this is, see identity.ts
  *   <prefix>fence      written to learn how far the watch is
+ *   <prefix>restore    stands while a replacement is under way, and its writes at <prefix>restore/N, see restore/
  *   <prefix>data/KEY   the keys of the contract, as UTF-8
  */
 import { FabricError } from "../../errors/index.ts";
@@ -19,6 +20,7 @@ export class Keyspace {
   readonly prefix: string;
   readonly storeKey: Uint8Array;
   readonly fenceKey: Uint8Array;
+  readonly restoreKey: Uint8Array;
   readonly #data: string;
   readonly #dataBytes: Buffer;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -31,6 +33,7 @@ export class Keyspace {
     this.#dataBytes = Buffer.from(this.#data);
     this.storeKey = Buffer.from(`${prefix}store`);
     this.fenceKey = Buffer.from(`${prefix}fence`);
+    this.restoreKey = Buffer.from(`${prefix}restore`);
   }
 
   key(key: string): Uint8Array {
@@ -41,6 +44,16 @@ export class Keyspace {
   range(prefix: string, from = prefix): KeyRange {
     const key = this.key(from > prefix ? from : prefix);
     return { key, rangeEnd: endOf(this.key(prefix)) };
+  }
+
+  /** The writes of a replacement that wait for their turn, in order. */
+  restoreChunk(index: number): Uint8Array {
+    return Buffer.from(`${this.prefix}restore/${`${index}`.padStart(8, "0")}`);
+  }
+
+  restoreChunks(): KeyRange {
+    const key = Buffer.from(`${this.prefix}restore/`);
+    return { key, rangeEnd: endOf(key) };
   }
 
   /** Everything of this store. */

@@ -44,6 +44,18 @@ export function planTxn(space: Keyspace, txn: Txn): PlannedTxn {
   };
 }
 
+/** The transaction, within one that does nothing while a replacement is under way (restore/). */
+export function unlessRestoring(space: Keyspace, request: TxnRequest): TxnRequest {
+  const compare = create(CompareSchema, {
+    key: space.restoreKey,
+    result: equal,
+    target: target.createRevision,
+    targetUnion: { case: "createRevision", value: 0n },
+  });
+  const inner = create(RequestOpSchema, { request: { case: "requestTxn", value: request } });
+  return create(TxnRequestSchema, { compare: [compare], success: [inner] });
+}
+
 /** True when etcd did change something. */
 export function wrote(responses: readonly ResponseOp[]): boolean {
   return responses.some(

@@ -35,7 +35,10 @@ async function fed(from: number, currentRevision: () => Promise<number>) {
   });
   const hub = new WatchHub(defaultStoreLimits, from - 1, false);
   const space = new Keyspace("feed/");
-  const feed = new WatchFeed({ cluster, space, hub, clock, limits, currentRevision }, from);
+  const feed = new WatchFeed(
+    { cluster, space, hub, clock, limits, currentRevision, onMarker: () => undefined },
+    from,
+  );
   const close = async () => {
     hub.close();
     await feed.close();

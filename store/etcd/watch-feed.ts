@@ -5,7 +5,8 @@
  * Always holds: every revision reaches the hub once and in order. A watch counts as lost when the stream ends, when
  * the member has no leader, when it is silent for `silenceMaxMs` although asked for a sign of life, or when a reader
  * doubts it. When no member serves one, the hub is told, so that nobody takes old for new. History that etcd has
- * compacted meanwhile is a hole that the hub is told of, too.
+ * compacted meanwhile is a hole that the hub is told of, too. What a replacement writes step by step reaches the hub as
+ * one revision (restore/).
  *
  * An answer to a progress request is a sign of life and no more: before 3.4.25 and 3.5.8 it could overtake events
  * (etcd issue 15220). The periodic progress of one watch comes in order and counts.
@@ -27,6 +28,8 @@ import {
   WatchRequestSchema,
   type WatchResponse,
 } from "./proto/gen/etcd_pb.ts";
+import { decodeMarker } from "./restore/restore-record.ts";
+import { TornHistory } from "./restore/torn-history.ts";
 
 const deleteEvent = 1;
 
@@ -36,8 +39,10 @@ export interface WatchFeedOptions {
   readonly hub: WatchHub;
   readonly clock: Clock;
   readonly limits: EtcdLimits;
-  /** The engine's revision now, by a linearizable read. */
+  /** The engine's revision now, by a linearizable read, with no replacement under way. */
   readonly currentRevision: () => Promise<number>;
+  /** The marker of a replacement was written in that revision; undefined: it is gone. */
+  readonly onMarker: (modRevision: bigint | undefined) => void;
 }
 
 export class WatchFeed {
@@ -48,6 +53,7 @@ export class WatchFeed {
   #partial: Event[] = [];
   #compacted = false;
   #closed = false;
+  readonly #torn = new TornHistory();
 
   constructor(options: WatchFeedOptions, from: number) {
     this.#options = options;
@@ -57,7 +63,12 @@ export class WatchFeed {
 
   /** The present stream is not to be trusted: it should have had something long ago. */
   suspect(): void {
-    this.#lose?.("a read saw what it did not bring");
+    if (!this.#torn.isOpen) this.#lose?.("a read saw what it did not bring");
+  }
+
+  /** A read at this revision, which the hub has reached, fell into a replacement. */
+  isTorn(revision: number): boolean {
+    return this.#torn.isTorn(revision);
   }
 
   async close(): Promise<void> {
@@ -177,9 +188,21 @@ export class WatchFeed {
     const { space, hub } = this.#options;
     if (revision < this.#next) return;
     const events = wire.flatMap((event) => storeEvent(space, event, revision));
-    if (events.length > 0) hub.publish({ revision, events });
-    else hub.advance(revision);
     this.#next = revision + 1;
+    const told = this.#torn.take({ revision, events }, this.#markerIn(wire));
+    if (!told) return;
+    if (told.events.length > 0) hub.publish(told);
+    else hub.advance(revision);
+  }
+
+  #markerIn(wire: readonly Event[]): "applying" | "gone" | undefined {
+    const { space, onMarker } = this.#options;
+    const event = wire.findLast(({ kv }) => kv && Buffer.compare(kv.key, space.restoreKey) === 0);
+    if (!event?.kv) return undefined;
+    const isGone = event.type === deleteEvent;
+    onMarker(isGone ? undefined : event.kv.modRevision);
+    if (isGone) return "gone";
+    return decodeMarker(event.kv.value).phase === "applying" ? "applying" : undefined;
   }
 
   /** What etcd has forgotten is gone for our readers, too. */
@@ -188,6 +211,7 @@ export class WatchFeed {
     const revision = await currentRevision().catch(() => undefined);
     if (revision === undefined) return;
     this.#compacted = false;
+    this.#torn.reset();
     hub.reset(revision);
     this.#next = revision + 1;
   }

@@ -315,14 +315,4 @@ describe("a replacement", () => {
     });
     await expect(few.next()).rejects.toMatchObject({ code: "STORE_COMPACTED" });
   });
-
-  it("with an item that is too large does nothing", async () => {
-    const store = await open({ limits: { valueBytesMax: 10 } });
-    await put(store, "a", "1");
-    const items = [item(1), { key: "big", value: Buffer.alloc(11) }];
-    await expect(store.replace({ items, replaces: () => true })).rejects.toMatchObject({
-      code: "STORE_LIMIT",
-    });
-    expect(await keys(store)).toEqual(["a"]);
-  });
 });

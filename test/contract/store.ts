@@ -3,6 +3,7 @@
  * owns. Source: the header of store/store.ts, and etcd's v3 API where that is silent.
  */
 import { describe, expect, it } from "vitest";
+import { replaceContract } from "./store-replace.ts";
 import { keys, type MakeStore, put, storesOf, take, write } from "./store-subject.ts";
 import { transactionContract } from "./store-transactions.ts";
 import { watchContract } from "./store-watch.ts";
@@ -20,6 +21,7 @@ export function storeContract(
   const { open, signal } = storesOf(make);
   transactionContract(name, make);
   watchContract(name, make);
+  replaceContract(name, make);
 
   describe(`${name} limits`, () => {
     const tiny = { keyBytesMax: 8, valueBytesMax: 8, txnBytesMax: 32, operationsMax: 4, totalBytesMax: 48 };

@@ -2,6 +2,8 @@
 export interface ControlServerLimits {
   /** Agents connected at one time. */
   readonly sessionsMax: number;
+  /** Connections in plain text that wait to be accepted, as all agents do after a restart; the kernel cuts it to its somaxconn. */
+  readonly acceptQueueMax: number;
   /** Agents that join at one time; the others wait in order of arrival. */
   readonly joinsMax: number;
   /** One message in either direction. */
@@ -46,6 +48,7 @@ export interface ControlServerLimits {
 
 export const controlServerLimits: ControlServerLimits = {
   sessionsMax: 20_000,
+  acceptQueueMax: 4096,
   joinsMax: 64,
   messageMaxBytes: 8 * 1024 * 1024,
   sendWindowBytes: 1024 * 1024,

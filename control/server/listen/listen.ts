@@ -1,11 +1,16 @@
 /**
  * Where the server listens in plain text: `unix:PATH`, a socket that only its owner may use, or `HOST:PORT`; an address
  * beyond this machine is refused unless the operator says `insecure`. See secure-listener.ts for TLS.
+ *
+ * Connections are accepted here and handed over: grpc-js would listen with an accept queue of 511, and all agents of a
+ * server that was restarted come at once. The kernel cuts the queue to its somaxconn.
  */
+import { once } from "node:events";
 import { chmod, lstat, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { isIp, isLoopback, parseIp } from "../../../addr/index.ts";
+import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 
 const unixPrefix = "unix:";
@@ -39,16 +44,33 @@ export function assertMayListen(address: string, insecure: boolean): void {
   );
 }
 
-/** Answers the address with the port that was bound. @throws CONTROL_LISTEN_FAILED */
-export async function listen(server: Server, address: string): Promise<string> {
+export interface Listener {
+  /** With the port that was bound. */
+  readonly address: string;
+  /** Accepts nobody any more, and cuts whoever is still connected after a while. */
+  close(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly grpc: Server;
+  readonly clock: Clock;
+  readonly acceptQueueMax: number;
+  /** Time that connections have to end by themselves when it closes. */
+  readonly graceMs: number;
+}
+
+/** @throws CONTROL_LISTEN_FAILED */
+export async function listen(address: string, options: ListenOptions): Promise<Listener> {
   const path = address.startsWith(unixPrefix) ? address.slice(unixPrefix.length) : undefined;
   if (path !== undefined) await removeStale(path, address);
   const umask = path === undefined ? undefined : process.umask(0o177);
   try {
-    const port = await bind(server, address);
-    if (path === undefined) return `${address.slice(0, address.lastIndexOf(":"))}:${port}`;
-    await chmod(path, 0o600);
-    return address;
+    const place = path === undefined ? splitHostPort(address) : { path };
+    const listener = await bind(options, place);
+    if (path !== undefined) await chmod(path, 0o600);
+    const bound =
+      path === undefined ? `${address.slice(0, address.lastIndexOf(":"))}:${listener.port}` : address;
+    return { address: bound, close: listener.close };
   } catch (cause) {
     throw listenFailed(address, cause instanceof Error ? cause.message : String(cause), cause);
   } finally {
@@ -56,12 +78,27 @@ export async function listen(server: Server, address: string): Promise<string> {
   }
 }
 
-function bind(server: Server, address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve(port),
-    );
+type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
+async function bind({ grpc, clock, acceptQueueMax, graceMs }: ListenOptions, place: Place) {
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    injector.injectConnection(socket);
   });
+  await once(server.listen({ ...place, backlog: acceptQueueMax }), "listening");
+  const close = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const timer = clock.setTimer(graceMs, () => {
+      for (const socket of sockets) socket.destroy();
+    });
+    await closed;
+    timer.cancel();
+    injector.destroy();
+  };
+  return { port: (server.address() as AddressInfo).port, close };
 }
 
 /** A socket that a killed server left behind is removed; one that somebody listens on is not ours to take. */

@@ -1,8 +1,13 @@
 /**
- * A typed client of the API for the command line and for tests: one request a connection, over TCP or a unix
+ * A typed client of the API for the command line and for tests: one request a connection, over TCP, TLS or a unix
  * socket, with a time limit. Failures are FabricErrors: those of `/v1/heddle/` come back with their own code.
  */
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import {
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type RequestOptions,
+} from "node:http";
 import { pipeline } from "node:stream/promises";
 import { type ErrorCode, errorCodes, FabricError } from "../errors/index.ts";
 import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
@@ -14,6 +19,8 @@ import type {
   TrustBackend,
 } from "./fabric-backend.ts";
 import type { HttpAddress } from "./http-server.ts";
+import type { ConsulRoots } from "./routes/connect-ca.ts";
+import { type ClientTls, isTlsFailure, tlsConnector } from "./tls/client-tls.ts";
 
 export const clientTimeoutMs = 30_000;
 
@@ -23,15 +30,26 @@ export interface ClientResponse {
   readonly body: Buffer;
 }
 
+/** HTTPS is known by its port and needs `ClientTls`. */
+export type ApiAddress = HttpAddress | { readonly kind: "tls"; readonly host: string; readonly port: number };
+
+export interface ApiClientOptions {
+  readonly timeoutMs?: number;
+  readonly token?: string;
+  readonly tls?: ClientTls;
+}
+
 export class ApiClient {
-  readonly #address: HttpAddress;
+  readonly #address: ApiAddress;
   readonly #timeoutMs: number;
   readonly #token: string | undefined;
+  readonly #tls: ClientTls;
 
-  constructor(address: HttpAddress, options: { readonly timeoutMs?: number; readonly token?: string } = {}) {
+  constructor(address: ApiAddress, options: ApiClientOptions = {}) {
     this.#token = options.token;
     this.#address = address;
     this.#timeoutMs = options.timeoutMs ?? clientTimeoutMs;
+    this.#tls = options.tls ?? {};
   }
 
   status(): Promise<ProcessStatus> {
@@ -71,6 +89,10 @@ export class ApiClient {
 
   async forgetNode(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
     await this.send("DELETE", `/v1/heddle/nodes/${encodeURIComponent(name)}${options.force ? "?force" : ""}`);
+  }
+
+  authorities(): Promise<ConsulRoots> {
+    return this.json("GET", "/v1/connect/ca/roots");
   }
 
   createToken(spec: Parameters<TrustBackend["createToken"]>[0]): Promise<NewJoinToken> {
@@ -138,11 +160,12 @@ export class ApiClient {
   }
 
   /** The answer when its head is there. The time limit counts while nothing is sent or received. */
-  #open(method: string, path: string, body?: AsyncIterable<Uint8Array>): Promise<IncomingMessage> {
+  async #open(method: string, path: string, body?: AsyncIterable<Uint8Array>): Promise<IncomingMessage> {
+    const options = await this.#request(method, path);
     return new Promise((resolve, reject) => {
       const fail = (cause: unknown) =>
         reject(cause instanceof FabricError ? cause : unreachable(this.#address, cause));
-      const request = httpRequest({ ...this.#where(), method, path, agent: false }, resolve);
+      const request = httpRequest(options, resolve);
       request.setTimeout(this.#timeoutMs, () => request.destroy(timedOut(method, path, this.#timeoutMs)));
       request.on("error", fail);
       if (body) pipeline(body, request).catch(fail);
@@ -150,21 +173,26 @@ export class ApiClient {
     });
   }
 
-  #where() {
+  async #request(method: string, path: string): Promise<RequestOptions> {
     const address = this.#address;
-    return address.kind === "unix"
-      ? { socketPath: address.path }
-      : { host: address.host, port: address.port };
+    const headers = this.#token ? { "X-Consul-Token": this.#token } : {};
+    const request = { method, path, headers };
+    if (address.kind === "unix") return { ...request, agent: false, socketPath: address.path };
+    const { kind, ...where } = address;
+    if (kind === "tcp") return { ...request, ...where, agent: false };
+    // Taken only where there is no agent at all, be it one for a single request.
+    const createConnection = await tlsConnector(where, this.#tls);
+    return { ...request, ...where, createConnection };
   }
 
   /** Any answer, whatever its status. @throws API_UNREACHABLE, API_TIMEOUT */
-  exchange(method: string, path: string, body?: Uint8Array | string): Promise<ClientResponse> {
+  async exchange(method: string, path: string, body?: Uint8Array | string): Promise<ClientResponse> {
     const address = this.#address;
-    const where = this.#where();
+    const options = await this.#request(method, path);
     const length = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
-    const headers = this.#token ? { ...length, "X-Consul-Token": this.#token } : length;
+    const headers = { ...(options.headers as OutgoingHttpHeaders), ...length };
     return new Promise((resolve, reject) => {
-      const request = httpRequest({ ...where, method, path, headers, agent: false }, (response) => {
+      const request = httpRequest({ ...options, headers }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
         response.on("error", fail);
@@ -191,13 +219,21 @@ export class ApiClient {
   }
 }
 
-/** `http://HOST:PORT` or `unix:PATH`. @throws API_BAD_REQUEST */
-export function parseApiAddress(text: string): HttpAddress {
+/** `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`. @throws API_BAD_REQUEST */
+export function parseApiAddress(text: string): ApiAddress {
   if (text.startsWith("unix:")) return { kind: "unix", path: text.slice("unix:".length) };
   const url = URL.parse(text);
-  if (url?.protocol === "http:" && url.pathname === "/" && url.search === "")
-    return { kind: "tcp", host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) };
-  throw new FabricError("API_BAD_REQUEST", `use API address "${text}": write http://HOST:PORT or unix:PATH`);
+  const isWhole = url?.pathname === "/" && url.search === "";
+  if (isWhole && (url.protocol === "http:" || url.protocol === "https:")) {
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    return url.protocol === "http:"
+      ? { kind: "tcp", host, port: Number(url.port || 80) }
+      : { kind: "tls", host, port: Number(url.port || 443) };
+  }
+  throw new FabricError(
+    "API_BAD_REQUEST",
+    `use API address "${text}": write http://HOST:PORT, https://HOST:PORT or unix:PATH`,
+  );
 }
 
 function parse<T>(response: ClientResponse): T {
@@ -237,21 +273,31 @@ function assertDone(response: ClientResponse): ClientResponse {
   );
 }
 
-function unreachable(address: HttpAddress, cause: unknown): FabricError {
+function unreachable(address: ApiAddress, cause: unknown): FabricError {
   const where = address.kind === "unix" ? address.path : `${address.host}:${address.port}`;
   const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
-  const advice =
-    errno === "EACCES"
-      ? "you may not open it: run this as root"
-      : "is heddle running? start it with `heddle up`";
+  const why = errno === "" || isTlsFailure(errno) ? messageOf(cause) : errno;
   return new FabricError(
     "API_UNREACHABLE",
-    `reach the API at ${where}: ${errno || String(cause)}; ${advice}`,
+    `reach the API at ${where}: ${why}; ${adviceOn(address, errno)}`,
     {
       cause,
       details: { address: where, errno },
     },
   );
+}
+
+function adviceOn({ kind }: ApiAddress, errno: string): string {
+  if (errno === "EACCES") return "you may not open it: run this as root";
+  if (kind === "tls" && isTlsFailure(errno))
+    return "give the authority by --ca-file (`heddle ca show` prints the fabric's), and a name of the certificate by --tls-server-name";
+  if (kind === "tls" && errno === "ECONNRESET")
+    return "does it speak HTTPS, and does it demand a client certificate (--client-cert)?";
+  return "is heddle running? start it with `heddle up`";
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function timedOut(method: string, path: string, timeoutMs: number): FabricError {

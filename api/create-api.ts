@@ -15,7 +15,7 @@ import { guardedWrites } from "./access/guarded-writes.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import type { ReadContext } from "./blocking.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
-import type { FabricBackend, LocalBackend, TrustBackend } from "./fabric-backend.ts";
+import type { AuthorityBackend, FabricBackend, LocalBackend, TrustBackend } from "./fabric-backend.ts";
 import { discoverOperation } from "./heddle/discover.ts";
 import { heartbeatMs, StreamCount } from "./heddle/event-stream.ts";
 import { fabricOperations, localOperations } from "./heddle/fabric.ts";
@@ -36,6 +36,7 @@ import { agentHealthRoutes } from "./routes/agent-health.ts";
 import { agentProcessRoutes } from "./routes/agent-process.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { catalogWriteRoutes } from "./routes/catalog-write.ts";
+import { connectCaRoutes, forwardedCaRoute } from "./routes/connect-ca.ts";
 import { coordinateRoutes } from "./routes/coordinate.ts";
 import { eventRoutes } from "./routes/event.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -59,6 +60,7 @@ export interface ApiOptions {
     readonly registry: RegistryReads;
     readonly writer: RegistryWrites;
     readonly fabric?: FabricBackend;
+    readonly authorities?: AuthorityBackend;
     /** At the socket of its own host only. */
     readonly trust?: TrustBackend;
     /** Event streams open at a time. */
@@ -142,7 +144,9 @@ export function routesOf(options: ApiOptions): readonly Route[] {
     routes.push(snapshotRoute({ ...context, registry: server.registry, wallMs: () => clock.wallMs() }));
     routes.push(...eventRoutes(context), ...operatorRoutes(context, self));
   }
-  if (!server && options.forward && agent) routes.push(forwardedSessionRoute(options.forward, self));
+  if (!server && options.forward && agent)
+    routes.push(forwardedSessionRoute(options.forward, self), forwardedCaRoute(options.forward));
+  if (server?.authorities) routes.push(...connectCaRoutes(server.authorities));
   if (server?.acl && context) routes.push(...aclRoutes(context, server.acl, server.registry));
   if (server?.mesos) routes.push(...mesosRoutes(server.mesos, self));
   // One of Consul's paths may be served for another reason.

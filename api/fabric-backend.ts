@@ -27,6 +27,16 @@ export interface FabricNode {
   readonly meta: Readonly<Record<string, string>>;
 }
 
+/** On servers: by whom certificates of the fabric are signed. */
+export interface AuthorityBackend {
+  /** @throws STORE_UNAVAILABLE */
+  authorities(): Promise<{
+    readonly fabric: string;
+    /** PEM; one of them signs now. */
+    readonly authorities: readonly { readonly certificate: string; readonly signs: boolean }[];
+  }>;
+}
+
 /** On servers, for their own host: who may be a node. */
 export interface TrustBackend {
   /** The text is shown once. @throws CONTROL_TOKEN_INVALID, CONTROL_LIMIT */

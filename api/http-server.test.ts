@@ -179,10 +179,7 @@ describe("the client", () => {
     expect(parseApiAddress(text)).toEqual(address);
   });
 
-  test.each(["", "127.0.0.1:8500", "https://x", "http://x/path"])(
-    "parseApiAddress(%j) is refused",
-    (text) => {
-      expect(() => parseApiAddress(text)).toThrow(expect.objectContaining({ code: "API_BAD_REQUEST" }));
-    },
-  );
+  test.each(["", "127.0.0.1:8500", "ftp://x", "http://x/path"])("parseApiAddress(%j) is refused", (text) => {
+    expect(() => parseApiAddress(text)).toThrow(expect.objectContaining({ code: "API_BAD_REQUEST" }));
+  });
 });

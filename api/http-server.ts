@@ -4,15 +4,18 @@
  */
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Server as SocketServer } from "node:net";
 import { FabricError } from "../errors/index.ts";
 import { type Closing, IncomingRequest, noBody } from "./incoming-request.ts";
 import { type ApiHandler, type ApiResponse, isByteStream, isUpload } from "./request.ts";
+import { createTlsFront, type TlsFrontOptions } from "./tls/tls-front.ts";
 import { writeStream } from "./write-stream.ts";
 
 export interface HttpLimits {
   readonly connectionsMax: number;
   readonly bodyBytesMax: number;
   readonly headerBytesMax: number;
+  readonly handshakeMs: number;
   /** From the first byte of a connection or request to the end of its headers. */
   readonly headersTimeoutMs: number;
   /** To the end of the request's body; answers may take longer (long polls). */
@@ -28,6 +31,7 @@ export const defaultHttpLimits: HttpLimits = {
   connectionsMax: 20_000,
   bodyBytesMax: 1024 * 1024,
   headerBytesMax: 16 * 1024,
+  handshakeMs: 10_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   keepAliveMs: 120_000,
@@ -43,11 +47,15 @@ export type HttpAddress =
 export interface HttpServerOptions {
   readonly handle: ApiHandler;
   readonly listen: HttpAddress;
+  /** On TCP: the connections are TLS. */
+  readonly tls?: Omit<TlsFrontOptions, "handshakeMs">;
   readonly limits?: Partial<HttpLimits>;
 }
 
 export class HttpServer {
   readonly #server: Server;
+  /** What listens: the server itself, or TLS in front of it. */
+  readonly #front: SocketServer;
   readonly #handle: ApiHandler;
   readonly #limits: HttpLimits;
   readonly #closing: Closing = { reason: undefined, waiting: new Set() };
@@ -60,14 +68,14 @@ export class HttpServer {
     try {
       if (listen.kind === "unix") await rm(listen.path, { force: true });
       await new Promise<void>((resolve, reject) => {
-        http.#server.once("error", reject);
+        http.#front.once("error", reject);
         const done = () => resolve();
-        if (listen.kind === "tcp") http.#server.listen({ host: listen.host, port: listen.port }, done);
-        else http.#server.listen({ path: listen.path }, done);
+        if (listen.kind === "tcp") http.#front.listen({ host: listen.host, port: listen.port }, done);
+        else http.#front.listen({ path: listen.path }, done);
       });
       if (listen.kind === "unix") await chmod(listen.path, 0o600);
     } catch (cause) {
-      http.#server.close();
+      http.#front.close();
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new FabricError(
         "API_LISTEN",
@@ -96,21 +104,28 @@ export class HttpServer {
       },
       (message, response) => this.#serve(message, response),
     );
-    this.#server.maxConnections = this.#limits.connectionsMax;
+    const { handshakeMs, connectionsMax } = this.#limits;
+    this.#front = options.tls
+      ? createTlsFront({ ...options.tls, handshakeMs }, (socket) => this.#server.emit("connection", socket))
+      : this.#server;
+    this.#front.maxConnections = connectionsMax;
+    // It counts and times its connections from then on, whoever listens for it.
+    if (this.#front !== this.#server) this.#front.once("listening", () => this.#server.emit("listening"));
   }
 
   /** Port that was bound, for listeners on TCP with port 0. */
   get port(): number {
-    const address = this.#server.address();
+    const address = this.#front.address();
     return typeof address === "object" && address ? address.port : 0;
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#front.close(() => resolve()));
     const reason = new FabricError("API_CLOSING", "the process is stopping; ask again, or another server");
     this.#closing.reason = reason;
     for (const left of [...this.#closing.waiting]) left(reason);
     this.#closing.waiting.clear();
+    if (this.#front !== this.#server) this.#server.close(() => undefined);
     this.#server.closeIdleConnections();
     const late = setTimeout(() => this.#server.closeAllConnections(), this.#limits.closeGraceMs);
     await closed;

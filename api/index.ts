@@ -3,9 +3,17 @@ export { everybody, type RightsSource, type ServerAcl, secretOfRequest } from ".
 export type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 export { BodyFields } from "./body/body-fields.ts";
 export { readCheck, readService } from "./body/service-body.ts";
-export { ApiClient, type ClientResponse, clientTimeoutMs, parseApiAddress } from "./client.ts";
+export {
+  type ApiAddress,
+  ApiClient,
+  type ApiClientOptions,
+  type ClientResponse,
+  clientTimeoutMs,
+  parseApiAddress,
+} from "./client.ts";
 export { type ApiOptions, createApi } from "./create-api.ts";
 export type {
+  AuthorityBackend,
   ComponentStatus,
   FabricBackend,
   FabricNode,
@@ -41,3 +49,5 @@ export {
 } from "./request.ts";
 export { txnBytesMax } from "./routes/txn.ts";
 export { snapshotBytesMax, unpackSnapshot } from "./snapshot/archive.ts";
+export type { CertificateSource, ServingCertificate } from "./tls/certificate-source.ts";
+export type { ClientTls } from "./tls/client-tls.ts";

@@ -9,6 +9,10 @@ import type { EngineAccess } from "../store/index.ts";
 export interface RemoteOptions {
   readonly runDir: string;
   readonly http?: string;
+  readonly caFile?: string;
+  readonly clientCert?: string;
+  readonly clientKey?: string;
+  readonly tlsServerName?: string;
   readonly json?: boolean;
 }
 
@@ -23,6 +27,10 @@ export interface ProcessFlags {
 export interface ListeningFlags extends ProcessFlags {
   readonly http: string;
   readonly httpHost?: readonly string[];
+  readonly https?: string;
+  readonly httpsCert?: string;
+  readonly httpsKey?: string;
+  readonly httpsClientCa?: string;
   readonly insecure?: boolean;
 }
 

@@ -25,8 +25,20 @@ function remote(command: Command): Command {
         .env("HEDDLE_RUN_DIR"),
     )
     .addOption(
-      new Option("--http <url>", "talk to this HTTP address instead, as http://127.0.0.1:8500").env(
+      new Option("--http <url>", "talk to this HTTP address instead, as https://192.0.2.10:8501").env(
         "HEDDLE_HTTP",
+      ),
+    )
+    .addOption(
+      new Option("--ca-file <file>", "certificates (PEM) that an https address must be signed by").env(
+        "CONSUL_CACERT",
+      ),
+    )
+    .addOption(new Option("--client-cert <file>", "our certificate for it (PEM)").env("CONSUL_CLIENT_CERT"))
+    .addOption(new Option("--client-key <file>", "its key (PEM)").env("CONSUL_CLIENT_KEY"))
+    .addOption(
+      new Option("--tls-server-name <name>", "name that its certificate must have").env(
+        "CONSUL_TLS_SERVER_NAME",
       ),
     )
     .option("--json", "print JSON");
@@ -61,7 +73,11 @@ function listening(command: Command): Command {
     .option(
       "--http-host <name...>",
       "names that HTTP goes by, beside addresses, localhost and the node's name; any: all (default: any beyond loopback)",
-    );
+    )
+    .option("--https <host:port>", "serve HTTP over TLS there, too, as on 0.0.0.0:8501")
+    .option("--https-cert <file>", "certificate (PEM) to do so with (default: one of the fabric's authority)")
+    .option("--https-key <file>", "its key (PEM)")
+    .option("--https-client-ca <file>", "demand a certificate of clients that one of these (PEM) has signed");
 }
 
 function agentOptions(command: Command): Command {
@@ -221,6 +237,11 @@ remote(define(token, "ls", "list tokens that are still good")).action(async (opt
 remote(define(token, "rm", "take a token back"))
   .argument("<id>")
   .action(async (id, options) => (await import("./commands/token.ts")).remove(id, options));
+
+const ca = define(program, "ca", "the fabric's certificate authority");
+remote(define(ca, "show", "print its certificates (PEM), for clients of --https")).action(async (options) =>
+  (await import("./commands/ca.ts")).show(options),
+);
 
 const snapshot = define(
   program,

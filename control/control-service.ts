@@ -34,7 +34,10 @@ export const controlService: Definitions = {
 };
 
 export const enrollmentService = { enroll: define(Enrollment.method.enroll) };
-export const renewalService = { renew: define(Renewal.method.renew) };
+export const renewalService = {
+  renew: define(Renewal.method.renew),
+  serving: define(Renewal.method.serving),
+};
 
 export type UnaryName = Exclude<keyof Methods, "session" | "httpStream">;
 export type UnaryInput<Name extends UnaryName> = InputOf<Name>;

@@ -40,6 +40,12 @@ export type { ViewFeed, ViewSink, ViewSource } from "./server/views/view-source.
 export {
   AgentTrust,
   type AgentTrustEvent,
+  joinNames,
+  namesOfNode,
+  namesOfServer,
+  ServingCertificateKeeper,
+  type ServingCertificateKeeperOptions,
+  type ServingNames,
   type TokenRecord,
   type TokenSpec,
   TrustBook,

@@ -11,8 +11,11 @@ import {
   ControlClient,
   controlBlockSource,
   fabricView,
+  joinNames,
+  namesOfNode,
   relinquishTerm,
   storeViewCache,
+  type TrustBook,
 } from "../control/index.ts";
 import { DampedCatalog, dampingDefaults, dnsLimitDefaults } from "../dns/index.ts";
 import { openKernel } from "../kernel/index.ts";
@@ -21,6 +24,8 @@ import type { Registry } from "../registry/index.ts";
 import { rightsBeside, rightsOfServer } from "./access.ts";
 import { followContainers } from "./docker/containers.ts";
 import { openDockerNetwork } from "./docker/docker-network.ts";
+import { agentIssuer, serverIssuer, serverNames } from "./http/https-certificate.ts";
+import { apiHandlers, listenHttp } from "./http/listen-http.ts";
 import { forwardTo } from "./link/forwarding.ts";
 import { NodeRights } from "./link/node-rights.ts";
 import {
@@ -43,7 +48,6 @@ import { openRegistrations } from "./node/registrations.ts";
 import { type AgentOptions, apiSockets } from "./process/options.ts";
 import { startWhole, type Teardown } from "./process/teardown.ts";
 import { version } from "./process/version.ts";
-import { apiHandlers, listenHttp } from "./server.ts";
 
 /** Of the fabric's VXLAN device. */
 const fabricVni = parseVni(7272);
@@ -60,6 +64,7 @@ export interface RunningAgent {
 export interface LocalServer {
   readonly api: NonNullable<ApiOptions["server"]>;
   readonly trust: TrustBackend;
+  readonly certificates: Pick<TrustBook, "issueServing">;
   readonly registry: Pick<Registry, "onChange">;
   components(): readonly ComponentStatus[];
 }
@@ -99,11 +104,12 @@ export async function wireAgent(
   teardown.add("registrations", () => registrations.close());
 
   const cache = storeViewCache(journal);
+  const identityDirectory = join(dataDir, "identity");
   const trust = options.insecure
     ? undefined
     : await AgentTrust.open({
         node: identity.name,
-        directory: join(dataDir, "identity"),
+        directory: identityDirectory,
         servers: options.servers.filter((server) => !server.startsWith("unix:")),
         clock,
         ...(options.joinToken !== undefined && { token: options.joinToken }),
@@ -278,7 +284,14 @@ export async function wireAgent(
   };
   const handlers = apiHandlers(api, server?.trust);
   serving.resolve(handlers.socket);
-  await listenHttp(handlers, options, identity.name, apiSockets.agent, teardown);
+  const { name, underlay } = identity;
+  const ofNode = namesOfNode(name, datacenter, underlay);
+  const called = server ? joinNames(ofNode, serverNames(options)) : ofNode;
+  const fabricIssuer = server
+    ? serverIssuer(server.certificates, called)
+    : agentIssuer(trust, options.servers, { directory: identityDirectory, mustName: underlay, client });
+  const listenAs = { names: called.names, socket: apiSockets.agent, fabric: fabricIssuer };
+  await listenHttp(handlers, options, listenAs, teardown);
 
   // Every port is taken: from here on the servers and the kernel hear of this node.
   client.start();

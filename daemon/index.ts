@@ -1,5 +1,6 @@
 /** The processes: agent, server, and both in one. */
 export { startAgent } from "./agent.ts";
+export { httpsRefreshMs } from "./http/pem-files.ts";
 export { agentTokensMax, tokenTtlMs } from "./link/node-rights.ts";
 export { viewCatalogLimits } from "./names/view-catalog.ts";
 export { hostStateJournal, journalPath, openAgentJournal } from "./node/agent-journal.ts";
@@ -13,6 +14,7 @@ export {
   cniSocket,
   controlSocket,
   dockerSocket,
+  type HttpsOptions,
   type ServerOptions,
 } from "./process/options.ts";
 export { claimRole, type Role, type RunningProcess, runningProcesses } from "./process/pid-file.ts";

@@ -4,15 +4,11 @@
  */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { isLoopback, parseFqdn } from "../addr/index.ts";
+import { parseFqdn } from "../addr/index.ts";
 import {
-  type ApiHandler,
   type ApiOptions,
   type ComponentStatus,
   createApi,
-  everybody,
-  guardHost,
-  HttpServer,
   type MesosBackend,
   type TrustBackend,
 } from "../api/index.ts";
@@ -22,8 +18,10 @@ import { PoolAuthority } from "../ipam/index.ts";
 import { Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
 import { serverAcl } from "./access.ts";
+import { serverIssuer, serverNames } from "./http/https-certificate.ts";
+import { apiHandlers, listenHttp } from "./http/listen-http.ts";
 import { serveForwarded, serveForwardedStreams } from "./link/forwarding.ts";
-import { printHostPort, requireLoopback } from "./process/host-port.ts";
+import { printHostPort } from "./process/host-port.ts";
 import type { Log } from "./process/log.ts";
 import { apiSockets, controlSocket, type ServerOptions } from "./process/options.ts";
 import { startWhole, type Teardown } from "./process/teardown.ts";
@@ -41,6 +39,8 @@ export interface ServerCore {
   /** What its API is made of. */
   readonly api: NonNullable<ApiOptions["server"]>;
   readonly trust: TrustBackend;
+  /** Of the authority, for HTTPS of this process. */
+  readonly certificates: Pick<TrustBook, "issueServing">;
   readonly control: ControlServer;
   /** Where agents of this host connect. */
   readonly localAddress: string;
@@ -67,9 +67,9 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   const fabric = fabricBackend(pools, registry, writer);
   const mesos = mesosOf(options, registry);
   const acl = serverAcl(store, registry, clock, options.acl);
-  const api = { registry, writer, fabric, ...(mesos && { mesos }), ...(acl && { acl }) };
-  const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
   const book = new TrustBook({ store, clock });
+  const api = { registry, writer, fabric, authorities: book, ...(mesos && { mesos }), ...(acl && { acl }) };
+  const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
   const trust = trustBackend(book, registry);
   const control = new ControlServer({
     name: selfOf(options, store).node,
@@ -97,6 +97,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     writer,
     api,
     trust,
+    certificates: book,
     control,
     localAddress,
     components: () => serverComponents(options.store, registry, control, singletons),
@@ -132,7 +133,17 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
       },
       onError: (error, { method, target }) => options.log.error({ error, method, target }, "request failed"),
     };
-    await listenHttp(apiHandlers(api, core.trust), options, self.node, apiSockets.server, teardown);
+    const called = serverNames(options);
+    await listenHttp(
+      apiHandlers(api, core.trust),
+      options,
+      {
+        names: [self.node, ...called.names],
+        socket: apiSockets.server,
+        fabric: serverIssuer(core.certificates, called),
+      },
+      teardown,
+    );
     return {
       core,
       stop: async () => {
@@ -140,51 +151,6 @@ export function startServer(options: ServerOptions): Promise<RunningServer> {
       },
     };
   });
-}
-
-export interface ApiHandlers {
-  readonly tcp: ApiHandler;
-  /** For who may use this host's sockets: its owner. */
-  readonly socket: ApiHandler;
-}
-
-/**
- * The socket asks for no token: who may use it has the store's file, or the node, in hand. On a server it also says who
- * may be a node. What an agent forwards is up to its server as ever.
- */
-export function apiHandlers(options: ApiOptions, trust: TrustBackend | undefined): ApiHandlers {
-  const { server } = options;
-  const owned = { ...options, rightsOf: everybody };
-  return {
-    tcp: createApi(options),
-    socket: createApi(server && trust ? { ...owned, server: { ...server, trust } } : owned),
-  };
-}
-
-/**
- * The API on TCP for everybody on this host, and on a socket for its commands. Where it is reached from other hosts
- * it goes by names that nobody can know here, and who reaches it is trusted anyway.
- */
-export async function listenHttp(
-  { tcp: handle, socket: own }: ApiHandlers,
-  options: Pick<ServerOptions, "http" | "httpHosts" | "runDir" | "insecure">,
-  node: string,
-  socket: string,
-  teardown: Teardown,
-): Promise<void> {
-  const { http, httpHosts, runDir, insecure } = options;
-  requireLoopback("--http", http, insecure);
-  const local = await HttpServer.listen({
-    handle: own,
-    listen: { kind: "unix", path: join(runDir, socket) },
-  });
-  teardown.add("HTTP socket", () => local.close());
-  const isOpen = httpHosts === undefined ? !isLoopback(http.ip) : httpHosts.includes("any");
-  const tcp = await HttpServer.listen({
-    handle: isOpen ? handle : guardHost(handle, [node, hostname(), ...(httpHosts ?? [])]),
-    listen: { kind: "tcp", host: http.ip, port: http.port },
-  });
-  teardown.add("HTTP", () => tcp.close());
 }
 
 /** A server is no node of the fabric: it goes by its host's name and the id of its store. */

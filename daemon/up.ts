@@ -15,6 +15,7 @@ export function startUp(options: UpOptions): Promise<RunningAgent> {
     const local = {
       api: core.api,
       trust: core.trust,
+      certificates: core.certificates,
       registry: core.registry,
       components: () => core.components(),
     };

@@ -4,6 +4,7 @@ import {
   type AgentOptions,
   claimRole,
   cniSocket,
+  type HttpsOptions,
   openLog,
   parseHostPort,
   type Role,
@@ -19,6 +20,7 @@ import {
   aclOption,
   aclTokenOption,
   dialects,
+  type ListeningFlags,
   type ProcessFlags,
   type ServerFlags,
   serverAddress,
@@ -49,6 +51,7 @@ export async function up(
     () => startUp(options),
     {
       HTTP: `http://${flags.http}`,
+      ...httpsPlace(flags),
       DNS: flags.dns,
       CNI: join(flags.runDir, cniSocket),
       ...(flags.grpc !== undefined && { gRPC: flags.grpc }),
@@ -76,12 +79,14 @@ export async function server(flags: ServerFlags): Promise<void> {
     store,
     storeAccess: storeAccess(flags),
     http: parseHostPort("--http", flags.http),
+    ...httpsOption(flags),
     ...(flags.httpHost && { httpHosts: flags.httpHost }),
     grpc: parseHostPort("--grpc", flags.grpc),
     log: openLog(flags.logLevel, "server"),
   };
   await run("server", flags, () => startServer(options), {
     HTTP: `http://${flags.http}`,
+    ...httpsPlace(flags),
     gRPC: flags.grpc,
     store,
   });
@@ -91,10 +96,36 @@ export async function agent(flags: AgentFlags & { readonly server: readonly stri
   const options = { ...agentOptions(flags, "agent"), servers: flags.server.map(serverAddress) };
   await run("agent", flags, () => startAgent(options), {
     HTTP: `http://${flags.http}`,
+    ...httpsPlace(flags),
     DNS: flags.dns,
     CNI: join(flags.runDir, cniSocket),
     server: flags.server.join(", "),
   });
+}
+
+/** @throws CLI_USAGE, DAEMON_OPTION_INVALID */
+function httpsOption(flags: ListeningFlags): { readonly https?: HttpsOptions } {
+  const { https, httpsCert: certFile, httpsKey: keyFile, httpsClientCa: clientCaFile } = flags;
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw new FabricError("CLI_USAGE", "read --https-cert and --https-key: give both or none");
+  if (https === undefined) {
+    if (certFile === undefined && clientCaFile === undefined) return {};
+    throw new FabricError(
+      "CLI_USAGE",
+      "read --https-cert and --https-client-ca: they are for --https; say where to listen, as --https 0.0.0.0:8501",
+    );
+  }
+  return {
+    https: {
+      listen: parseHostPort("--https", https),
+      ...(certFile !== undefined && keyFile !== undefined && { certFile, keyFile }),
+      ...(clientCaFile !== undefined && { clientCaFile }),
+    },
+  };
+}
+
+function httpsPlace({ https }: ListeningFlags): { readonly HTTPS?: string } {
+  return https === undefined ? {} : { HTTPS: `https://${https}` };
 }
 
 /** The domain of Mesos-DNS's HTTP interface, where that is switched on. */
@@ -143,6 +174,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
     ...(dockerPluginDir !== undefined && { dockerPluginDir }),
     dockerGraceMs: wholeNumber("--docker-grace", flags.dockerGrace, 1, 3600) * 1000,
     http: parseHostPort("--http", flags.http),
+    ...httpsOption(flags),
     ...(flags.httpHost && { httpHosts: flags.httpHost }),
     dns: parseHostPort("--dns", flags.dns),
     answers: {

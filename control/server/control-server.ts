@@ -117,7 +117,7 @@ export class ControlServer {
       );
     const service = { ...unary, session, httpStream };
     this.#grpc.addService(controlService, service as UntypedServiceImplementation);
-    if (options.trust) this.#grpc.addService(renewalService, renewal(options.trust, log));
+    if (options.trust) this.#grpc.addService(renewalService, renewal(options.trust, registry, log));
   }
 
   /** Listens on `HOST:PORT` or `unix:PATH`; port 0 is any. Answers the address. @throws CONTROL_INSECURE, CONTROL_LISTEN_FAILED */

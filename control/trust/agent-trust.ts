@@ -10,10 +10,11 @@ import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { KeyPair } from "./authority.ts";
-import { askToEnroll, askToRenew, presentedAuthority } from "./certificate-calls.ts";
+import { askForServing, askToEnroll, askToRenew, presentedAuthority } from "./certificate-calls.ts";
 import { type IdentityFiles, loadIdentity, type NodeCertificate, saveIdentity } from "./identity-files.ts";
 import { fingerprintOf, parseToken } from "./join-token.ts";
 import { identityOf, type PeerIdentity } from "./peer-identity.ts";
+import type { IssuedCertificate } from "./trust-book.ts";
 
 export interface AgentTrustOptions {
   readonly node: string;
@@ -63,6 +64,22 @@ export class AgentTrust {
     this.#enrolling ??= held ? undefined : this.#enroll(server).finally(() => (this.#enrolling = undefined));
     const { authority, key, chain } = held ?? (await (this.#enrolling as Promise<NodeCertificate>));
     return serverCredentials(authority, { key, chain });
+  }
+
+  /** A certificate for HTTPS on this node, of the first server that answers. @throws CONTROL_NO_IDENTITY, why none did */
+  async issueServing(request: string): Promise<IssuedCertificate> {
+    const { node, servers } = this.#options;
+    const held = this.#isGood() ? this.#held : undefined;
+    if (!held) throw noIdentity(node, this.#held !== undefined);
+    let failure: unknown;
+    for (const server of servers) {
+      try {
+        return await askForServing(server, serverCredentials(held.authority, held), { node, request });
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import { webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { FabricError } from "../../errors/index.ts";
 import { type PeerIdentity, printIdentity } from "./peer-identity.ts";
+import type { ServingNames } from "./serving-names.ts";
 
 /** Stored at `trust/authority`, and in backups: whoever has it can be any node. */
 export interface AuthorityRecord {
@@ -83,11 +84,41 @@ export class Authority {
   }
 
   /** The certificate of an identity, PEM, the authority's behind it. @throws CONTROL_REQUEST_INVALID */
-  async issue(request: string, identity: PeerIdentity, lifeMs: number, nowMs: number): Promise<string> {
+  issue(request: string, identity: PeerIdentity, lifeMs: number, nowMs: number): Promise<string> {
+    return this.#sign(request, lifeMs, nowMs, {
+      subject: identity.kind,
+      uses: [x509.ExtendedKeyUsage.clientAuth, x509.ExtendedKeyUsage.serverAuth],
+      names: [{ type: "url", value: printIdentity(identity) }],
+    });
+  }
+
+  /** A certificate for an HTTPS listener: it names no identity, so it opens nothing. @throws CONTROL_REQUEST_INVALID */
+  issueServing(
+    request: string,
+    { names, addresses }: ServingNames,
+    lifeMs: number,
+    nowMs: number,
+  ): Promise<string> {
+    return this.#sign(request, lifeMs, nowMs, {
+      subject: names[0] ?? "heddle",
+      uses: [x509.ExtendedKeyUsage.serverAuth],
+      names: [
+        ...names.map((value) => ({ type: "dns", value }) as const),
+        ...addresses.map((value) => ({ type: "ip", value }) as const),
+      ],
+    });
+  }
+
+  async #sign(
+    request: string,
+    lifeMs: number,
+    nowMs: number,
+    { subject, uses, names }: Profile,
+  ): Promise<string> {
     const publicKey = await readRequest(request);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial(),
-      subject: `CN=${identity.kind}`,
+      subject: `CN=${subject}`,
       issuer: this.#issuer.subject,
       notBefore: new Date(nowMs - skewMs),
       notAfter: new Date(nowMs + lifeMs),
@@ -97,16 +128,19 @@ export class Authority {
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([
-          x509.ExtendedKeyUsage.clientAuth,
-          x509.ExtendedKeyUsage.serverAuth,
-        ]),
-        new x509.SubjectAlternativeNameExtension([{ type: "url", value: printIdentity(identity) }]),
+        new x509.ExtendedKeyUsageExtension([...uses]),
+        new x509.SubjectAlternativeNameExtension([...names]),
         await x509.AuthorityKeyIdentifierExtension.create(this.#issuer),
       ],
     });
     return `${certificate.toString("pem")}\n${this.certificate}`;
   }
+}
+
+interface Profile {
+  readonly subject: string;
+  readonly uses: readonly x509.ExtendedKeyUsage[];
+  readonly names: readonly x509.JsonGeneralName[];
 }
 
 /** The public key, after the request proved that its sender has the private one. */

@@ -68,6 +68,16 @@ export function askToRenew(
   return ask(server, credentials, renewalService.renew, message, `renew the certificate of node "${node}"`);
 }
 
+export function askForServing(
+  server: string,
+  credentials: ChannelCredentials,
+  { node, request }: { readonly node: string; readonly request: string },
+): Promise<IssuedCertificate> {
+  const message = create(RenewRequestSchema, { node, request });
+  const action = `get a certificate for HTTPS on node "${node}"`;
+  return ask(server, credentials, renewalService.serving, message, action);
+}
+
 function ask<Request>(
   server: string,
   credentials: ChannelCredentials,

@@ -1,5 +1,5 @@
 /**
- * A node's key and certificates on disk, one JSON file that only its owner may read, replaced in one step: a crash
+ * Keys and certificates of a node on disk, each one JSON file that only its owner may read, replaced in one step: a crash
  * leaves the old identity or the new one, whole.
  */
 import { mkdir, open, readFile, rename } from "node:fs/promises";
@@ -19,11 +19,15 @@ export interface NodeCertificate {
   readonly authority: string;
 }
 
-const fileName = "identity.json";
+/** `serving` is of HTTPS on the node, and no identity. */
+export type IdentityName = "identity" | "serving";
 
 /** Undefined when there is none. @throws CONTROL_IDENTITY_REFUSED when it cannot be read */
-export async function loadIdentity(directory: IdentityFiles): Promise<NodeCertificate | undefined> {
-  const path = join(directory, fileName);
+export async function loadIdentity(
+  directory: IdentityFiles,
+  name: IdentityName = "identity",
+): Promise<NodeCertificate | undefined> {
+  const path = join(directory, `${name}.json`);
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -38,9 +42,13 @@ export async function loadIdentity(directory: IdentityFiles): Promise<NodeCertif
   }
 }
 
-export async function saveIdentity(directory: IdentityFiles, identity: NodeCertificate): Promise<void> {
+export async function saveIdentity(
+  directory: IdentityFiles,
+  identity: NodeCertificate,
+  name: IdentityName = "identity",
+): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, fileName);
+  const path = join(directory, `${name}.json`);
   const file = await open(`${path}.new`, "w", 0o600);
   try {
     await file.writeFile(JSON.stringify(identity));

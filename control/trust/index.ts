@@ -4,6 +4,8 @@ export { channelName } from "./certificate-calls.ts";
 export { fingerprintOf, parseToken } from "./join-token.ts";
 export { identityOf, type PeerIdentity, parseIdentity, printIdentity } from "./peer-identity.ts";
 export { Revocations } from "./revocations.ts";
+export { ServingCertificateKeeper, type ServingCertificateKeeperOptions } from "./serving-certificate.ts";
+export { joinNames, namesOfNode, namesOfServer, type ServingNames } from "./serving-names.ts";
 export { TlsListener, type TlsListenerLimits, tlsListenerLimits } from "./tls-listener.ts";
 export {
   type IssuedCertificate,

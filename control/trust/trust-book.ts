@@ -12,6 +12,7 @@ import { nodeKey } from "../../registry/index.ts";
 import type { Compare, Operation, Store } from "../../store/index.ts";
 import type { Authority, AuthorityRecord } from "./authority.ts";
 import { createToken, fingerprintOf, hashSecret, isSecret, printToken } from "./join-token.ts";
+import type { ServingNames } from "./serving-names.ts";
 
 export interface TokenRecord {
   readonly id: string;
@@ -44,6 +45,8 @@ export interface TrustLimits {
   readonly tokenUsesMax: number;
   readonly tokenTtlMaxMs: number;
   readonly nodeCertificateMs: number;
+  /** Of a certificate for HTTPS: long enough for a node that reaches no server for a while. */
+  readonly servingCertificateMs: number;
 }
 
 export const trustLimits: TrustLimits = {
@@ -51,6 +54,7 @@ export const trustLimits: TrustLimits = {
   tokenUsesMax: 10_000,
   tokenTtlMaxMs: 30 * 24 * 3600_000,
   nodeCertificateMs: 24 * 3600_000,
+  servingCertificateMs: 3 * 24 * 3600_000,
 };
 
 export const trustPrefix = "trust/";
@@ -85,6 +89,15 @@ export class TrustBook {
       throw error;
     });
     return this.#authority;
+  }
+
+  /** What must be trusted to trust the fabric, PEM. @throws STORE_UNAVAILABLE */
+  async authorities(): Promise<{
+    readonly fabric: string;
+    readonly authorities: readonly { readonly certificate: string; readonly signs: boolean }[];
+  }> {
+    const { fabric, certificate } = await this.authority();
+    return { fabric, authorities: [{ certificate, signs: true }] };
   }
 
   /** The text is shown once and kept nowhere. @throws CONTROL_TOKEN_INVALID, CONTROL_LIMIT */
@@ -172,6 +185,14 @@ export class TrustBook {
     const current = await this.generation(node);
     if (generation !== current) throw revoked(node);
     return this.#issue(node, current, request);
+  }
+
+  /** For an HTTPS listener. @throws CONTROL_REQUEST_INVALID */
+  async issueServing(names: ServingNames, request: string): Promise<IssuedCertificate> {
+    const authority = await this.authority();
+    const { servingCertificateMs } = this.#limits;
+    const chain = await authority.issueServing(request, names, servingCertificateMs, this.#clock.wallMs());
+    return { chain, authority: authority.certificate };
   }
 
   /** Every certificate that the node has is refused from now on. Answers its new generation. */

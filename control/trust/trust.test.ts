@@ -1,13 +1,23 @@
+import { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { parseIp } from "../../addr/index.ts";
 import { ManualClock, systemClock } from "../../clock/index.ts";
 import { MemoryStore } from "../../store/index.ts";
 import { type TestAgent, TestFabric, type TestServer } from "../../test/control/fabric.ts";
 import { Authority, createAuthority, createKeyPair } from "./authority.ts";
-import { AgentTrust, parseIdentity, parseToken, printIdentity, TrustBook } from "./index.ts";
+import {
+  AgentTrust,
+  namesOfNode,
+  parseIdentity,
+  parseToken,
+  printIdentity,
+  ServingCertificateKeeper,
+  TrustBook,
+} from "./index.ts";
 
 const nodeId = "00000000-0000-4000-8000-000000000001";
 const code = (expected: string) => expect.objectContaining({ code: expected });
@@ -233,6 +243,69 @@ describe("over the wire", () => {
       await new Promise((resolve) => socket.once("close", resolve));
     }
     expect(server.events.filter(({ kind }) => kind === "peerRefused")).toHaveLength(chains.length);
+  });
+
+  test("a certificate for HTTPS names the node and its own addresses, and opens nothing", async () => {
+    const server = await fabric.server({ trust: book });
+    const { text } = await book.createToken({ uses: 2 });
+    const options = { node: "n1", servers: [server.address], clock: systemClock, directory, token: text };
+    const trust = await AgentTrust.open(options);
+    trusts.push(trust);
+    const { request, key } = await createKeyPair();
+    await expect(trust.issueServing(request)).rejects.toEqual(code("CONTROL_NO_IDENTITY"));
+    const agent = fabric.agent([server.address], { trust, node: fabric.identity("n1", nodeId) });
+    await connected(agent);
+    const { chain } = await trust.issueServing(request);
+    const shown = new X509Certificate(chain);
+    for (const name of ["n1", "n1.node.consul", "n1.node.dc1.consul", "localhost"])
+      expect(shown.checkHost(name), name).toBe(name);
+    for (const ip of ["127.0.0.1", "::1", "192.0.2.7"]) expect(shown.checkIP(ip), ip).toBe(ip);
+    expect(shown.checkHost("server.dc1.consul")).toBeUndefined();
+
+    const other = await agentOf(server, { token: text, node: "n2" });
+    await connected(other);
+    const later = new X509Certificate((await trust.issueServing(request)).chain);
+    expect(later.checkIP("192.0.2.7")).toBeUndefined();
+
+    const socket = connect({
+      port: Number(server.address.split(":").at(-1)),
+      ...{ host: "127.0.0.1", key, cert: chain, ALPNProtocols: ["h2"], rejectUnauthorized: false },
+    });
+    socket.on("error", () => undefined);
+    await new Promise((resolve) => socket.once("close", resolve));
+    expect(server.events).toContainEqual(expect.objectContaining({ kind: "peerRefused" }));
+  });
+
+  test("a keeper of HTTPS keeps what it has, asks again when told, and tries again when refused", async () => {
+    const failures: unknown[] = [];
+    let refusals = 1;
+    const open = (mustName: readonly string[]) =>
+      ServingCertificateKeeper.open({
+        directory,
+        mustName,
+        clock: systemClock,
+        onFailure: (error) => failures.push(error),
+        issue: async (request) => {
+          if (refusals-- > 0) throw new Error("not now");
+          return book.issueServing(namesOfNode("n1", "dc1", [parseIp("192.0.2.7")]), request);
+        },
+      });
+    const keeper = await open([]);
+    onTestFinished(() => keeper.close());
+    expect(keeper.current).toBeUndefined();
+    await vi.waitFor(() => expect(keeper.current).toBeDefined(), { timeout: 5000 });
+    expect(failures).toHaveLength(1);
+    refusals = 1;
+    const again = await open(["192.0.2.7"]);
+    onTestFinished(() => again.close());
+    expect(again.current).toEqual(keeper.current);
+    await again.renew();
+    expect([failures.length, again.current]).toEqual([2, keeper.current]);
+    await again.renew();
+    expect(again.current).not.toEqual(keeper.current);
+    const moved = await open(["192.0.2.8"]);
+    onTestFinished(() => moved.close());
+    await vi.waitFor(() => expect(moved.current).not.toEqual(again.current));
   });
 
   test("certificates are renewed before they end, and the node stays in", async () => {

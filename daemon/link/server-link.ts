@@ -58,13 +58,18 @@ export async function connectedOnce(
   clock: Clock,
   patienceMs: number,
 ): Promise<void> {
-  let stop: () => void = () => undefined;
-  const connected = new Promise<void>((resolve) => {
-    stop = client.onState((state) => state.connected && resolve());
-    if (client.state.connected) resolve();
-  });
-  const told = connected.then(() => fabric.whenReady()).catch(() => undefined);
+  const told = whenConnected(client)
+    .then(() => fabric.whenReady())
+    .catch(() => undefined);
   await Promise.race([told, clock.sleep(patienceMs)]);
+}
+
+/** At once while a server has welcomed the node, else when the next one does. */
+export async function whenConnected(client: Pick<ControlClient, "state" | "onState">): Promise<void> {
+  if (client.state.connected) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = client.onState(({ connected }) => connected && resolve());
+  await promise;
   stop();
 }
 

@@ -4,6 +4,15 @@ import type { EngineAccess } from "../../store/index.ts";
 import type { HostPort } from "./host-port.ts";
 import type { Log } from "./log.ts";
 
+export interface HttpsOptions {
+  readonly listen: HostPort;
+  /** The operator's own, both or none; absent: of the fabric's authority. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Clients must show a certificate of one of these. */
+  readonly clientCaFile?: string;
+}
+
 export interface ProcessOptions {
   /** Sockets and pid files. */
   readonly runDir: string;
@@ -11,6 +20,8 @@ export interface ProcessOptions {
   readonly dataDir: string;
   readonly datacenter: string;
   readonly http: HostPort;
+  /** Absent: HTTP is plain text only. */
+  readonly https?: HttpsOptions;
   /** Names that HTTP goes by, beside addresses, localhost, the host's and the node's; `any`: whatever it is called. */
   readonly httpHosts?: readonly string[];
   /** HTTP and gRPC may listen beyond loopback in plain text, and gRPC does so on any TCP address. */

@@ -2,6 +2,8 @@
 export const daemonCodes = {
   DAEMON_OPTION_INVALID: "An option of a process is not what it takes.",
   DAEMON_INSECURE: "A process was told to listen beyond loopback without saying that this is meant.",
+  DAEMON_TLS_FAILED:
+    "A certificate, a key or the certificates of clients' authority cannot be used for HTTPS.",
   DAEMON_ALREADY_RUNNING: "Another process already runs this role on this node.",
   DAEMON_STOP_FAILED: "A running process did not stop when told.",
   DAEMON_PURGE_INCOMPLETE: "Something of Heddle's could not be taken off the host.",

@@ -13,6 +13,7 @@ const commands = [
     "node ls",
     "node forget",
     "node revoke",
+    "ca show",
     "token create",
     "token ls",
     "token rm",

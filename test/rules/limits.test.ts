@@ -21,7 +21,13 @@ import {
   tlsListenerLimits,
   trustLimits,
 } from "../../control/index.ts";
-import { agentTokensMax, aliasNodesMax, tokenTtlMs, viewCatalogLimits } from "../../daemon/index.ts";
+import {
+  agentTokensMax,
+  aliasNodesMax,
+  httpsRefreshMs,
+  tokenTtlMs,
+  viewCatalogLimits,
+} from "../../daemon/index.ts";
 import { dnsLimitDefaults } from "../../dns/index.ts";
 import { healthLimits, probeTimeoutMs, scriptTimeoutMs } from "../../health/index.ts";
 import { ipamLimits } from "../../ipam/index.ts";
@@ -64,7 +70,7 @@ const limits: Readonly<Record<string, object>> = {
   "control: server": controlServerLimits,
   "control: agent": controlClientLimits,
   "control: trust": { ...trustLimits, ...tlsListenerLimits },
-  daemon: { ...viewCatalogLimits, aliasNodesMax, agentTokensMax, tokenTtlMs },
+  daemon: { ...viewCatalogLimits, aliasNodesMax, agentTokensMax, httpsRefreshMs, tokenTtlMs },
   dns: dnsLimitDefaults,
   health: { ...healthLimits, probeTimeoutMs, scriptTimeoutMs },
   ipam: ipamLimits,

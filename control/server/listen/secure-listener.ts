@@ -5,12 +5,14 @@
 
 import { create } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Ip } from "../../../addr/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
+import type { NodeRecord, RegistryReads } from "../../../registry/index.ts";
 import type { Store } from "../../../store/index.ts";
 import { enrollmentService } from "../../control-service.ts";
 import { CertificateReplySchema, type EnrollRequest, type RenewRequest } from "../../proto/gen/fabric_pb.ts";
-import { Revocations, TlsListener, type TrustBook } from "../../trust/index.ts";
+import { namesOfNode, Revocations, TlsListener, type TrustBook } from "../../trust/index.ts";
 import { unary } from "../calls/unary.ts";
 import { readNodeName } from "../session/read-hello.ts";
 import { splitHostPort } from "./listen.ts";
@@ -96,17 +98,40 @@ function enrollment(trust: TrustBook, log: (event: TrustEvent) => void): Untyped
 }
 
 /** New certificates for nodes that show a good one; part of the control service's own server. */
-export function renewal(trust: TrustBook, log: (event: TrustEvent) => void): UntypedServiceImplementation {
+export function renewal(
+  trust: TrustBook,
+  registry: RegistryReads,
+  log: (event: TrustEvent) => void,
+): UntypedServiceImplementation {
+  const failed = (error: unknown) => log({ kind: "enrollFailed", error });
   return {
-    renew: unary(
-      async ({ node, request }: RenewRequest, call) => {
-        const peer = peerOf(call.getAuthContext());
-        if (peer?.kind !== "node") throw withoutCertificate(node);
-        return create(CertificateReplySchema, await trust.renew(peer.name, peer.generation, request));
-      },
-      (error) => log({ kind: "enrollFailed", error }),
-    ),
+    renew: unary(async ({ node, request }: RenewRequest, call) => {
+      const peer = peerOf(call.getAuthContext());
+      if (peer?.kind !== "node") throw withoutCertificate(node);
+      return create(CertificateReplySchema, await trust.renew(peer.name, peer.generation, request));
+    }, failed),
+    serving: unary(async ({ node, request }: RenewRequest, call) => {
+      const peer = peerOf(call.getAuthContext());
+      if (peer?.kind !== "node") throw withoutCertificate(node);
+      const names = namesOfNode(peer.name, registry.datacenter, addressesOf(peer.name, registry));
+      return create(CertificateReplySchema, await trust.issueServing(names, request));
+    }, failed),
   };
+}
+
+/** Of the catalog, where the node said them itself: what another has, too, is not certified. @throws CONTROL_UNAVAILABLE */
+function addressesOf(name: string, registry: RegistryReads): readonly Ip[] {
+  const node = registry.node(name);
+  if (!node) {
+    throw new FabricError(
+      "CONTROL_UNAVAILABLE",
+      `get a certificate for HTTPS on node "${name}": it is not in the catalog yet; it is tried again by itself`,
+      { details: { node: name } },
+    );
+  }
+  const all = (record: NodeRecord) => [record.address, ...(record.fabric?.underlay ?? [])];
+  const foreign = new Set(registry.nodes().flatMap((other) => (other.name === node.name ? [] : all(other))));
+  return [...new Set(all(node))].filter((ip) => !foreign.has(ip));
 }
 
 function withoutCertificate(node: string): FabricError {

@@ -59,7 +59,7 @@ export {
   serviceKey,
   servicesPrefix,
 } from "./keys.ts";
-export { KvKeeper, type KvKeeperOptions } from "./kv/kv-keeper.ts";
+export { keepKeyTimes } from "./kv/kv-keeper.ts";
 export { registryLimits } from "./limits.ts";
 export {
   type CheckEntry,
@@ -104,7 +104,7 @@ export { Registry, type RegistryOptions } from "./registry.ts";
 export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts";
 export { isResourcePath, providesMeta } from "./resource/resource-paths.ts";
 export type { SessionSpec } from "./session/plan-session.ts";
-export { SessionKeeper, type SessionKeeperOptions } from "./session/session-keeper.ts";
+export { keepSessions } from "./session/session-keeper.ts";
 export { type SnapshotRecord, snapshotRecords } from "./snapshot/snapshot-records.ts";
 export {
   type CatalogVerb,

@@ -17,9 +17,9 @@ import {
   historyVersionsDefault,
   historyVersionsMax,
 } from "./history/history-model.ts";
+import { endsInFlightMax } from "./keeper.ts";
 import { writesQueuedMax } from "./keyed-queue.ts";
 import { prefixIndexesMax } from "./kv/kv-index.ts";
-import { expiriesInFlightMax } from "./kv/kv-keeper.ts";
 import { kvKeyBytesMax, kvTtlMaxMs, kvTtlMinMs, kvValueBytesMax } from "./kv/kv-writer.ts";
 import { lockDelayMaxMs, lockDelaysMax } from "./kv/lock-delays.ts";
 import { tombstonesMax } from "./kv/tombstones.ts";
@@ -34,7 +34,6 @@ import {
   sessionTtlMaxMs,
   sessionTtlMinMs,
 } from "./session/plan-session.ts";
-import { endsInFlightMax } from "./session/session-keeper.ts";
 import { sessionsMax } from "./session/session-writer.ts";
 import { txnOperationsMax } from "./txn/txn-model.ts";
 import { waitersMax } from "./wait/waiters.ts";
@@ -44,7 +43,6 @@ export const registryLimits = {
   kvValueBytesMax,
   kvTtlMinMs,
   kvTtlMaxMs,
-  expiriesInFlightMax,
   resourcePathsMax,
   resourceDepthMax,
   resourcePathBytesMax,

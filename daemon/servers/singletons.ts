@@ -7,10 +7,10 @@ import type { Clock, Timer } from "../../clock/index.ts";
 import type { PoolAuthority } from "../../ipam/index.ts";
 import {
   HistoryKeeper,
-  KvKeeper,
+  keepKeyTimes,
+  keepSessions,
   type Registry,
   RegistryWriter,
-  SessionKeeper,
 } from "../../registry/index.ts";
 import { Election, type Store, type Work } from "../../store/index.ts";
 import type { Log } from "../process/log.ts";
@@ -72,8 +72,8 @@ function startWork({ registry, pools, clock, log }: SingletonsOptions, store: St
   const writer = new RegistryWriter({ store, registry, clock });
   const keeping = { registry, writer, clock };
   const keepers = [
-    new SessionKeeper({ ...keeping, onFailure: failed("a session could not be ended") }),
-    new KvKeeper({ ...keeping, onFailure: failed("a key could not be expired") }),
+    keepSessions({ ...keeping, onFailure: failed("a session could not be ended") }),
+    keepKeyTimes({ ...keeping, onFailure: failed("a key could not be expired") }),
     new HistoryKeeper({
       store,
       history: registry.history,

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { ManualClock } from "../../clock/index.ts";
 import { MemoryStore } from "../../store/index.ts";
 import { gated } from "../../test/fixtures/gated-store.ts";
-import { KvKeeper } from "../kv/kv-keeper.ts";
+import { keepKeyTimes } from "../kv/kv-keeper.ts";
 import { Registry } from "../registry.ts";
 import { RegistryWriter } from "../registry-writer.ts";
 import { HistoryKeeper, historyTickMs } from "./history-keeper.ts";
@@ -22,7 +22,7 @@ async function open(options: { readonly bytesMax?: number } = {}) {
   const onFailure = (error: unknown) => {
     throw error;
   };
-  const times = new KvKeeper({ registry, writer, clock, onFailure });
+  const times = keepKeyTimes({ registry, writer, clock, onFailure });
   const keeper = new HistoryKeeper({ store, history: registry.history, clock, onFailure, ...options });
   onTestFinished(async () => {
     await times.close();

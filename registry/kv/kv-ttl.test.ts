@@ -5,13 +5,13 @@ import { MemoryStore, type Store } from "../../store/index.ts";
 import { changePath } from "../change/change.ts";
 import { Registry } from "../registry.ts";
 import { RegistryWriter } from "../registry-writer.ts";
-import { KvKeeper } from "./kv-keeper.ts";
+import { keepKeyTimes } from "./kv-keeper.ts";
 
 async function open(clock: ManualClock, store: Store) {
   const registry = await Registry.open({ store, clock, datacenter: "dc1" });
   const writer = new RegistryWriter({ store, registry, clock });
   const failures: unknown[] = [];
-  const keeper = new KvKeeper({ registry, writer, clock, onFailure: (error) => failures.push(error) });
+  const keeper = keepKeyTimes({ registry, writer, clock, onFailure: (error) => failures.push(error) });
   const close = async () => {
     await keeper.close();
     await registry.close();

@@ -7,7 +7,7 @@ import { moved } from "../../test/fixtures/moved.ts";
 import { planNode } from "../catalog/plan-node.ts";
 import { Registry } from "../registry.ts";
 import { RegistryWriter } from "../registry-writer.ts";
-import { SessionKeeper } from "./session-keeper.ts";
+import { keepSessions } from "./session-keeper.ts";
 
 const spec = {
   node: "n1",
@@ -99,7 +99,7 @@ test("a session that was ending when its server died is ended by the next one", 
   await registry.barrier();
   expect(registry.kv("k")?.session).toBe(id);
   const failures: unknown[] = [];
-  const keeper = new SessionKeeper({
+  const keeper = keepSessions({
     registry,
     writer,
     clock: systemClock,

@@ -15,7 +15,7 @@ import {
 import { systemClock } from "../clock/index.ts";
 import { ControlServer, TrustBook } from "../control/index.ts";
 import { PoolAuthority } from "../ipam/index.ts";
-import { Registry, RegistryWriter } from "../registry/index.ts";
+import { liveKey, Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
 import { serverAcl } from "./access.ts";
 import { serverIssuer, serverNames } from "./http/https-certificate.ts";
@@ -61,6 +61,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   teardown.add("registry", () => ending.abort());
   const writer = new RegistryWriter({ store, registry, clock });
   const pools: PoolAuthority = new PoolAuthority(store, clock, {
+    liveKeyOf: liveKey,
     askForEmptyBlocks: (request) => control.askForEmptyBlocks(request),
   });
   await createDefaultNetwork(store, pools);

@@ -93,6 +93,39 @@ export async function retireNode(store: Store, node: string): Promise<void> {
   });
 }
 
+/**
+ * As retireNode, for a node whose blocks are to be freed at once: in the transaction that ends its term the key at `liveKey`
+ * is not there. A node that comes back writes that key first and looks at its term then, so one of the two sees the
+ * other. Of a node that is alive only earlier terms may go: false. @throws IPAM_NODE_ALIVE, IPAM_NODE_NOT_FOUND
+ */
+export async function retireDeadNode(store: Store, node: string, liveKey: string): Promise<boolean> {
+  const key = ipamKeys.node(node);
+  return decide(store, `forget node "${node}"`, async () => {
+    const snapshot = await readTogether(store, [key, liveKey]);
+    const current = snapshot.get<NodeTerm>(key);
+    const hasEarlier = (await retiredTerms(store, node)).length > 0;
+    if (!current && !hasEarlier) throw nodeNotFound(node);
+    if (snapshot.has(liveKey)) {
+      if (!hasEarlier) throw nodeAlive(node);
+      return { kind: "answer", answer: false };
+    }
+    return {
+      kind: "write",
+      txn: transaction(
+        [snapshot.unchanged(key), snapshot.unchanged(liveKey)],
+        current ? [{ op: "delete", key }, retire(current)] : [],
+      ),
+      answer: () => true,
+    };
+  });
+}
+
+/** @throws IPAM_STALE_EPOCH when no such term stands */
+export async function confirmTerm(store: Store, node: string, epoch: number): Promise<void> {
+  const key = ipamKeys.node(node);
+  checkTerm((await readTogether(store, [key])).get<NodeTerm>(key), node, epoch);
+}
+
 /** The stored term, if it is the one of `epoch`. @throws IPAM_STALE_EPOCH */
 export function checkTerm(term: NodeTerm | undefined, node: string, epoch: number): NodeTerm {
   if (term?.epoch === epoch) return term;
@@ -112,6 +145,14 @@ export function nodeNotFound(node: string): FabricError {
   return new FabricError(
     "IPAM_NODE_NOT_FOUND",
     `forget node "${node}": the address plan knows no node of that name; see \`heddle ipam show\``,
+    { details: { node } },
+  );
+}
+
+function nodeAlive(node: string): FabricError {
+  return new FabricError(
+    "IPAM_NODE_ALIVE",
+    `forget node "${node}" by force: it is alive, and its containers use what would be freed; stop it with \`heddle down\` there or shut it out with \`heddle node revoke ${node}\`, and try again when \`heddle node ls\` says that it is not alive`,
     { details: { node } },
   );
 }

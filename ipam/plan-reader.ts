@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly revision: number;
   /** The record at `key`, which was among those read. */
   get<T>(key: string): T | undefined;
+  /** Something is there, of the address plan or not. */
+  has(key: string): boolean;
   /** Holds as long as the record at `key` is the one that was read, or still absent. */
   unchanged(key: string): Compare;
 }
@@ -37,6 +39,7 @@ export async function readTogether(store: Store, keys: readonly string[]): Promi
       const item = items.get(key);
       return item && decodeRecord<T>(item);
     },
+    has: (key) => items.has(key),
     unchanged: (key) => sameItem(key, items.get(key)),
   };
 }

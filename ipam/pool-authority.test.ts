@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { parseCidr, parseIp } from "../addr/index.ts";
 import { ManualClock } from "../clock/index.ts";
-import { MemoryStore } from "../store/index.ts";
+import { MemoryStore, type Store } from "../store/index.ts";
 import { PoolAuthority } from "./index.ts";
 
 const hourMs = 3600 * 1000;
@@ -170,6 +170,37 @@ describe("terms", () => {
     expect((await authority.poolUse("small"))[0]?.blocksClaimed).toBe(0);
     expect((await authority.poolUse("web"))[0]?.statics).toEqual([]);
     await expect(authority.forgetNode("n1")).rejects.toEqual(code("IPAM_NODE_NOT_FOUND"));
+  });
+
+  describe("with force, of a node that is alive", () => {
+    const live = "live/n1";
+    const alive = () => store.txn({ success: [{ op: "put", key: live, value: Buffer.from("1") }] });
+
+    test("is refused, also where it came back between look and write", async () => {
+      const pools = new PoolAuthority(store, clock, { liveKeyOf: (node) => `live/${node}` });
+      const { epoch } = await pools.joinNode("n1");
+      const racing = Object.create(store) as Store;
+      racing.range = store.range.bind(store);
+      racing.txn = async (txn) => {
+        if (txn.success.some(({ op }) => op === "delete")) await alive();
+        return store.txn(txn);
+      };
+      const elsewhere = new PoolAuthority(racing, clock, { liveKeyOf: (node) => `live/${node}` });
+      await expect(elsewhere.forgetNode("n1", { force: true })).rejects.toEqual(code("IPAM_NODE_ALIVE"));
+      await expect(pools.forgetNode("n1", { force: true })).rejects.toEqual(code("IPAM_NODE_ALIVE"));
+      await expect(pools.renewNode("n1", epoch)).resolves.toMatchObject({ epoch });
+    });
+
+    test("frees what it held in earlier terms and leaves the present one", async () => {
+      const pools = new PoolAuthority(store, clock, { liveKeyOf: (node) => `live/${node}` });
+      const first = await pools.joinNode("n1");
+      await pools.claimBlock("n1", first.epoch, { network: "web", pool });
+      const second = await pools.joinNode("n1");
+      await alive();
+      expect(await pools.forgetNode("n1", { force: true })).toBe(false);
+      expect((await pools.poolUse("web"))[0]?.blocksClaimed).toBe(0);
+      await expect(pools.renewNode("n1", second.epoch)).resolves.toMatchObject({ epoch: second.epoch });
+    });
   });
 
   test("a node that loses its journal at each start is refused in the end", async () => {

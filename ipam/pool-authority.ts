@@ -12,7 +12,7 @@ import type { BlockClaim, NodeTerm, StaticClaim } from "./claims.ts";
 import { reclaimAfterDefaultMs } from "./fence.ts";
 import type { NetworkRecord, NetworkSpec } from "./network.ts";
 import { createNetwork, deleteNetwork, listNetworks } from "./network-plan.ts";
-import { joinNode, nodeNotFound, renewNode, retireNode } from "./node-terms.ts";
+import { confirmTerm, joinNode, nodeNotFound, renewNode, retireDeadNode, retireNode } from "./node-terms.ts";
 import { type PoolUse, poolUse } from "./pool-use.ts";
 import {
   endTerm,
@@ -29,6 +29,8 @@ import { type ClaimStaticRequest, claimStatic, releaseStatic } from "./static-cl
 export interface PoolAuthorityOptions {
   /** How long a node keeps what it holds without renewing. Default 24 h. */
   readonly reclaimAfterMs?: number;
+  /** Key that is in the store while a node is alive; absent: no node counts as such. */
+  readonly liveKeyOf?: (node: string) => string;
   /**
    * Asks all nodes to give empty blocks back, and resolves when they had the time to. Called before a pool is
    * reported as exhausted, and before a network is reported as in use.
@@ -124,16 +126,29 @@ export class PoolAuthority {
     return releaseStatic(this.#store, claim);
   }
 
+  /** @throws IPAM_STALE_EPOCH unless the node is in that term */
+  confirmTerm(node: string, epoch: number): Promise<void> {
+    return confirmTerm(this.#store, node, epoch);
+  }
+
   /**
    * The node may renew no longer, and what it holds is freed `reclaimAfter` after its last renewal. With
-   * `force` at once: the operator vouches that no container of it runs. @throws IPAM_NODE_NOT_FOUND
+   * `force` at once: the operator vouches that no container of it runs. Of a node that is alive only what it held in
+   * earlier terms, and the answer is false. @throws IPAM_NODE_NOT_FOUND, IPAM_NODE_ALIVE
    */
-  async forgetNode(node: string, options: { readonly force?: boolean } = {}): Promise<void> {
-    await retireNode(this.#store, node);
-    if (!options.force) return;
+  async forgetNode(node: string, options: { readonly force?: boolean } = {}): Promise<boolean> {
+    if (!options.force) {
+      await retireNode(this.#store, node);
+      return true;
+    }
+    const { liveKeyOf } = this.#options;
+    const isGone = liveKeyOf
+      ? await retireDeadNode(this.#store, node, liveKeyOf(node))
+      : await retireNode(this.#store, node).then(() => true);
     const terms = await readStored<NodeTerm>(this.#store, ipamKeys.retiredOf(node));
     if (terms.length === 0) throw nodeNotFound(node);
     for (const { record } of terms) await this.relinquish(record.node, record.epoch);
+    return isGone;
   }
 
   /** A node that came back in a new term confirms that nothing of the old one is in use any more. */

@@ -455,7 +455,8 @@ async function perform(world: World, action: Op): Promise<void> {
     case "forget":
       // With force the operator vouches that the machine is off.
       if (action.force) world.powerOff(machine);
-      return world.authority.forgetNode(machine.name, { force: action.force });
+      await world.authority.forgetNode(machine.name, { force: action.force });
+      return;
     default:
       return action satisfies never;
   }

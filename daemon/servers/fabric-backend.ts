@@ -19,8 +19,7 @@ export function fabricBackend(
     },
     nodes: async () => registry.nodes().map((node) => nodeOf(node, registry.isLive(node.name))),
     async forgetNode(name, options) {
-      await pools.forgetNode(name, options);
-      await writer.removeNode(name);
+      if (await pools.forgetNode(name, options)) await writer.removeNode(name);
     },
   };
 }

@@ -11,6 +11,7 @@ export const ipamCodes = {
   IPAM_NETWORK_IN_USE: "The network cannot be deleted: nodes hold blocks or addresses of it.",
   IPAM_NETWORK_INVALID: "The description of a network breaks a rule of the address plan.",
   IPAM_NETWORK_NOT_FOUND: "There is no network of that name.",
+  IPAM_NODE_ALIVE: "The node is alive: what it holds cannot be freed at once.",
   IPAM_NODE_NOT_FOUND: "The address plan knows no node of that name.",
   IPAM_OWNER_HAS_ADDRESS: "The container interface holds another address of the network already.",
   IPAM_POOL_EXHAUSTED: "Every address of the pool is taken, or lies in blocks of other nodes.",

@@ -11,6 +11,8 @@ export interface PoolService {
   joinNode(node: string, heldEpoch?: number): Promise<NodeTerm>;
   /** @throws IPAM_STALE_EPOCH */
   renewNode(node: string, epoch: number): Promise<NodeTerm>;
+  /** @throws IPAM_STALE_EPOCH */
+  confirmTerm(node: string, epoch: number): Promise<void>;
   claimBlock(node: string, epoch: number, request: ClaimBlockRequest): Promise<BlockClaim>;
   releaseBlock(claim: BlockClaim): Promise<void>;
   claimStatic(node: string, epoch: number, request: ClaimStaticRequest): Promise<StaticClaim>;

@@ -21,8 +21,12 @@ async function fixture() {
     taggedAddresses: {},
   });
   const failures: unknown[] = [];
+  const confirm = async () => undefined;
   const liveness = () =>
-    new Liveness("n1", { store, writer, registry, clock, ttlMs, onFailure: (error) => failures.push(error) });
+    new Liveness("n1", {
+      ...{ store, writer, registry, clock, ttlMs, confirm },
+      onFailure: (error) => failures.push(error),
+    });
   const beat = async (live: Liveness, forMs: number) => {
     for (let ms = 0; ms < forMs; ms += 1000) {
       live.beat();

@@ -6,6 +6,9 @@
  * goodbye takes it at once. A new session brings its own lease; the old one then ends without a key. A session
  * that slept through all that may write the key once more under a lease of its own, and take it along when that
  * ends: so who keeps a lease also looks whether the key is there.
+ *
+ * Whoever frees a node's blocks at once does so only while that key is not there (ipam/node-terms.ts). So after it was
+ * written the term is looked at again: a node whose blocks were freed just before is not welcomed into that term.
  */
 import type { Clock } from "../../../clock/index.ts";
 import { isFabricError } from "../../../errors/index.ts";
@@ -18,6 +21,8 @@ export interface LivenessOptions {
   readonly registry: Pick<RegistryReads, "isLive">;
   readonly clock: Clock;
   readonly ttlMs: number;
+  /** Whether the node's term still stands, asked each time after the key was written. @throws IPAM_STALE_EPOCH */
+  readonly confirm: () => Promise<void>;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -41,7 +46,7 @@ export class Liveness {
     this.#keptAtMs = clock.monotonicMs();
     const lease = await store.grantLease(ttlMs);
     this.#lease = lease.id;
-    await writer.setLive(this.#node, lease.id);
+    await this.#write(writer, lease.id);
   }
 
   /** The agent was heard. Never rejects. */
@@ -63,6 +68,11 @@ export class Liveness {
     if (goodbye && this.#lease !== undefined) await this.#options.store.revokeLease(this.#lease);
   }
 
+  async #write(writer: LivenessOptions["writer"], lease: string): Promise<void> {
+    await writer.setLive(this.#node, lease);
+    await this.#options.confirm();
+  }
+
   async #keep(): Promise<void> {
     const { store, clock, writer, registry } = this.#options;
     const atMs = clock.monotonicMs();
@@ -70,7 +80,7 @@ export class Liveness {
       if (this.#lease === undefined) return;
       await store.keepAlive(this.#lease);
       this.#keptAtMs = atMs;
-      if (!registry.isLive(this.#node)) await writer.setLive(this.#node, this.#lease);
+      if (!registry.isLive(this.#node)) await this.#write(writer, this.#lease);
     } catch (error) {
       if (!isFabricError(error, "STORE_LEASE_NOT_FOUND")) throw error;
       await this.start();

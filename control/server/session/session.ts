@@ -7,7 +7,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../../clock/index.ts";
-import { FabricError } from "../../../errors/index.ts";
+import { FabricError, isFabricError } from "../../../errors/index.ts";
 import type { EmptyBlocksRequest } from "../../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../../registry/index.ts";
 import type { Store } from "../../../store/index.ts";
@@ -183,9 +183,13 @@ export class Session {
     const held = hello.storeId === store.id && hello.epoch > 0n ? Number(hello.epoch) : undefined;
     const term = await pools.joinNode(agent.name, held);
     await writer.upsertNode(nodeRecordOf(agent, registry.datacenter, term.epoch));
-    const onFailure = (error: unknown) => this.#failed("keep the node alive", error);
+    const onFailure = (error: unknown) => {
+      if (isFabricError(error, "IPAM_STALE_EPOCH")) this.end(error);
+      else this.#failed("keep the node alive", error);
+    };
+    const confirm = () => pools.confirmTerm(agent.name, term.epoch);
     const ttlMs = limits.liveTtlMs;
-    const live = new Liveness(agent.name, { store, writer, registry, clock, ttlMs, onFailure });
+    const live = new Liveness(agent.name, { store, writer, registry, clock, ttlMs, confirm, onFailure });
     if (this.#isClosed()) return;
     await live.start();
     if (this.#isClosed()) return live.stop(false);

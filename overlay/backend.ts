@@ -5,8 +5,7 @@
 import { type Cidr, type Family, familyOf, type Ip } from "../addr/index.ts";
 import { type RoutePath, spreadMetric } from "../kernel/index.ts";
 import type { FabricSelf, RemoteNode } from "./desired.ts";
-import { mainTable, routeProtocol } from "./ownership.ts";
-import type { Row } from "./row.ts";
+import { mainTable, type Row, routeProtocol } from "./row/index.ts";
 
 export interface BackendContext {
   readonly self: FabricSelf;

@@ -1,6 +1,5 @@
 /** What the kernel should hold for this node, and how it gets there: endpoints, plan, reconciliation. */
 
-export { attachmentsMaxDefault } from "./attachments.ts";
 export type {
   BackendChoice,
   FabricNetwork,
@@ -23,10 +22,23 @@ export {
   linkReaperDefaults,
   withdrawEndpoint,
 } from "./endpoint/index.ts";
-export type { HostState, HostStateJournal } from "./host-state.ts";
+export { type HostState, type HostStateJournal, underlayMtu } from "./host/index.ts";
 export { fabricMtu } from "./mtu.ts";
-export type { NodePlan } from "./node-pass.ts";
-export { type NodeObserved, observe } from "./observed.ts";
+export { type NodeObserved, observe } from "./observed/index.ts";
+export { planNode } from "./plan/index.ts";
+export type { Problem } from "./problem.ts";
+export {
+  attachmentsMaxDefault,
+  type NodePlan,
+  type PaceLimits,
+  paceDefaults,
+  type ReconcileReport,
+  Reconciler,
+  type ReconcilerLimits,
+  type ReconcilerOptions,
+  type ReconcilerStatus,
+  reconcilerDefaults,
+} from "./reconcile/index.ts";
 export {
   aliasMark,
   gateway4,
@@ -43,16 +55,4 @@ export {
   peerInterfaceName,
   routeProtocol,
   vxlanDevice,
-} from "./ownership.ts";
-export { type PaceLimits, paceDefaults } from "./pace.ts";
-export { planNode } from "./plan.ts";
-export type { Problem } from "./problem.ts";
-export {
-  type ReconcileReport,
-  Reconciler,
-  type ReconcilerLimits,
-  type ReconcilerOptions,
-  type ReconcilerStatus,
-  reconcilerDefaults,
-} from "./reconciler.ts";
-export { underlayMtu } from "./underlay.ts";
+} from "./row/index.ts";

@@ -8,8 +8,8 @@ import { type Ip, parseCidr, parseIp, parseMac, parseVni } from "../addr/index.t
 import { type Kernel, openKernel } from "../kernel/index.ts";
 import { requireWorld } from "../test/world.ts";
 import type { FabricNetwork, NetworkPolicy, NodeDesired, RemoteNode } from "./desired.ts";
-import { hostInterfaceName } from "./ownership.ts";
-import { Reconciler } from "./reconciler.ts";
+import { Reconciler } from "./reconcile/reconciler.ts";
+import { hostInterfaceName } from "./row/ownership.ts";
 
 requireWorld();
 

@@ -6,9 +6,9 @@ import { type Kernel, openKernel } from "../kernel/index.ts";
 import { requireWorld } from "../test/world.ts";
 import type { NodeDesired, RemoteNode } from "./desired.ts";
 import type { EndpointSpec } from "./endpoint/index.ts";
-import type { HostState } from "./host-state.ts";
-import { hostInterfaceName } from "./ownership.ts";
-import { Reconciler } from "./reconciler.ts";
+import type { HostState } from "./host/host-state.ts";
+import { Reconciler } from "./reconcile/reconciler.ts";
+import { hostInterfaceName } from "./row/ownership.ts";
 
 requireWorld();
 

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { parseIp, parseMac } from "../../addr/index.ts";
-import type { Kernel } from "../../kernel/index.ts";
-import { MemoryKernel } from "../../kernel/index.ts";
-import { rowsOf } from "../observed-rows.ts";
-import { endpointAlias, hostInterfaceName, peerInterfaceName } from "../ownership.ts";
-import { rowText } from "../row.ts";
+import { type Kernel, MemoryKernel } from "../../kernel/index.ts";
+import { rowsOf } from "../observed/observed-rows.ts";
+import { endpointAlias, hostInterfaceName, peerInterfaceName } from "../row/ownership.ts";
+import { rowText } from "../row/row.ts";
 import { attachEndpoint } from "./attach.ts";
 import { checkEndpoint } from "./check.ts";
 import { detachEndpoint, withdrawEndpoint } from "./detach.ts";

@@ -9,8 +9,7 @@
 import { type Family, familyOf } from "../../addr/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
 import type { Kernel, KernelOperation, Link } from "../../kernel/index.ts";
-import { endpointAlias, gatewayOf, isHostEnd } from "../ownership.ts";
-import { rowOperation } from "../row.ts";
+import { endpointAlias, gatewayOf, isHostEnd, rowOperation } from "../row/index.ts";
 import { containerRows, hasIpv6, hostRows } from "./rows.ts";
 import type { AttachedEndpoint, EndpointSpec, HandOver } from "./spec.ts";
 

@@ -1,9 +1,8 @@
 /** Compares an endpoint with what its attachment gave it, on both sides, without changing anything. */
 import { FabricError } from "../../errors/index.ts";
 import type { Kernel, Link } from "../../kernel/index.ts";
-import { rowsOf } from "../observed-rows.ts";
-import { isHostEnd, mainTable } from "../ownership.ts";
-import { type Row, rowText } from "../row.ts";
+import { rowsOf } from "../observed/index.ts";
+import { isHostEnd, mainTable, type Row, rowText } from "../row/index.ts";
 import { containerRows, hostRows } from "./rows.ts";
 import type { EndpointSpec } from "./spec.ts";
 

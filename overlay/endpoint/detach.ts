@@ -8,7 +8,7 @@
  */
 import { hostCidr } from "../../addr/index.ts";
 import { applyAll, type Kernel, type KernelOperation } from "../../kernel/index.ts";
-import { isHostEnd, mainTable, routeProtocol } from "../ownership.ts";
+import { isHostEnd, mainTable, routeProtocol } from "../row/index.ts";
 import type { DetachTarget } from "./spec.ts";
 
 /**

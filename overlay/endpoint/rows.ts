@@ -13,11 +13,12 @@ import {
   gateway6,
   gatewayOf,
   mainTable,
+  type RouteRow,
+  type Row,
   routeProtocol,
   scopeHost,
   scopeLink,
-} from "../ownership.ts";
-import type { RouteRow, Row } from "../row.ts";
+} from "../row/index.ts";
 import type { EndpointSpec } from "./spec.ts";
 
 const anywhere = { 4: parseCidr("0.0.0.0/0"), 6: parseCidr("::/0") } as const;

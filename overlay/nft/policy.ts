@@ -16,7 +16,7 @@
  */
 import { type Cidr, cidrFamily, cidrOverlaps, type Family } from "../../addr/index.ts";
 import type { FabricNetwork } from "../desired.ts";
-import { hostPrefix } from "../ownership.ts";
+import { hostPrefix } from "../row/index.ts";
 import { addressSet, cidrElement } from "./address-set.ts";
 import { chain, drop, field, match, type NftObject, place, rule } from "./syntax.ts";
 

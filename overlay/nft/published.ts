@@ -5,7 +5,7 @@
  */
 import { type Family, familyOf, type Ip } from "../../addr/index.ts";
 import type { PublishedPort } from "../desired.ts";
-import { hostPrefix } from "../ownership.ts";
+import { hostPrefix } from "../row/index.ts";
 import { chain, field, match, type NftObject, rule } from "./syntax.ts";
 
 /** Hook priority by name in nft(8): dstnat. */

@@ -13,7 +13,7 @@
  */
 import type { Family } from "../../addr/index.ts";
 import type { NodeDesired, PublishedPort } from "../desired.ts";
-import { hostPrefix, nftFamily, nftTableName } from "../ownership.ts";
+import { hostPrefix, nftFamily, nftTableName } from "../row/index.ts";
 import { addressSet } from "./address-set.ts";
 import { policyObjects } from "./policy.ts";
 import { publishedChains, publishedSources } from "./published.ts";

@@ -1,5 +1,5 @@
 /** Pieces of a ruleset in the JSON of libnftables-json(5), written the way nft lists them. */
-import { nftFamily, nftTableName } from "../ownership.ts";
+import { nftFamily, nftTableName } from "../row/index.ts";
 
 export type NftObject = Readonly<Record<string, unknown>>;
 

@@ -5,7 +5,7 @@
  *
  * Source: https://docs.docker.com/engine/network/packet-filtering-firewalls/
  */
-import { hostPrefix } from "../ownership.ts";
+import { hostPrefix } from "../row/index.ts";
 import { match, type NftObject } from "./syntax.ts";
 
 /** Tables of iptables-nft(8). */

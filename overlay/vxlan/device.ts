@@ -8,8 +8,15 @@ import type { KernelOperation, Link, LinkSpec } from "../../kernel/index.ts";
 import { firstOf } from "../backend.ts";
 import type { FabricSelf } from "../desired.ts";
 import { fabricMtu, outerFamily } from "../mtu.ts";
-import { gateway4, isOurs, scopeLink, scopeUniverse, vxlanAlias, vxlanDevice } from "../ownership.ts";
-import type { Row } from "../row.ts";
+import {
+  gateway4,
+  isOurs,
+  type Row,
+  scopeLink,
+  scopeUniverse,
+  vxlanAlias,
+  vxlanDevice,
+} from "../row/index.ts";
 
 export type DeviceSpec = Extract<LinkSpec, { kind: "vxlan" }> & { readonly mtu: number };
 

@@ -10,7 +10,7 @@ import { type Cidr, cidrFamily, type Ip, linkLocalFromMac } from "../../addr/ind
 import { type Backend, type BackendContext, blockRoute, type Carried, firstOf, unable } from "../backend.ts";
 import type { RemoteNode } from "../desired.ts";
 import { outerFamily } from "../mtu.ts";
-import { vxlanDevice } from "../ownership.ts";
+import { vxlanDevice } from "../row/index.ts";
 
 function carry(remote: RemoteNode, prefix: Cidr, { self }: BackendContext): Carried {
   const outer = outerFamily(self.underlay);

@@ -5,9 +5,9 @@
 import { parseCidr, parseVni } from "../../../addr/index.ts";
 import { desiredOf, readFabricView } from "../../../daemon/node/fabric-view.ts";
 import { type KernelOperation, MemoryKernel } from "../../../kernel/index.ts";
+import { observeSysctls } from "../../../overlay/host/sysctls.ts";
 import { type NodeDesired, observe, planNode } from "../../../overlay/index.ts";
-import { PathCache } from "../../../overlay/path-cache.ts";
-import { observeSysctls } from "../../../overlay/sysctls.ts";
+import { PathCache } from "../../../overlay/observed/path-cache.ts";
 import type { Life, Machine } from "./life.ts";
 import { identityOf } from "./session-agent.ts";
 import type { World } from "./world.ts";

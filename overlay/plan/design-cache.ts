@@ -4,9 +4,10 @@
  * answer stands while all that it reads is the same; what is large (the desired state, the paths) compares
  * by identity, the rest by content.
  */
+
+import type { NodeDesired } from "../desired.ts";
+import type { NodeObserved } from "../observed/index.ts";
 import { type Design, designNode } from "./design.ts";
-import type { NodeDesired } from "./desired.ts";
-import type { NodeObserved } from "./observed.ts";
 
 type Seen = Omit<NodeObserved, "sysctls">;
 

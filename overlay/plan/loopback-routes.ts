@@ -5,11 +5,10 @@
  * one that everybody has. Nothing else comes in by it: packets to or from ::1 are dropped at every interface but
  * loopback before NAT sees them (RFC 4291 section 2.5.3).
  */
-import { familyOf, hostCidr, parseIpv6 } from "../addr/index.ts";
-import type { PublishedPort } from "./desired.ts";
-import type { AttachedEndpoint } from "./endpoint/index.ts";
-import { hostPrefix, mainTable, routeProtocol } from "./ownership.ts";
-import type { Row } from "./row.ts";
+import { familyOf, hostCidr, parseIpv6 } from "../../addr/index.ts";
+import type { PublishedPort } from "../desired.ts";
+import type { AttachedEndpoint } from "../endpoint/index.ts";
+import { hostPrefix, mainTable, type Row, routeProtocol } from "../row/index.ts";
 
 export const loopback6 = parseIpv6("::1");
 /** Linux takes one route of a metric: each link has its own, beyond what others choose. */

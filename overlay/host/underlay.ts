@@ -1,6 +1,6 @@
 /** The links that carry the node's underlay addresses. */
-import type { Address, Link } from "../kernel/index.ts";
-import type { FabricSelf } from "./desired.ts";
+import type { Address, Link } from "../../kernel/index.ts";
+import type { FabricSelf } from "../desired.ts";
 
 /** Until the address is there: Ethernet's. */
 const assumedMtu = 1500;

@@ -1,5 +1,5 @@
 /** Replaces link names by indexes in operations, which saves the kernel door one look-up an operation. */
-import type { KernelOperation, LinkRef } from "../kernel/index.ts";
+import type { KernelOperation, LinkRef } from "../../kernel/index.ts";
 
 /** Names that `indexes` does not know stay: an earlier operation of the same list may make the link. */
 export function withIndexes(

@@ -5,21 +5,21 @@
  * desired state would take every container off the node. Errors never end it: they are in
  * `status.problems` until a pass goes without.
  */
-import { type Clock, systemClock, type Timer } from "../clock/index.ts";
-import type { Kernel, KernelEvent, KernelTopic } from "../kernel/index.ts";
-import { type AttachmentLimits, Attachments } from "./attachments.ts";
-import type { NodeDesired } from "./desired.ts";
+import { type Clock, systemClock, type Timer } from "../../clock/index.ts";
+import type { Kernel, KernelEvent, KernelTopic } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
 import {
   type AttachedEndpoint,
   checkEndpoint,
   type DetachTarget,
   type EndpointSpec,
-} from "./endpoint/index.ts";
-import type { HostStateJournal } from "./host-state.ts";
+} from "../endpoint/index.ts";
+import type { HostStateJournal } from "../host/index.ts";
+import { type Problem, problemOf } from "../problem.ts";
+import { nftTopic } from "../row/index.ts";
+import { type AttachmentLimits, Attachments } from "./attachments.ts";
 import { NodePass, type NodePlan, type PassResult } from "./node-pass.ts";
-import { nftTopic } from "./ownership.ts";
 import { Pace, type PaceLimits } from "./pace.ts";
-import { type Problem, problemOf } from "./problem.ts";
 import { userChainTopics } from "./user-chain.ts";
 
 export interface ReconcilerLimits extends AttachmentLimits, PaceLimits {

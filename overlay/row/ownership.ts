@@ -15,8 +15,8 @@ import {
   ipAdd,
   parseIpv4,
   parseIpv6,
-} from "../addr/index.ts";
-import type { Link, NftTopic } from "../kernel/index.ts";
+} from "../../addr/index.ts";
+import type { Link, NftTopic } from "../../kernel/index.ts";
 
 /** rtm_protocol of every route made here. */
 export const routeProtocol = 72;

@@ -2,10 +2,9 @@
  * What the host was like before Heddle, kept so that a purge can restore it. It is saved before the change
  * it describes is made, so a crash in between restores a value that is already there.
  */
-import type { KernelOperation } from "../kernel/index.ts";
-import type { NodeObserved } from "./observed.ts";
-import { gateway4, scopeLink } from "./ownership.ts";
-import { rowKey } from "./row.ts";
+import type { KernelOperation } from "../../kernel/index.ts";
+import type { NodeObserved } from "../observed/index.ts";
+import { gateway4, rowKey, scopeLink } from "../row/index.ts";
 import { sysctlKey } from "./sysctls.ts";
 
 export interface HostState {

@@ -7,11 +7,11 @@
  * loose (2) on the underlay lets them pass. Linux takes the larger of `all` and the link's rp_filter, and 2
  * is loose. (networking/ip-sysctl.rst in the kernel's documentation.)
  */
-import { cidrFamily } from "../addr/index.ts";
-import { isFabricError } from "../errors/index.ts";
-import type { Kernel, KernelOperation } from "../kernel/index.ts";
-import type { NodeDesired } from "./desired.ts";
-import type { NodeObserved } from "./observed.ts";
+import { cidrFamily } from "../../addr/index.ts";
+import { isFabricError } from "../../errors/index.ts";
+import type { Kernel, KernelOperation } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
+import type { NodeObserved } from "../observed/index.ts";
 import { type Tables, underlayLinks } from "./underlay.ts";
 
 type Path = readonly string[];

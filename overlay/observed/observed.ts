@@ -3,22 +3,25 @@
  * ways to the others. One dump a table and no call per remote node but for its path, which is cached while
  * the routes and addresses of others stay as they are.
  */
-import type { Cidr, Ip } from "../addr/index.ts";
-import type { Address, Kernel, Link, Route, RoutePath } from "../kernel/index.ts";
-import type { NodeDesired } from "./desired.ts";
-import { type Dumps, rowsOf } from "./observed-rows.ts";
+import type { Cidr, Ip } from "../../addr/index.ts";
+import type { Address, Kernel, Link, Route, RoutePath } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
 import {
   gateway4,
   isGateway,
   isHostEnd,
   isOurs,
   mainTable,
+  metricOf,
+  type Row,
+  type RowTable,
   routeProtocol,
+  rowKey,
   scopeUniverse,
   vxlanDevice,
-} from "./ownership.ts";
+} from "../row/index.ts";
+import { type Dumps, rowsOf } from "./observed-rows.ts";
 import type { PathCache } from "./path-cache.ts";
-import { metricOf, type Row, type RowTable, rowKey } from "./row.ts";
 
 export interface NodeObserved {
   readonly links: readonly Link[];

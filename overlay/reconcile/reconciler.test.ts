@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { type Cidr, hostCidr, parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
-import { ManualClock } from "../clock/index.ts";
-import { type Kernel, type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
-import type { NodeDesired } from "./desired.ts";
-import type { EndpointSpec } from "./endpoint/index.ts";
-import type { HostState } from "./host-state.ts";
-import { hostInterfaceName } from "./ownership.ts";
+import { type Cidr, hostCidr, parseCidr, parseIp, parseMac, parseVni } from "../../addr/index.ts";
+import { ManualClock } from "../../clock/index.ts";
+import { type Kernel, type KernelOperation, MemoryKernel, spreadMetric } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
+import type { EndpointSpec } from "../endpoint/index.ts";
+import type { HostState } from "../host/host-state.ts";
+import { hostInterfaceName } from "../row/ownership.ts";
 import { Reconciler, type ReconcilerLimits } from "./reconciler.ts";
 
 const desired: NodeDesired = {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { type Ip, parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
-import type { RoutePath } from "../kernel/index.ts";
+import { type Ip, parseCidr, parseIp, parseMac, parseVni } from "../../addr/index.ts";
+import type { RoutePath } from "../../kernel/index.ts";
+import type { NodeDesired, RemoteNode } from "../desired.ts";
+import type { NodeObserved } from "../observed/observed.ts";
 import { designNode } from "./design.ts";
 import { DesignCache } from "./design-cache.ts";
-import type { NodeDesired, RemoteNode } from "./desired.ts";
-import type { NodeObserved } from "./observed.ts";
 
 const remote: RemoteNode = {
   name: "n2",

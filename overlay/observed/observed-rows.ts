@@ -1,6 +1,6 @@
 /** Turns the kernel's dumps into rows with link names, so that they compare with desired rows. */
-import type { Address, FdbEntry, Link, Neighbour, Route } from "../kernel/index.ts";
-import type { Row } from "./row.ts";
+import type { Address, FdbEntry, Link, Neighbour, Route } from "../../kernel/index.ts";
+import type { Row } from "../row/index.ts";
 
 export interface Dumps {
   readonly links: readonly Link[];

@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseCidr, parseIp, parseMac, parseVni } from "../addr/index.ts";
-import { describeOperation, type KernelOperation, MemoryKernel, spreadMetric } from "../kernel/index.ts";
+import { parseCidr, parseIp, parseMac, parseVni } from "../../addr/index.ts";
+import { describeOperation, type KernelOperation, MemoryKernel, spreadMetric } from "../../kernel/index.ts";
+import type { NodeDesired, RemoteNode } from "../desired.ts";
+import { type AttachedEndpoint, attachEndpoint } from "../endpoint/index.ts";
+import { observeSysctls } from "../host/sysctls.ts";
+import { type NodeObserved, observe } from "../observed/observed.ts";
+import { PathCache } from "../observed/path-cache.ts";
+import { hostInterfaceName } from "../row/ownership.ts";
 import { designNode } from "./design.ts";
-import type { NodeDesired, RemoteNode } from "./desired.ts";
-import { type AttachedEndpoint, attachEndpoint } from "./endpoint/index.ts";
-import { type NodeObserved, observe } from "./observed.ts";
-import { hostInterfaceName } from "./ownership.ts";
-import { PathCache } from "./path-cache.ts";
 import { planNode } from "./plan.ts";
-import { observeSysctls } from "./sysctls.ts";
 
 const near: RemoteNode = {
   name: "n2",

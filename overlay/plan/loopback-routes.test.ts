@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { parseIp } from "../addr/index.ts";
-import type { PublishedPort } from "./desired.ts";
-import type { AttachedEndpoint } from "./endpoint/index.ts";
+import { parseIp } from "../../addr/index.ts";
+import type { PublishedPort } from "../desired.ts";
+import type { AttachedEndpoint } from "../endpoint/index.ts";
+import { rowText } from "../row/row.ts";
 import { loopback6, loopbackRoutes } from "./loopback-routes.ts";
-import { rowText } from "./row.ts";
 
 const six = parseIp("fd00::5");
 const port = { protocol: "tcp", hostPort: 80, ip: six, port: 8080 } as const;

@@ -7,20 +7,16 @@
  * Between planning and applying nothing is awaited but the journal of original settings, and only when there
  * is something new to remember: a plan is never applied to endpoints that changed since.
  */
-import type { Clock } from "../clock/index.ts";
-import { describeOperation, type Kernel, type KernelOperation } from "../kernel/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import { describeOperation, type Kernel, type KernelOperation } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
+import { type HostState, type HostStateJournal, observeSysctls, planPurge, remember } from "../host/index.ts";
+import { canonicalTable, deleteTable, desiredTable, type NftObject, replaceTable } from "../nft/index.ts";
+import { type NodeObserved, observe, PathCache } from "../observed/index.ts";
+import { DesignCache, orphanLinks, planDesign } from "../plan/index.ts";
+import { type Problem, problemOf } from "../problem.ts";
+import { nftFamily, nftTableName } from "../row/index.ts";
 import type { Attachments } from "./attachments.ts";
-import { DesignCache } from "./design-cache.ts";
-import type { NodeDesired } from "./desired.ts";
-import { type HostState, type HostStateJournal, remember } from "./host-state.ts";
-import { canonicalTable, deleteTable, desiredTable, type NftObject, replaceTable } from "./nft/index.ts";
-import { type NodeObserved, observe } from "./observed.ts";
-import { nftFamily, nftTableName } from "./ownership.ts";
-import { PathCache } from "./path-cache.ts";
-import { orphanLinks, planDesign } from "./plan.ts";
-import { type Problem, problemOf } from "./problem.ts";
-import { planPurge } from "./purge.ts";
-import { observeSysctls } from "./sysctls.ts";
 import { UserChain } from "./user-chain.ts";
 
 export interface NodePlan {

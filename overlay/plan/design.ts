@@ -6,19 +6,29 @@
  * Pure and independent of order: remotes are taken by name, and where two ask for one row the first keeps it
  * and the other is a problem, so that two reconciliations never fight. Endpoints come before remotes.
  */
-import { cidrFamily } from "../addr/index.ts";
-import type { Backend, BackendContext } from "./backend.ts";
-import type { BackendChoice, NodeDesired, RemoteNode, RemotePrefix } from "./desired.ts";
-import { direct } from "./direct/index.ts";
-import { type AttachedEndpoint, hostRows } from "./endpoint/index.ts";
-import { gatewayRow } from "./host-state.ts";
+import { cidrFamily } from "../../addr/index.ts";
+import type { Backend, BackendContext } from "../backend.ts";
+import type { BackendChoice, NodeDesired, RemoteNode, RemotePrefix } from "../desired.ts";
+import { direct } from "../direct/index.ts";
+import { type AttachedEndpoint, hostRows } from "../endpoint/index.ts";
+import { gatewayRow, underlayLinks } from "../host/index.ts";
+import type { NodeObserved } from "../observed/index.ts";
+import type { Problem } from "../problem.ts";
+import {
+  isHostEnd,
+  isOurs,
+  mainTable,
+  metricOf,
+  poolMetric,
+  type Row,
+  type RowTable,
+  routeProtocol,
+  rowKey,
+  rowText,
+  vxlanDevice,
+} from "../row/index.ts";
+import { deviceAddresses, vxlan } from "../vxlan/index.ts";
 import { loopbackRoutes } from "./loopback-routes.ts";
-import type { NodeObserved } from "./observed.ts";
-import { isHostEnd, isOurs, mainTable, poolMetric, routeProtocol, vxlanDevice } from "./ownership.ts";
-import type { Problem } from "./problem.ts";
-import { metricOf, type Row, type RowTable, rowKey, rowText } from "./row.ts";
-import { underlayLinks } from "./underlay.ts";
-import { deviceAddresses, vxlan } from "./vxlan/index.ts";
 
 export interface Design {
   readonly rows: RowTable;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { parseCidr, parseIp, parseMac } from "../addr/index.ts";
+import { parseCidr, parseIp, parseMac } from "../../addr/index.ts";
 import { type Row, rowText, sameRow } from "./row.ts";
 
 const link = fc.constantFrom("a", "b");

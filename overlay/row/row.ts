@@ -3,8 +3,8 @@
  * a link that does not exist yet. `rowKey` is identity (two rows of one key exclude each other in the
  * kernel), `rowText` is everything that counts, in the words of ip(8) and bridge(8): equal text, nothing to do.
  */
-import { cidrFamily, familyOf, type Ip } from "../addr/index.ts";
-import type { FdbEntry, KernelOperation, Neighbour, Referring, RouteSpec } from "../kernel/index.ts";
+import { cidrFamily, familyOf, type Ip } from "../../addr/index.ts";
+import type { FdbEntry, KernelOperation, Neighbour, Referring, RouteSpec } from "../../kernel/index.ts";
 import { mainTable, scopeLink, scopeUniverse } from "./ownership.ts";
 
 type Named<T> = Omit<T, "link"> & { readonly link: string };

@@ -1,13 +1,13 @@
 /** What a node knows of Docker's chain for others' rules, as of the last look: see nft/user-chain.ts. */
-import type { Kernel, NftTopic } from "../kernel/index.ts";
+import type { Kernel, NftTopic } from "../../kernel/index.ts";
 import {
   hasUserChain,
   userChainCommands,
   userChainFamilies,
   userChainRemoval,
   userChainTable,
-} from "./nft/index.ts";
-import { type Problem, problemOf } from "./problem.ts";
+} from "../nft/index.ts";
+import { type Problem, problemOf } from "../problem.ts";
 
 /** Told by the kernel when somebody changes the tables that the chain is in. */
 export const userChainTopics = userChainFamilies.map((family): NftTopic => `nft ${family} ${userChainTable}`);

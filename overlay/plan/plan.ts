@@ -3,16 +3,22 @@
  * opens a hole: settings, devices, then per row kind what others lean on first (address, neighbour, FDB,
  * route), and removal the other way round (route first). Applying a plan and planning again gives nothing.
  */
-import type { KernelOperation, Link } from "../kernel/index.ts";
+import type { KernelOperation, Link } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
+import { planSysctls, underlayMtu } from "../host/index.ts";
+import type { NodeObserved } from "../observed/index.ts";
+import {
+  isHostEnd,
+  type Row,
+  type RowTable,
+  rowLink,
+  rowOperation,
+  sameRow,
+  vxlanDevice,
+} from "../row/index.ts";
+import { deviceSpec, planDevice } from "../vxlan/index.ts";
 import { type Design, designNode } from "./design.ts";
-import type { NodeDesired } from "./desired.ts";
 import { withIndexes } from "./link-index.ts";
-import type { NodeObserved } from "./observed.ts";
-import { isHostEnd, vxlanDevice } from "./ownership.ts";
-import { type Row, type RowTable, rowLink, rowOperation, sameRow } from "./row.ts";
-import { planSysctls } from "./sysctls.ts";
-import { underlayMtu } from "./underlay.ts";
-import { deviceSpec, planDevice } from "./vxlan/index.ts";
 
 /** Names of host ends that the plan leaves alone with all of their rows: attachments under way. */
 export type Spared = ReadonlySet<string>;

@@ -3,11 +3,10 @@
  * address if it was not there before, and the settings in the reverse order of their changes. Forwarding stays on
  * where Docker relies on it by now: an engine that started after us found it on and did not remember that it was not.
  */
-import type { KernelOperation } from "../kernel/index.ts";
+import type { KernelOperation } from "../../kernel/index.ts";
+import type { NodeObserved } from "../observed/index.ts";
+import { isHostEnd, isOurs, rowKey, rowOperation, vxlanDevice } from "../row/index.ts";
 import { gatewayRow, type HostState } from "./host-state.ts";
-import type { NodeObserved } from "./observed.ts";
-import { isHostEnd, isOurs, vxlanDevice } from "./ownership.ts";
-import { rowKey, rowOperation } from "./row.ts";
 import { forwardingKeys } from "./sysctls.ts";
 
 export function planPurge(

@@ -4,10 +4,10 @@
  * when links, addresses or routes that are not ours change. Holds one entry per underlay address of the
  * desired remotes.
  */
-import type { Ip } from "../addr/index.ts";
-import { isFabricError } from "../errors/index.ts";
-import type { Kernel, RoutePath } from "../kernel/index.ts";
-import type { NodeDesired } from "./desired.ts";
+import type { Ip } from "../../addr/index.ts";
+import { isFabricError } from "../../errors/index.ts";
+import type { Kernel, RoutePath } from "../../kernel/index.ts";
+import type { NodeDesired } from "../desired.ts";
 
 export class PathCache {
   #state = "";

@@ -7,10 +7,9 @@
  * at leisure, and a stale one can neither kill a new container's link nor bring a withdrawn route back.
  * Calls for one host interface name run one after the other.
  */
-import type { Clock } from "../clock/index.ts";
-import { FabricError } from "../errors/index.ts";
-import type { Kernel } from "../kernel/index.ts";
-import { refusedErrno } from "../kernel/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import { type Kernel, refusedErrno } from "../../kernel/index.ts";
 import {
   type AttachedEndpoint,
   attachEndpoint,
@@ -19,7 +18,7 @@ import {
   LinkReaper,
   type LinkReaperLimits,
   withdrawEndpoint,
-} from "./endpoint/index.ts";
+} from "../endpoint/index.ts";
 
 export interface AttachmentLimits extends LinkReaperLimits {
   /** Attachments and detachments under way at one time, waiting ones included. */

@@ -10,7 +10,15 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
-import { Control, Enrollment, Renewal } from "./proto/gen/fabric_pb.ts";
+import { decodeHeartbeat, encodeHeartbeat } from "./heartbeat-codec.ts";
+import {
+  type AgentMessage,
+  Control,
+  Enrollment,
+  Renewal,
+  type ServerMessage,
+  ServerMessageSchema,
+} from "./proto/gen/fabric_pb.ts";
 
 export const protocolVersion = 1;
 
@@ -23,7 +31,7 @@ type Definitions = {
 };
 
 export const controlService: Definitions = {
-  session: define(Control.method.session),
+  session: withHeartbeats(define(Control.method.session)),
   claimBlock: define(Control.method.claimBlock),
   releaseBlock: define(Control.method.releaseBlock),
   claimStatic: define(Control.method.claimStatic),
@@ -57,6 +65,41 @@ function define<Input extends DescMessage, Output extends DescMessage>(
       asBuffer(message instanceof Uint8Array ? message : toBinary(method.output, message)),
     responseDeserialize: (bytes) => fromBinary(method.output, bytes),
   };
+}
+
+export function encodeServerMessage(message: ServerMessage): Uint8Array {
+  return heartbeatOf(message) ?? toBinary(ServerMessageSchema, message);
+}
+
+type SessionMethod = MethodDefinition<AgentMessage, ServerMessage | Uint8Array>;
+
+/** The session's codecs with a short cut for what it mostly carries. */
+function withHeartbeats(method: SessionMethod): SessionMethod {
+  const { requestSerialize, requestDeserialize, responseDeserialize } = method;
+  const read = <T extends AgentMessage | ServerMessage>(
+    $typeName: T["$typeName"],
+    bytes: Uint8Array,
+  ): T | undefined => {
+    const sequence = decodeHeartbeat(bytes);
+    if (sequence === undefined) return undefined;
+    const value = { $typeName: "heddle.control.v1.Heartbeat" as const, sequence };
+    return { $typeName, kind: { case: "heartbeat", value } } as T;
+  };
+  return {
+    ...method,
+    requestSerialize: (message) => {
+      const bytes = heartbeatOf(message);
+      return bytes ? asBuffer(bytes) : requestSerialize(message);
+    },
+    requestDeserialize: (bytes) =>
+      read<AgentMessage>("heddle.control.v1.AgentMessage", bytes) ?? requestDeserialize(bytes),
+    responseDeserialize: (bytes) =>
+      read<ServerMessage>("heddle.control.v1.ServerMessage", bytes) ?? responseDeserialize(bytes),
+  };
+}
+
+function heartbeatOf({ kind }: AgentMessage | ServerMessage): Uint8Array | undefined {
+  return kind.case === "heartbeat" ? encodeHeartbeat(kind.value.sequence) : undefined;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -82,9 +82,9 @@ export class ControlServer {
     this.#joins = new JoinLine(limits.joinsMax);
     const sources = [
       fabricViewSource(store, clock),
-      ...catalogViewSources(registry),
+      ...catalogViewSources(registry, clock),
       keyViewSource(registry, limits),
-      nodeListViewSource(registry),
+      nodeListViewSource(registry, clock),
       ...(options.views ?? []),
     ];
     this.#hub = new ViewHub(sources, clock, limits);

@@ -148,9 +148,12 @@ function checksByService(state: CatalogState, node: NodeEntry, isWanted: (servic
 /** The check that a fabric node's liveness makes; undefined for a node outside of the fabric. */
 export function livenessCheck(state: CatalogState, node: NodeEntry): CheckEntry | undefined {
   if (!node.fabric) return undefined;
-  const liveness = state.liveness.get(fold(node.name));
+  const key = fold(node.name);
+  const liveness = state.liveness.get(key);
+  const held = state.livenessChecks.get(key);
+  if (held?.node === node && held.liveness === liveness) return held.check;
   const alive = liveness?.alive ?? false;
-  return {
+  const check: CheckEntry = {
     node: node.name,
     id: livenessCheckId,
     name: "Serf Health Status",
@@ -166,6 +169,8 @@ export function livenessCheck(state: CatalogState, node: NodeEntry): CheckEntry 
     createIndex: node.createIndex,
     modifyIndex: Math.max(liveness?.revision ?? 0, node.createIndex),
   };
+  if (state.nodes.get(key) === node) state.livenessChecks.set(key, { node, liveness, check });
+  return check;
 }
 
 function compare(a: string, b: string): number {

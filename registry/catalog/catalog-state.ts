@@ -45,10 +45,19 @@ export function fold(name: string): string {
   return name.toLowerCase();
 }
 
+/** Right as long as node and liveness are these. */
+export interface LivenessCheck {
+  readonly node: NodeEntry;
+  readonly liveness: Liveness | undefined;
+  readonly check: CheckEntry;
+}
+
 export class CatalogState {
   readonly nodes = new Map<string, NodeEntry>();
   readonly nodeNamesById = new Map<string, string>();
   readonly liveness = new Map<string, Liveness>();
+  /** What reading makes of a node's liveness, kept so that each of its instances shows the same object. */
+  readonly livenessChecks = new Map<string, LivenessCheck>();
   /** Node → id → entry. */
   readonly services = new Map<string, Map<string, ServiceEntry>>();
   readonly checks = new Map<string, Map<string, CheckEntry>>();
@@ -85,6 +94,7 @@ export class CatalogState {
     const before = this.nodes.get(name);
     if (!before) return;
     this.nodes.delete(name);
+    this.livenessChecks.delete(name);
     this.#unlinkNode(name, before);
     if (this.liveness.get(name)?.alive === false) this.liveness.delete(name);
     this.#nodeMoved(name, before, undefined);

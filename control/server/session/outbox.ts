@@ -6,8 +6,8 @@
  * Order: other messages first (a heartbeat must not wait behind a snapshot), then the parts of the update under
  * way, then the view that waited longest.
  */
-import { create, toBinary } from "@bufbuild/protobuf";
-import { type ServerMessage, ServerMessageSchema } from "../../proto/gen/fabric_pb.ts";
+import { encodeServerMessage } from "../../control-service.ts";
+import type { ServerMessage } from "../../proto/gen/fabric_pb.ts";
 
 /** Answers the parts of what a view is behind by. */
 export type TakeUpdate = () => readonly Uint8Array[];
@@ -66,7 +66,7 @@ export class Outbox {
   #next(): Uint8Array | undefined {
     for (const [slot, kind] of this.#messages) {
       this.#messages.delete(slot);
-      return toBinary(ServerMessageSchema, create(ServerMessageSchema, { kind }));
+      return encodeServerMessage({ $typeName: "heddle.control.v1.ServerMessage", kind });
     }
     const part = this.#parts?.left.shift();
     if (part) return part;

@@ -1,9 +1,10 @@
 /**
  * The views of the catalog: `service/<name>`, `node/<name>`, `reverse/<ip>`, `query/<name>`. One listener on the registry serves
  * all of them: a change names the topics that moved, and only the open views of those are computed again, once
- * in a turn of the event loop whatever the number of changes and of subscribers.
+ * in a while (see refresh-pace.ts) whatever the number of changes and of subscribers.
  */
 import { isIp, parseIp } from "../../../addr/index.ts";
+import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import {
   containerNameKind,
@@ -14,23 +15,23 @@ import {
 } from "../../../registry/index.ts";
 import type { NodeViewItem, ReverseViewItem } from "../../view-items.ts";
 import { queryReader } from "./query-view.ts";
+import { RefreshPace } from "./refresh-pace.ts";
 import { bare, brief, type Items, serviceItems } from "./service-items.ts";
 import type { ViewFeed, ViewSink, ViewSource } from "./view-source.ts";
 
-export function catalogViewSources(registry: RegistryReads): readonly ViewSource[] {
+export function catalogViewSources(registry: RegistryReads, clock: Clock): readonly ViewSource[] {
   const openViews = new Map<string, Set<() => void>>();
   const dirty = new Set<string>();
-  const refresh = () => {
+  const pace = new RefreshPace(clock, () => {
     const keys = [...dirty];
     dirty.clear();
     // Gathered first: a view that is computed again may leave a topic and come back to it.
     const moved = new Set(keys.flatMap((key) => [...(openViews.get(key) ?? [])]));
     for (const recompute of moved) recompute();
-  };
+  });
   registry.onChange(({ topics }) => {
-    const wasClean = dirty.size === 0;
     for (const topic of topics) if (openViews.has(topic)) dirty.add(topic);
-    if (wasClean && dirty.size > 0) setImmediate(refresh);
+    if (dirty.size > 0) pace.ask();
   });
 
   /** `topics` may be others after each change; the content is read again when any of them moves. */
@@ -56,7 +57,7 @@ export function catalogViewSources(registry: RegistryReads): readonly ViewSource
     return {
       caughtUp: async (revision, signal) => {
         await registry.applied(revision, signal);
-        if (keys.some((key) => dirty.has(key))) await new Promise((resolve) => setImmediate(resolve));
+        if (keys.some((key) => dirty.has(key))) await pace.settled();
       },
       close: () => {
         isClosed = true;

@@ -4,39 +4,65 @@ import {
   type Coordinate,
   type Indexes,
   livenessCheckId,
+  type ServiceEntry,
   type ServiceInstance,
 } from "../../../registry/index.ts";
 import type { CheckBrief, ServiceViewItem } from "../../view-items.ts";
 
 export type Items = ReadonlyMap<string, string>;
 
+interface Known {
+  readonly instance: ServiceInstance;
+  readonly coordinate: Coordinate | undefined;
+  readonly key: string;
+  readonly json: string;
+}
+
 /**
- * A reader that remembers the JSON of each instance: of a thousand instances usually one has changed. What
- * `coordinateOf` answers becomes part of the item.
+ * A reader that remembers the JSON of each instance: of a thousand instances usually one has changed. Entries of the
+ * catalog are never written to, so what is the same object is the same text. What `coordinateOf` answers becomes part of the item.
  */
 export function serviceItems(
   coordinateOf: (node: string) => Coordinate | undefined = () => undefined,
 ): (instances: readonly ServiceInstance[]) => Items {
-  let before = new Map<string, { readonly stamp: string; readonly json: string }>();
+  let before = new Map<ServiceEntry, Known>();
   return (instances) => {
     const now: typeof before = new Map();
+    const items = new Map<string, string>();
     for (const instance of instances) {
-      const { node, service } = instance;
-      const key = `${encodeURIComponent(node.name)}/${encodeURIComponent(service.id)}`;
-      const coordinate = coordinateOf(node.name);
-      const stamp = stampOf(instance) + (coordinate ? JSON.stringify(coordinate) : "");
-      const known = before.get(key);
-      now.set(key, known?.stamp === stamp ? known : { stamp, json: itemJson(instance, coordinate) });
+      const coordinate = coordinateOf(instance.node.name);
+      const held = before.get(instance.service);
+      const known = held && isSame(held, instance, coordinate) ? held : read(instance, coordinate, held?.key);
+      now.set(instance.service, known);
+      items.set(known.key, known.json);
     }
     before = now;
-    return new Map([...now].map(([key, { json }]) => [key, json]));
+    return items;
   };
 }
 
-function stampOf({ node, service, checks }: ServiceInstance): string {
-  let stamp = `${node.modifyIndex} ${service.createIndex} ${service.modifyIndex}`;
-  for (const check of checks) stamp += ` ${check.id} ${check.modifyIndex} ${check.status}`;
-  return stamp;
+function isSame(
+  known: Known,
+  { node, checks }: ServiceInstance,
+  coordinate: Coordinate | undefined,
+): boolean {
+  const { instance } = known;
+  return (
+    instance.node === node &&
+    known.coordinate === coordinate &&
+    instance.checks.length === checks.length &&
+    checks.every((check, i) => check === instance.checks[i])
+  );
+}
+
+function read(instance: ServiceInstance, coordinate: Coordinate | undefined, key?: string): Known {
+  const { node, service } = instance;
+  return {
+    instance,
+    coordinate,
+    key: key ?? `${encodeURIComponent(node.name)}/${encodeURIComponent(service.id)}`,
+    json: itemJson(instance, coordinate),
+  };
 }
 
 function itemJson({ node, service, checks }: ServiceInstance, coordinate: Coordinate | undefined): string {

@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test, vi } from "vitest";
 import { ViewMirror } from "../../agent/view-mirror.ts";
 import { controlServerLimits } from "../../limits.ts";
 import { ServerMessageSchema, type ViewUpdate } from "../../proto/gen/fabric_pb.ts";
@@ -160,4 +160,15 @@ describe("a mirror", () => {
     expect(mirror.receive(update).kind).toBe("diverged");
     expect(mirror.items.size).toBe(0);
   });
+});
+
+test("thousands of listeners are told in slices, once for all that changed meanwhile", async () => {
+  const view = new SharedView("v", controlServerLimits);
+  const seen = Array.from({ length: 1000 }, () => [] as number[]);
+  for (const positions of seen) view.onChange(() => positions.push(view.position));
+  view.change(1, new Map([["a", "1"]]), []);
+  expect(seen.some((positions) => positions.length === 0)).toBe(true);
+  for (let revision = 2; revision < 6; revision++) view.change(revision, new Map([["a", `${revision}`]]), []);
+  await vi.waitFor(() => expect(seen.every((positions) => positions.at(-1) === 5)).toBe(true));
+  expect(Math.max(...seen.map((positions) => positions.length))).toBe(2);
 });

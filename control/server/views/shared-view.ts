@@ -29,6 +29,9 @@ export class SharedView implements ViewSink {
   readonly #limits: ControlServerLimits;
   readonly #items = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
+  /** Who is still to be told of a change. */
+  #round: IterableIterator<() => void> | undefined;
+  #changedAgain = false;
   #history: Change[] = [];
   #historyItems = 0;
   #change = 0;
@@ -64,10 +67,14 @@ export class SharedView implements ViewSink {
     this.#change += 1;
     this.#cached = [];
     this.#remember({ number: this.#change, revision: this.#revision, digest: this.#digest, items: changed });
-    for (const listener of this.#listeners) listener();
+    if (this.#round) this.#changedAgain = true;
+    else this.#tell(this.#listeners.values());
   }
 
-  /** Calls back, synchronously, after each change. Answers how to stop. */
+  /**
+   * Calls back after each change, at once if there are few listeners. Thousands of them are told in slices, so that
+   * heartbeats and requests are served in between; what changes meanwhile they are told in one. Answers how to stop.
+   */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -117,6 +124,26 @@ export class SharedView implements ViewSink {
     return encodeItems(this.#content(), "delta", puts, deletes, viewPartBytes);
   }
 
+  #tell(round: IterableIterator<() => void>): void {
+    this.#round = round;
+    for (let told = 0; told < toldPerTurn; told++) {
+      const { done, value: listener } = round.next();
+      if (done) {
+        this.#told();
+        return;
+      }
+      listener();
+    }
+    setImmediate(() => this.#tell(round));
+  }
+
+  #told(): void {
+    this.#round = undefined;
+    if (!this.#changedAgain) return;
+    this.#changedAgain = false;
+    this.#tell(this.#listeners.values());
+  }
+
   #content(): ViewContent {
     return { view: this.name, revision: this.#revision, digest: this.#digest };
   }
@@ -146,3 +173,5 @@ export class SharedView implements ViewSink {
 
 /** Encoded updates that are kept while the view stands: one change behind, and a snapshot, serve nearly all. */
 const cachedUpdatesMax = 4;
+/** Each is a write to a connection, some 25 µs. */
+const toldPerTurn = 256;

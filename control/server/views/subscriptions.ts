@@ -14,13 +14,16 @@ import type { Outbox } from "../session/outbox.ts";
 import type { SharedView } from "./shared-view.ts";
 import { encodeRefused } from "./view-encoding.ts";
 import type { ViewHub } from "./view-hub.ts";
+import type { ViewFeed } from "./view-source.ts";
 
 const viewNameMax = 512;
 
 interface Subscription {
   /** Undefined while the view is opened. */
   stop: (() => void) | undefined;
-  readonly ending: AbortController;
+  ended: boolean;
+  /** Ends the wait for an earlier revision; a server that is up to date never waits. */
+  waiting?: AbortController;
 }
 
 export class Subscriptions {
@@ -50,7 +53,7 @@ export class Subscriptions {
       this.#refuse(name.slice(0, viewNameMax), limitReached(viewsPerAgentMax));
       return;
     }
-    const subscription: Subscription = { stop: undefined, ending: new AbortController() };
+    const subscription: Subscription = { stop: undefined, ended: false };
     this.#subscriptions.set(name, subscription);
     this.#begin(request, subscription).catch((error: unknown) => {
       if (this.#subscriptions.get(name) !== subscription) return;
@@ -63,7 +66,8 @@ export class Subscriptions {
     const subscription = this.#subscriptions.get(view);
     if (!subscription) return;
     this.#subscriptions.delete(view);
-    subscription.ending.abort();
+    subscription.ended = true;
+    subscription.waiting?.abort();
     subscription.stop?.();
     this.#outbox.forget(view);
   }
@@ -73,15 +77,11 @@ export class Subscriptions {
   }
 
   async #begin({ view: name, revision, digest }: Subscribe, subscription: Subscription): Promise<void> {
-    const { signal } = subscription.ending;
     const { view, feed } = await this.#hub.acquire(name);
-    if (signal.aborted) return this.#hub.release(name);
+    if (subscription.ended) return this.#hub.release(name);
     subscription.stop = () => this.#hub.release(name);
-    const late = new AbortController();
-    const timer = this.#clock.setTimer(this.#limits.catchUpMs, () => late.abort());
-    await feed.caughtUp(Number(revision), AbortSignal.any([signal, late.signal])).catch(() => undefined);
-    timer.cancel();
-    if (signal.aborted) return;
+    if (Number(revision) > 0) await this.#caughtUp(feed, Number(revision), subscription);
+    if (subscription.ended) return;
     const stopListening = this.#follow(view, view.locate(Number(revision), digest));
     subscription.stop = () => {
       stopListening();
@@ -89,9 +89,20 @@ export class Subscriptions {
     };
   }
 
+  /** Resolves when the feed is there, or when it took too long. */
+  async #caughtUp(feed: ViewFeed, revision: number, subscription: Subscription): Promise<void> {
+    const waiting = new AbortController();
+    subscription.waiting = waiting;
+    const timer = this.#clock.setTimer(this.#limits.catchUpMs, () => waiting.abort());
+    await feed.caughtUp(revision, waiting.signal).catch(() => undefined);
+    timer.cancel();
+    delete subscription.waiting;
+  }
+
   #follow(view: SharedView, located: number | undefined): () => void {
     let sent = located;
     const take = () => {
+      if (sent === view.position) return [];
       const parts = view.updateFrom(sent);
       sent = view.position;
       return parts;

@@ -30,7 +30,7 @@ export class SessionServer {
   constructor({ world, life, store, pools, registry, writer }: SessionServerOptions) {
     const { clock } = life;
     const limits = controlServerLimits;
-    const sources = [fabricViewSource(store, clock), ...catalogViewSources(registry)];
+    const sources = [fabricViewSource(store, clock), ...catalogViewSources(registry, clock)];
     this.#life = life;
     this.#context = {
       server: life.machine.name,

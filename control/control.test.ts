@@ -575,7 +575,9 @@ describe("fail-over", () => {
     const silent = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => silent.once("listening", resolve));
     const address = `127.0.0.1:${(silent.address() as { port: number }).port}`;
-    const agent = fabric.agent(["127.0.0.1:1", address, server.address]);
+    const agent = fabric.agent(["127.0.0.1:1", address, server.address], {
+      limits: { handshakeTimeoutMs: 500 },
+    });
     await connected(agent);
     expect(agent.client.state.address).toBe(server.address);
     expect(agent.events.filter((event) => event.kind === "refused")).toHaveLength(2);

@@ -84,8 +84,10 @@ export interface ControlClientLimits {
   readonly viewRetryMs: number;
   /** Unary calls under way. */
   readonly callsMax: number;
-  /** Time to reach a server before the next one is tried. */
+  /** Time to reach a server's machine before the next one is tried. */
   readonly connectTimeoutMs: number;
+  /** Time to reach the server itself: it may have all its agents to let in. */
+  readonly handshakeTimeoutMs: number;
   /** Time of a reached server to welcome: it writes to the store meanwhile. */
   readonly welcomeTimeoutMs: number;
   /** Wait after all servers failed: doubled each time, with jitter. */
@@ -114,6 +116,7 @@ export const controlClientLimits: ControlClientLimits = {
   viewRetryMs: 1000,
   callsMax: 1024,
   connectTimeoutMs: 1000,
+  handshakeTimeoutMs: 5000,
   welcomeTimeoutMs: 10_000,
   backoffMinMs: 250,
   backoffMaxMs: 10_000,

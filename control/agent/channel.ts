@@ -1,17 +1,30 @@
 /**
- * An agent's way to one server: what a connection needs of it, and the real one over gRPC. A simulation hands in
- * another, so that connecting, beating and failing over are tried under every order of events.
+ * An agent's way to one server: what a connection needs of it, and the real one, gRPC over an HTTP/2 session of its own. A
+ * simulation hands in another, so that connecting, beating and failing over are tried under every order of events.
+ *
+ * There are two times to reach a server: its machine answers within a second or is not there, but itself may have ten
+ * thousand agents to let in, and whoever gives up and comes again makes that longer. A refused connection is known at once.
+ *
+ * It is not grpc-js's channel: that one tells neither of the two from the other, waits its time out when it is refused,
+ * and takes ten times as much for an attempt, which thousands of agents make together when a server is away.
  */
-import { type ChannelCredentials, Client, type ClientDuplexStream } from "@grpc/grpc-js";
+import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
+import { connect as connectTcp, type Socket } from "node:net";
+import type { ChannelCredentials } from "@grpc/grpc-js";
+import { FabricError, isFabricError } from "../../errors/index.ts";
 import { controlService, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
 import type { ControlClientLimits } from "../limits.ts";
-import type { AgentMessage, ServerMessage } from "../proto/gen/fabric_pb.ts";
+import type {
+  AgentMessage,
+  HttpRequestPart,
+  HttpResponsePart,
+  ServerMessage,
+} from "../proto/gen/fabric_pb.ts";
 import { channelName } from "../trust/index.ts";
-import { fromServiceError } from "../wire-error.ts";
-import { endingWithChannel } from "./ending-credentials.ts";
-import { type HttpStream, openHttpStream } from "./http-stream.ts";
+import { GrpcStream, type Method } from "./grpc-stream.ts";
 
-export type ControlStream = ClientDuplexStream<AgentMessage, ServerMessage>;
+export type ControlStream = GrpcStream<AgentMessage, ServerMessage>;
+export type HttpStream = GrpcStream<HttpRequestPart, HttpResponsePart>;
 
 export interface CallOptions {
   /** As in `claim block of network "web"`. */
@@ -21,7 +34,7 @@ export interface CallOptions {
 }
 
 export interface Channel {
-  /** Resolves when the server was reached, rejects when it was not within the time. */
+  /** Resolves when the server was reached. @throws CONTROL_UNAVAILABLE when it was not, at the latest after that time */
   reached(timeoutMs: number): Promise<void>;
   session(): ControlStream;
   /** @throws what the server answered with, CONTROL_UNAVAILABLE, CONTROL_TIMEOUT, the signal's reason */
@@ -37,45 +50,46 @@ export interface Channel {
 /** `credentials` are of this server. */
 export type OpenChannel = (server: string, credentials: ChannelCredentials) => Channel;
 
-export function grpcChannels({ messageMaxBytes }: Pick<ControlClientLimits, "messageMaxBytes">): OpenChannel {
-  return (server, credentials) =>
-    new GrpcChannel(
-      server,
-      new Client(server, endingWithChannel(credentials), {
-        ...channelName,
-        "grpc.max_receive_message_length": messageMaxBytes,
-        "grpc.max_send_message_length": messageMaxBytes,
-        // Otherwise an attempt would inherit the back-off of an earlier one.
-        "grpc.use_local_subchannel_pool": 1,
-        "grpc.enable_retries": 0,
-        // Statistics that nobody reads.
-        "grpc.enable_channelz": 0,
-      }),
-    );
+type Limits = Pick<ControlClientLimits, "messageMaxBytes" | "connectTimeoutMs">;
+
+export function grpcChannels(limits: Limits): OpenChannel {
+  return (server, credentials) => new GrpcChannel(server, credentials, limits);
 }
 
 class GrpcChannel implements Channel {
   readonly #server: string;
-  readonly #client: Client;
+  readonly #credentials: ChannelCredentials;
+  readonly #limits: Limits;
+  #socket: Socket | undefined;
+  #session: ClientHttp2Session | undefined;
+  #isClosed = false;
 
-  constructor(server: string, client: Client) {
+  constructor(server: string, credentials: ChannelCredentials, limits: Limits) {
     this.#server = server;
-    this.#client = client;
+    this.#credentials = credentials;
+    this.#limits = limits;
   }
 
-  reached(timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#client.waitForReady(Date.now() + timeoutMs, (error) => (error ? reject(error) : resolve()));
-    });
+  async reached(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.close(), timeoutMs);
+    try {
+      const tcp = await this.#connect();
+      const path = this.#server;
+      const connector = this.#credentials._createSecureConnector({ scheme: "dns", path }, channelName);
+      const { socket } = await connector.connect(tcp);
+      this.#socket = socket;
+      this.#session = await settled(socket);
+    } catch (error) {
+      this.close();
+      throw this.#gone(error);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#isClosed) throw this.#gone();
   }
 
   session(): ControlStream {
-    const { path, requestSerialize, responseDeserialize } = controlService.session;
-    return this.#client.makeBidiStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize as (bytes: Buffer) => ServerMessage,
-    );
+    return this.#open(controlService.session, "keep session");
   }
 
   call<Name extends UnaryName>(
@@ -83,32 +97,110 @@ class GrpcChannel implements Channel {
     request: UnaryInput<Name>,
     { action, timeoutMs, signal }: CallOptions,
   ): Promise<UnaryOutput<Name>> {
-    const { path, requestSerialize, responseDeserialize } = controlService[name];
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const call = this.#client.makeUnaryRequest(
-        path,
-        requestSerialize as (value: UnaryInput<Name>) => Buffer,
-        responseDeserialize as (bytes: Buffer) => UnaryOutput<Name>,
-        request,
-        { deadline: new Date(Date.now() + timeoutMs) },
-        (error, reply) => {
-          signal?.removeEventListener("abort", onAbort);
-          if (signal?.aborted) reject(signal.reason);
-          else if (error) reject(fromServiceError(error, action, this.#server));
-          else if (reply) resolve(reply);
-        },
-      );
-      const onAbort = () => call.cancel();
+      const method = controlService[name] as Method<UnaryInput<Name>, UnaryOutput<Name>>;
+      const stream = this.#open(method, action, { "grpc-timeout": `${Math.ceil(timeoutMs)}m` });
+      const onAbort = () => stream.cancel();
+      const timer = setTimeout(() => stream.destroy(tooLate(action, this.#server)), timeoutMs);
+      let reply: UnaryOutput<Name> | undefined;
+      stream.on("data", (message: UnaryOutput<Name>) => {
+        reply = message;
+      });
+      stream.on("end", () => reply && resolve(reply));
+      stream.on("error", (error) => reject(signal?.aborted ? signal.reason : error));
+      stream.on("close", () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        reject(this.#gone());
+      });
       signal?.addEventListener("abort", onAbort, { once: true });
+      stream.end(request);
     });
   }
 
   httpStream(): HttpStream {
-    return openHttpStream(this.#client);
+    return this.#open(controlService.httpStream, "forward a request");
   }
 
   close(): void {
-    this.#client.close();
+    this.#isClosed = true;
+    this.#session?.destroy();
+    this.#socket?.destroy();
   }
+
+  #connect(): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connectTcp({ ...placeOf(this.#server), noDelay: true });
+      this.#socket = socket;
+      const timer = setTimeout(() => socket.destroy(), this.#limits.connectTimeoutMs);
+      socket.once("error", reject);
+      socket.once("close", () => {
+        clearTimeout(timer);
+        reject(this.#gone());
+      });
+      socket.once("connect", () => {
+        clearTimeout(timer);
+        resolve(socket);
+      });
+    });
+  }
+
+  #open<Out, In>(
+    method: Method<Out, In>,
+    action: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): GrpcStream<Out, In> {
+    if (!this.#session || this.#session.destroyed || this.#session.closed) throw this.#gone();
+    const http2 = this.#session.request({
+      [constants.HTTP2_HEADER_METHOD]: "POST",
+      [constants.HTTP2_HEADER_PATH]: method.path,
+      "content-type": "application/grpc",
+      te: "trailers",
+      ...headers,
+    });
+    const { messageMaxBytes } = this.#limits;
+    return new GrpcStream({ http2, method, messageMaxBytes, action, server: this.#server });
+  }
+
+  #gone(cause?: unknown): FabricError {
+    if (isFabricError(cause)) return cause;
+    const why = cause instanceof Error ? cause.message : "it does not answer";
+    return new FabricError(
+      "CONTROL_UNAVAILABLE",
+      `reach server ${this.#server}: ${why}; it is tried again by itself`,
+      { cause, details: { server: this.#server } },
+    );
+  }
+}
+
+/** A session whose server has said how it wants to be spoken to: then it serves. */
+function settled(socket: Socket): Promise<ClientHttp2Session> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2("http://heddle", {
+      createConnection: () => socket,
+      settings: { enablePush: false },
+    });
+    session.on("error", reject);
+    session.once("close", () => reject(new Error("the connection ended")));
+    session.once("remoteSettings", () => resolve(session));
+  });
+}
+
+/** `unix:PATH`, or `HOST:PORT` with IPv6 in brackets. */
+function placeOf(
+  server: string,
+): { readonly path: string } | { readonly host: string; readonly port: number } {
+  if (server.startsWith("unix:")) return { path: server.slice("unix:".length) };
+  const colon = server.lastIndexOf(":");
+  return {
+    host: server.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
+    port: Number(server.slice(colon + 1)),
+  };
+}
+
+function tooLate(action: string, server: string): FabricError {
+  return new FabricError("CONTROL_TIMEOUT", `${action}: server ${server} did not answer in time; try again`, {
+    details: { server },
+  });
 }

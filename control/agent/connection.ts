@@ -3,9 +3,8 @@
  * makes the next one. Every way to lose it ends in `onLost`, once.
  */
 import { create } from "@bufbuild/protobuf";
-import type { ServiceError } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
-import { FabricError } from "../../errors/index.ts";
+import { FabricError, isFabricError } from "../../errors/index.ts";
 import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
 import type { StreamedRequest, StreamedResponse } from "../http-exchange.ts";
 import type { ControlClientLimits } from "../limits.ts";
@@ -16,9 +15,8 @@ import {
   type ServerMessage,
   type Welcome,
 } from "../proto/gen/fabric_pb.ts";
-import { fromServiceError } from "../wire-error.ts";
-import type { CallOptions, Channel, ControlStream } from "./channel.ts";
-import { exchangeStreams, type HttpStream } from "./http-stream.ts";
+import type { CallOptions, Channel, ControlStream, HttpStream } from "./channel.ts";
+import { exchangeStreams } from "./http-stream.ts";
 
 export interface ConnectionEvents {
   /** Any message but the welcome. */
@@ -84,9 +82,7 @@ export class Connection {
       const stream = this.#channel.session();
       this.#stream = stream;
       stream.on("data", (message: ServerMessage) => this.#receive(message));
-      stream.on("error", (error: ServiceError) =>
-        this.#lose(fromServiceError(error, "keep session", this.server)),
-      );
+      stream.on("error", (error) => this.#lose(isFabricError(error) ? error : this.#gone(String(error))));
       stream.on("end", () => this.#lose(this.#gone("it ended the session")));
       this.#welcomed = resolve;
       this.#rejectOpen = reject;
@@ -148,14 +144,14 @@ export class Connection {
 
   #reach(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const failed = () => {
-        this.#lose(this.#gone("it does not answer"));
+      const failed = (error?: unknown) => {
+        this.#lose(isFabricError(error) ? error : this.#gone("it does not answer"));
         reject(this.#lost);
       };
-      const { connectTimeoutMs } = this.#limits;
-      const timer = this.#clock.setTimer(connectTimeoutMs, failed);
+      const { handshakeTimeoutMs } = this.#limits;
+      const timer = this.#clock.setTimer(handshakeTimeoutMs, failed);
       this.#channel
-        .reached(connectTimeoutMs)
+        .reached(handshakeTimeoutMs)
         .finally(() => timer.cancel())
         .then(() => (this.#lost ? reject(this.#lost) : resolve()), failed);
     });

@@ -3,9 +3,7 @@
  * through, when the caller leaves (its signal, or it stops to iterate), or when the connection is lost.
  */
 import { create } from "@bufbuild/protobuf";
-import type { Client, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
-import { FabricError } from "../../errors/index.ts";
-import { controlService } from "../control-service.ts";
+import { FabricError, isFabricError } from "../../errors/index.ts";
 import {
   type ByteStream,
   filterHeaders,
@@ -14,24 +12,8 @@ import {
   type StreamedRequest,
   type StreamedResponse,
 } from "../http-exchange.ts";
-import {
-  type HttpRequestPart,
-  HttpRequestPartSchema,
-  HttpRequestSchema,
-  type HttpResponsePart,
-} from "../proto/gen/fabric_pb.ts";
-import { fromServiceError } from "../wire-error.ts";
-
-export type HttpStream = ClientDuplexStream<HttpRequestPart, HttpResponsePart>;
-
-export function openHttpStream(client: Client): HttpStream {
-  const { path, requestSerialize, responseDeserialize } = controlService.httpStream;
-  return client.makeBidiStreamRequest(
-    path,
-    requestSerialize,
-    responseDeserialize as (bytes: Buffer) => HttpResponsePart,
-  );
-}
+import { HttpRequestPartSchema, HttpRequestSchema, type HttpResponsePart } from "../proto/gen/fabric_pb.ts";
+import type { HttpStream } from "./channel.ts";
 
 /** @throws what the server answered with, CONTROL_UNAVAILABLE, the signal's reason */
 export async function exchangeStreams(
@@ -44,8 +26,10 @@ export async function exchangeStreams(
   const onAbort = () => stream.cancel();
   signal?.addEventListener("abort", onAbort, { once: true });
   stream.once("close", () => signal?.removeEventListener("abort", onAbort));
-  const failure = (error: unknown): unknown =>
-    signal?.aborted ? signal.reason : fromServiceError(error as ServiceError, action, server);
+  const failure = (error: unknown): unknown => {
+    if (signal?.aborted) return signal.reason;
+    return isFabricError(error) ? error : endedEarly(action, server, error);
+  };
   try {
     signal?.throwIfAborted();
     const parts = stream[Symbol.asyncIterator]();
@@ -67,7 +51,7 @@ export async function exchangeStreams(
     };
   } catch (error) {
     stream.cancel();
-    throw error instanceof FabricError ? error : failure(error);
+    throw failure(error);
   }
 }
 
@@ -101,10 +85,10 @@ async function send(stream: HttpStream, body: ByteStream): Promise<void> {
   stream.end();
 }
 
-function endedEarly(action: string, server: string): FabricError {
+function endedEarly(action: string, server: string, cause?: unknown): FabricError {
   return new FabricError(
     "CONTROL_UNAVAILABLE",
     `${action}: server ${server} ended without an answer; try again`,
-    { details: { server } },
+    { cause, details: { server } },
   );
 }

@@ -4,8 +4,7 @@
  * up must be dropped, never delivered late.
  */
 import type { Cidr, Ip } from "../addr/index.ts";
-import type { BlockClaim, LeaseOwner, StaticClaim } from "./claims.ts";
-import type { NetworkRecord } from "./network.ts";
+import type { BlockClaim, LeaseOwner, NetworkRecord, StaticClaim } from "./plan/index.ts";
 
 /** What servers ask of all nodes when blocks are short, or a network is to be deleted. */
 export interface EmptyBlocksRequest {

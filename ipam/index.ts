@@ -4,18 +4,16 @@
  * node's blocks without asking anybody.
  */
 
-export type { ClaimBlockRequest } from "./block-claims.ts";
+export {
+  type ClaimBlockRequest,
+  type ClaimStaticRequest,
+  PoolAuthority,
+  type PoolAuthorityOptions,
+  type PoolUse,
+  type ReclaimedTerm,
+} from "./authority/index.ts";
 export type { BlockSource, EmptyBlocksRequest } from "./block-source.ts";
 export { systemBootClock } from "./boot-clock.ts";
-export type {
-  AddressLease,
-  AllocateRequest,
-  BlockClaim,
-  LeaseOwner,
-  NodeTerm,
-  PoolStatus,
-  StaticClaim,
-} from "./claims.ts";
 export {
   type BootClock,
   type BootInstant,
@@ -23,21 +21,29 @@ export {
   marginDefaultMs,
   reclaimAfterDefaultMs,
 } from "./fence.ts";
-export type { JournalChange, JournalRecord, LeaseJournal } from "./lease-journal.ts";
 export { ipamLimits } from "./limits.ts";
 export {
+  type JournalChange,
+  type JournalRecord,
+  type LeaseJournal,
+  NodeIpam,
+  type NodeIpamOptions,
+  storeLeaseJournal,
+} from "./node/index.ts";
+export {
+  type AddressLease,
+  type AllocateRequest,
+  type BlockClaim,
   defineNetwork,
   familiesOf,
+  ipamKeys,
+  type LeaseOwner,
   type NetworkBackend,
   type NetworkPolicy,
   type NetworkRecord,
   type NetworkSpec,
+  type NodeTerm,
   type PoolRecord,
-} from "./network.ts";
-export { NodeIpam, type NodeIpamOptions } from "./node-ipam.ts";
-export { PoolAuthority, type PoolAuthorityOptions } from "./pool-authority.ts";
-export type { PoolUse } from "./pool-use.ts";
-export type { ReclaimedTerm } from "./reclaim.ts";
-export { ipamKeys } from "./records.ts";
-export type { ClaimStaticRequest } from "./static-claims.ts";
-export { storeLeaseJournal } from "./store-lease-journal.ts";
+  type PoolStatus,
+  type StaticClaim,
+} from "./plan/index.ts";

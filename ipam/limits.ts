@@ -1,13 +1,16 @@
 /** Bounds and times of the address plan, each where it is used, gathered for who shows or documents them. */
-import { waitingStepsMax } from "./commit-queue.ts";
+
+import { networksMax, retiredTermsMax } from "./authority/index.ts";
 import { marginDefaultMs, reclaimAfterDefaultMs } from "./fence.ts";
-import { blockAddressesMax, excludesMax, poolsMax } from "./network.ts";
-import { networksMax } from "./network-plan.ts";
-import { ownerTextMax } from "./node-allocate.ts";
-import { claimsPerAllocationMax, quarantineDefaultMs, tickIntervalMs } from "./node-ipam.ts";
-import { renewalJournalIntervalMs } from "./node-step.ts";
-import { retiredTermsMax } from "./node-terms.ts";
-import { attemptsMax } from "./plan-reader.ts";
+import {
+  claimsPerAllocationMax,
+  ownerTextMax,
+  quarantineDefaultMs,
+  renewalJournalIntervalMs,
+  tickIntervalMs,
+  waitingStepsMax,
+} from "./node/index.ts";
+import { attemptsMax, blockAddressesMax, excludesMax, poolsMax } from "./plan/index.ts";
 
 export const ipamLimits = {
   networksMax,

@@ -5,18 +5,31 @@
  * of its epoch, the network stood and was not being deleted, nobody had the block, and `reserved` names every
  * static address inside of it.
  */
-import { addressCount, type Cidr, type Ip, subnetCount } from "../addr/index.ts";
-import type { Clock } from "../clock/index.ts";
-import { FabricError } from "../errors/index.ts";
-import type { Store } from "../store/index.ts";
+
+import { addressCount, type Cidr, type Ip, subnetCount } from "../../addr/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { Store } from "../../store/index.ts";
+import {
+  type BlockClaim,
+  type Decision,
+  decide,
+  decodeRecord,
+  encodeRecord,
+  ipamKeys,
+  type NetworkRecord,
+  type NodeTerm,
+  networkNotFound,
+  type PoolRecord,
+  readAll,
+  readTogether,
+  type Snapshot,
+  transaction,
+  unusableIn,
+  usableCount,
+} from "../plan/index.ts";
 import { BlockIndex } from "./block-index.ts";
-import type { BlockClaim, NodeTerm } from "./claims.ts";
-import type { NetworkRecord, PoolRecord } from "./network.ts";
-import { networkNotFound } from "./network-plan.ts";
 import { checkTerm } from "./node-terms.ts";
-import { type Decision, decide, readAll, readTogether, type Snapshot, transaction } from "./plan-reader.ts";
-import { unusableIn, usableCount } from "./pool-layout.ts";
-import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
 
 /** An index that misleads is read again from the store, but not more often than this. */
 const indexRefreshMs = 1000;

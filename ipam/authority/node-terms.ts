@@ -9,11 +9,17 @@
  * record was read at, plus one. Whatever this node joined with before was written at or before that
  * revision, so it was less. A record that is there (a store may be restored elsewhere) is exceeded as well.
  */
-import { FabricError } from "../errors/index.ts";
-import type { Store } from "../store/index.ts";
-import type { NodeTerm } from "./claims.ts";
-import { decide, readTogether, transaction } from "./plan-reader.ts";
-import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { Store } from "../../store/index.ts";
+import {
+  decide,
+  decodeRecord,
+  encodeRecord,
+  ipamKeys,
+  type NodeTerm,
+  readTogether,
+  transaction,
+} from "../plan/index.ts";
 
 /** Terms of one node that wait to be reclaimed: a node that forgets its journal at each start is refused at last. */
 export const retiredTermsMax = 16;

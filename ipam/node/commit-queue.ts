@@ -5,7 +5,7 @@
  * Always holds: nobody gets the effects of a step before its changes are on disk; and when a commit fails,
  * the state is read again from the journal before any other step, as nobody knows what reached the disk.
  */
-import { FabricError } from "../errors/index.ts";
+import { FabricError } from "../../errors/index.ts";
 import type { JournalChange, LeaseJournal } from "./lease-journal.ts";
 import { type NodeState, restoreState, type StepContext } from "./node-state.ts";
 import { type NodeEffect, type NodeInput, step } from "./node-step.ts";

@@ -1,8 +1,7 @@
 /** How full a node's share of each pool is. */
-import { type Cidr, cidrContains } from "../addr/index.ts";
+import { type Cidr, cidrContains } from "../../addr/index.ts";
+import type { NetworkRecord, PoolStatus } from "../plan/index.ts";
 import { blockCidrs, countCells } from "./block.ts";
-import type { PoolStatus } from "./claims.ts";
-import type { NetworkRecord } from "./network.ts";
 import type { NodeState } from "./node-state.ts";
 
 /** Every pool that the node holds something of, and those of `known`; of one network if `name` is given. */

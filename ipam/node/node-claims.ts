@@ -5,10 +5,10 @@
  * Always holds: at most one claim of a pool is under way, whoever waits for it; a release is asked for only
  * after the journal says `releasing`, and stays there until a server confirmed it.
  */
-import type { Cidr } from "../addr/index.ts";
-import { FabricError, isFabricError } from "../errors/index.ts";
+import type { Cidr } from "../../addr/index.ts";
+import { FabricError, isFabricError } from "../../errors/index.ts";
+import type { BlockSource } from "../block-source.ts";
 import { blockCidrs } from "./block.ts";
-import type { BlockSource } from "./block-source.ts";
 import type { CommitQueue } from "./commit-queue.ts";
 import type { NodeEffect } from "./node-step.ts";
 import { poolStatus } from "./pool-status.ts";

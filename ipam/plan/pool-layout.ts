@@ -20,7 +20,7 @@ import {
   ipToBigInt,
   subnetAt,
   subnetCount,
-} from "../addr/index.ts";
+} from "../../addr/index.ts";
 import type { PoolRecord } from "./network.ts";
 
 function edgesOf(pool: PoolRecord): readonly Ip[] {

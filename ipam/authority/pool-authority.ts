@@ -3,27 +3,26 @@
  * one, and any may be killed at any time. What each instance does hold is when it first saw each term's last
  * renewal, so reclaiming waits at least `reclaimAfter` of its own monotonic clock.
  */
-import type { Clock } from "../clock/index.ts";
-import { isFabricError } from "../errors/index.ts";
-import type { Store } from "../store/index.ts";
+
+import type { Clock } from "../../clock/index.ts";
+import { isFabricError } from "../../errors/index.ts";
+import type { Store } from "../../store/index.ts";
+import type { BlockSource, EmptyBlocksRequest } from "../block-source.ts";
+import { reclaimAfterDefaultMs } from "../fence.ts";
+import {
+  type BlockClaim,
+  ipamKeys,
+  type NetworkRecord,
+  type NetworkSpec,
+  type NodeTerm,
+  readStored,
+  type StaticClaim,
+} from "../plan/index.ts";
 import { BlockClaims, type ClaimBlockRequest } from "./block-claims.ts";
-import type { BlockSource, EmptyBlocksRequest } from "./block-source.ts";
-import type { BlockClaim, NodeTerm, StaticClaim } from "./claims.ts";
-import { reclaimAfterDefaultMs } from "./fence.ts";
-import type { NetworkRecord, NetworkSpec } from "./network.ts";
 import { createNetwork, deleteNetwork, listNetworks } from "./network-plan.ts";
 import { confirmTerm, joinNode, nodeNotFound, renewNode, retireDeadNode, retireNode } from "./node-terms.ts";
 import { type PoolUse, poolUse } from "./pool-use.ts";
-import {
-  endTerm,
-  type ReclaimedTerm,
-  readStored,
-  readTerms,
-  sweepOrphans,
-  TermWatch,
-  termKey,
-} from "./reclaim.ts";
-import { ipamKeys } from "./records.ts";
+import { endTerm, type ReclaimedTerm, readTerms, sweepOrphans, TermWatch, termKey } from "./reclaim.ts";
 import { type ClaimStaticRequest, claimStatic, releaseStatic } from "./static-claims.ts";
 
 export interface PoolAuthorityOptions {

@@ -2,9 +2,9 @@
  * Where the address plan stands in the store, and how it is written: JSON as UTF-8 under keys whose parts
  * hold no slash. Views and the overlay read `networks`, `blocks` and `statics` as they are.
  */
-import type { Cidr, Ip } from "../addr/index.ts";
-import { FabricError } from "../errors/index.ts";
-import type { StoreItem } from "../store/index.ts";
+import type { Cidr, Ip } from "../../addr/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { StoreItem } from "../../store/index.ts";
 
 export const ipamKeys = {
   networks: "ipam/networks/",

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { parseCidr, parseIp } from "../addr/index.ts";
-import { ManualClock } from "../clock/index.ts";
-import { MemoryStore, type Store } from "../store/index.ts";
-import { PoolAuthority } from "./index.ts";
+import { parseCidr, parseIp } from "../../addr/index.ts";
+import { ManualClock } from "../../clock/index.ts";
+import { MemoryStore, type Store } from "../../store/index.ts";
+import { PoolAuthority } from "../index.ts";
 
 const hourMs = 3600 * 1000;
 const pool = parseCidr("10.9.0.0/24");

@@ -8,19 +8,11 @@
  * off the fabric before anything else, and may then `relinquish` the old epoch at the server. At its start it
  * removes endpoints that have no lease here, and looks at `fenceStatus()`: it may have died in between.
  */
-import type { Ip } from "../addr/index.ts";
-import type { Clock, Timer } from "../clock/index.ts";
-import { FabricError } from "../errors/index.ts";
-import type { BlockSource } from "./block-source.ts";
-import {
-  type AddressLease,
-  type AllocateRequest,
-  isSameOwner,
-  type LeaseOwner,
-  type PoolStatus,
-  showOwner,
-} from "./claims.ts";
-import { CommitQueue } from "./commit-queue.ts";
+
+import type { Ip } from "../../addr/index.ts";
+import type { Clock, Timer } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { BlockSource } from "../block-source.ts";
 import {
   type BootClock,
   type FenceStatus,
@@ -28,10 +20,20 @@ import {
   fenceStatus,
   marginDefaultMs,
   reclaimAfterDefaultMs,
-} from "./fence.ts";
+} from "../fence.ts";
+import {
+  type AddressLease,
+  type AllocateRequest,
+  familiesOf,
+  isSameOwner,
+  type LeaseOwner,
+  networkNotFound,
+  type PoolStatus,
+  poolsOfFamily,
+  showOwner,
+} from "../plan/index.ts";
+import { CommitQueue } from "./commit-queue.ts";
 import type { LeaseJournal } from "./lease-journal.ts";
-import { familiesOf, poolsOfFamily } from "./network.ts";
-import { networkNotFound } from "./network-plan.ts";
 import { NodeClaims } from "./node-claims.ts";
 import type { NodeEffect, NodeInput } from "./node-step.ts";
 import { poolStatus } from "./pool-status.ts";

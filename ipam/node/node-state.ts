@@ -5,10 +5,10 @@
  * Cost: a step copies the maps it touches, once: about 30 µs with 1,000 leases, next to an fsync of
  * milliseconds.
  */
-import type { Cidr, Ip } from "../addr/index.ts";
+import type { Cidr, Ip } from "../../addr/index.ts";
+import { type BootInstant, elapsedSince, type HeldTerm } from "../fence.ts";
+import type { AddressLease, LeaseOwner, StaticClaim } from "../plan/index.ts";
 import { type Block, type Cell, holdsIp, makeBlock, withCell } from "./block.ts";
-import type { AddressLease, LeaseOwner, StaticClaim } from "./claims.ts";
-import { type BootInstant, elapsedSince, type HeldTerm } from "./fence.ts";
 import type { JournalChange, JournalRecord } from "./lease-journal.ts";
 
 export interface Rest {

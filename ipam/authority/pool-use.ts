@@ -1,13 +1,17 @@
 /** Use of a network's pools as the store knows it: blocks and static addresses, not the leases inside of blocks. */
-import { addressCount, type Cidr, type Ip, subnetCount } from "../addr/index.ts";
-import type { Store } from "../store/index.ts";
-import type { BlockClaim, StaticClaim } from "./claims.ts";
-import type { NetworkRecord } from "./network.ts";
-import { networkNotFound } from "./network-plan.ts";
-import { readTogether } from "./plan-reader.ts";
-import { usableCount } from "./pool-layout.ts";
-import { readStored } from "./reclaim.ts";
-import { ipamKeys } from "./records.ts";
+
+import { addressCount, type Cidr, type Ip, subnetCount } from "../../addr/index.ts";
+import type { Store } from "../../store/index.ts";
+import {
+  type BlockClaim,
+  ipamKeys,
+  type NetworkRecord,
+  networkNotFound,
+  readStored,
+  readTogether,
+  type StaticClaim,
+  usableCount,
+} from "../plan/index.ts";
 
 /** Counts are decimal text where an IPv6 pool exceeds a double. */
 export interface PoolUse {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseCidr, parseIp } from "../addr/index.ts";
+import { parseCidr, parseIp } from "../../addr/index.ts";
 import { checkPlan, defaultBlockPrefix, defineNetwork, type NetworkSpec } from "./network.ts";
 import { blocksFrom, isUsable, unusableIn, usableCount } from "./pool-layout.ts";
 

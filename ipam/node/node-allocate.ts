@@ -2,23 +2,28 @@
  * One allocation, decided from what the node holds. Either every family of the request gets its address in
  * one step, or nothing changes and the effects say what to claim first: an allocation is never half done.
  */
-import { type Cidr, cidrContainsCidr, cidrFamily, type Family, familyOf, type Ip } from "../addr/index.ts";
-import { FabricError } from "../errors/index.ts";
-import { type Block, cellOf, nextFree } from "./block.ts";
+
+import { type Cidr, cidrContainsCidr, cidrFamily, type Family, familyOf, type Ip } from "../../addr/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import { fencedError, fenceStatus } from "../fence.ts";
 import {
   type AddressLease,
   type AllocateRequest,
+  familiesOf,
+  inUse,
   isSameOwner,
+  isUsable,
   type LeaseOwner,
+  type NetworkRecord,
+  networkNotFound,
+  poolOf,
+  poolsOfFamily,
+  reservedAddress,
   showOwner,
-} from "./claims.ts";
-import { fencedError, fenceStatus } from "./fence.ts";
-import { familiesOf, type NetworkRecord, poolOf, poolsOfFamily } from "./network.ts";
-import { networkNotFound } from "./network-plan.ts";
+} from "../plan/index.ts";
+import { type Block, cellOf, nextFree } from "./block.ts";
 import { blockHolding, type NodeState, type StateDraft, type StepContext } from "./node-state.ts";
 import type { NodeEffect } from "./node-step.ts";
-import { isUsable } from "./pool-layout.ts";
-import { inUse, reservedAddress } from "./static-claims.ts";
 
 /** Longest container id or interface name that is taken. */
 export const ownerTextMax = 256;

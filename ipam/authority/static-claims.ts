@@ -5,23 +5,29 @@
  * the block's hold record: a static claim writes its address there and needs the block to be unclaimed (or
  * the node's own), a block claim needs the hold unchanged and leaves the addresses in it out.
  */
-import type { Ip } from "../addr/index.ts";
-import { FabricError } from "../errors/index.ts";
-import type { Operation, Store } from "../store/index.ts";
-import { type BlockHold, isSameClaim, standing } from "./block-claims.ts";
+
+import type { Ip } from "../../addr/index.ts";
+import type { Operation, Store } from "../../store/index.ts";
 import {
   type BlockClaim,
+  blockOfIp,
+  decide,
+  encodeRecord,
+  inUse,
+  ipamKeys,
   isSameOwner,
+  isUsable,
   type LeaseOwner,
   type NodeTerm,
+  poolOf,
+  readTogether,
+  reservedAddress,
   type StaticClaim,
   showOwner,
-} from "./claims.ts";
-import { poolOf } from "./network.ts";
+  transaction,
+} from "../plan/index.ts";
+import { type BlockHold, isSameClaim, standing } from "./block-claims.ts";
 import { checkTerm } from "./node-terms.ts";
-import { decide, readTogether, transaction } from "./plan-reader.ts";
-import { blockOfIp, isUsable } from "./pool-layout.ts";
-import { encodeRecord, ipamKeys } from "./records.ts";
 
 export interface ClaimStaticRequest {
   readonly network: string;
@@ -115,20 +121,4 @@ export async function releaseStatic(store: Store, claim: StaticClaim): Promise<v
       answer: () => undefined,
     };
   });
-}
-
-export function reservedAddress(network: string, ip: Ip): FabricError {
-  return new FabricError(
-    "IPAM_ADDRESS_RESERVED",
-    `take address ${ip} of network "${network}": it is an edge, the gateway or an excluded address of its pool; ask for another`,
-    { details: { network, ip } },
-  );
-}
-
-export function inUse(ip: Ip, network: string, why: string, node?: string): FabricError {
-  return new FabricError(
-    "IPAM_ADDRESS_IN_USE",
-    `take address ${ip} of network "${network}": ${why}; ask for another, or release it there first`,
-    { details: { network, ip, ...(node === undefined ? {} : { node }) } },
-  );
 }

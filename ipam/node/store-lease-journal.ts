@@ -2,11 +2,10 @@
  * A lease journal inside of any store; an agent uses its own sqlite file. One transaction a commit. The term
  * stands beside `held/`, so that "drop everything else" is one operation.
  */
-import type { Operation, Store } from "../store/index.ts";
+
+import type { Operation, Store } from "../../store/index.ts";
+import { encodeRecord, readStored, transaction } from "../plan/index.ts";
 import type { JournalChange, JournalRecord, LeaseJournal } from "./lease-journal.ts";
-import { transaction } from "./plan-reader.ts";
-import { readStored } from "./reclaim.ts";
-import { encodeRecord } from "./records.ts";
 
 /** `prefix` ends in a slash, as in `leases/`, and belongs to the journal alone. */
 export function storeLeaseJournal(store: Store, prefix: string): LeaseJournal {

@@ -5,12 +5,24 @@
  * compares it; no claim is made in a network that is gone, because every claim compares the network record,
  * and deletion changes it (`deleting`) before it looks for claims.
  */
-import type { Clock } from "../clock/index.ts";
-import { FabricError } from "../errors/index.ts";
-import type { RangeResult, Store } from "../store/index.ts";
-import { checkPlan, defineNetwork, type NetworkRecord, type NetworkSpec } from "./network.ts";
-import { decide, readAll, readTogether, transaction } from "./plan-reader.ts";
-import { decodeRecord, encodeRecord, ipamKeys } from "./records.ts";
+
+import type { Clock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { RangeResult, Store } from "../../store/index.ts";
+import {
+  checkPlan,
+  decide,
+  decodeRecord,
+  defineNetwork,
+  encodeRecord,
+  ipamKeys,
+  type NetworkRecord,
+  type NetworkSpec,
+  networkNotFound,
+  readAll,
+  readTogether,
+  transaction,
+} from "../plan/index.ts";
 
 export const networksMax = 1024;
 
@@ -118,13 +130,5 @@ function networkInUse(name: string, blocks: RangeResult, statics: RangeResult): 
     "IPAM_NETWORK_IN_USE",
     `delete network "${name}": nodes hold ${count(blocks)} blocks and ${count(statics)} static addresses of it; stop its containers and wait until their addresses have rested, or delete it with force if none runs`,
     { details: { network: name, blocks: blocks.items.length, statics: statics.items.length } },
-  );
-}
-
-export function networkNotFound(action: string, name: string): FabricError {
-  return new FabricError(
-    "IPAM_NETWORK_NOT_FOUND",
-    `${action} network "${name}": there is none of that name; create it with \`heddle network create\``,
-    { details: { network: name } },
   );
 }

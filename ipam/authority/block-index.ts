@@ -7,10 +7,8 @@
  * that comes back is likely to find its old block. From there on the first free block is taken.
  */
 import { createHash } from "node:crypto";
-import { type Cidr, cidrContainsCidr, cidrPrefix, subnetCount } from "../addr/index.ts";
-import type { BlockClaim } from "./claims.ts";
-import type { NetworkRecord, PoolRecord } from "./network.ts";
-import { blocksFrom } from "./pool-layout.ts";
+import { type Cidr, cidrContainsCidr, cidrPrefix, subnetCount } from "../../addr/index.ts";
+import { type BlockClaim, blocksFrom, type NetworkRecord, type PoolRecord } from "../plan/index.ts";
 
 /** Who took a block. No node: all its addresses are static ones, so nobody could use it. */
 export type BlockHolder = Pick<BlockClaim, "pool"> & Partial<Pick<BlockClaim, "node" | "epoch">>;

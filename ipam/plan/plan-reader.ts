@@ -3,8 +3,8 @@
  * needs to be sure that none of them has changed. Every decision of the authority is made this way: read,
  * decide, write if nothing moved, else again, at most `attemptsMax` times.
  */
-import { FabricError } from "../errors/index.ts";
-import type { Compare, Operation, RangeResult, Store, StoreItem, Txn } from "../store/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { Compare, Operation, RangeResult, Store, StoreItem, Txn } from "../../store/index.ts";
 import { decodeRecord } from "./records.ts";
 
 /** Attempts of one decision before it gives up with IPAM_CONTENDED. */
@@ -66,6 +66,18 @@ export async function* readAll(store: Store, prefix: string): AsyncGenerator<Sto
     if (!page.more || !last) return;
     from = `${last.key}\0`;
   }
+}
+
+export interface Stored<T> {
+  readonly item: StoreItem;
+  readonly record: T;
+}
+
+/** As `readAll`. @throws IPAM_RECORD_INVALID */
+export async function readStored<T>(store: Store, prefix: string): Promise<Stored<T>[]> {
+  const stored: Stored<T>[] = [];
+  for await (const item of readAll(store, prefix)) stored.push({ item, record: decodeRecord<T>(item) });
+  return stored;
 }
 
 /** One attempt: the answer at once, a transaction with what to answer if it went through, or a lost race. */

@@ -15,8 +15,8 @@ import {
   familyOf,
   type Ip,
   ipToBigInt,
-} from "../addr/index.ts";
-import type { BlockClaim } from "./claims.ts";
+} from "../../addr/index.ts";
+import type { BlockClaim } from "../plan/index.ts";
 
 /** `reserved`: by the claim, or claimed by name through the store. */
 export type Cell = "free" | "reserved" | "held" | "resting";

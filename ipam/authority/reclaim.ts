@@ -9,11 +9,18 @@
  * Time: this process's monotonic clock, from when it first saw the term's last renewal. A server that
  * restarts waits anew; nobody is reclaimed early because a wall clock jumped.
  */
-import type { Clock } from "../clock/index.ts";
-import type { Store, StoreItem, Txn } from "../store/index.ts";
-import type { BlockClaim, NodeTerm, StaticClaim } from "./claims.ts";
-import { readAll, transaction } from "./plan-reader.ts";
-import { decodeRecord, ipamKeys } from "./records.ts";
+
+import type { Clock } from "../../clock/index.ts";
+import type { Store, Txn } from "../../store/index.ts";
+import {
+  type BlockClaim,
+  ipamKeys,
+  type NodeTerm,
+  readStored,
+  type StaticClaim,
+  type Stored,
+  transaction,
+} from "../plan/index.ts";
 import { releaseStatic } from "./static-claims.ts";
 
 /** Claims deleted in one transaction: each takes a comparison and a delete. */
@@ -23,11 +30,6 @@ export interface ReclaimedTerm {
   readonly node: string;
   readonly epoch: number;
   readonly blocks: readonly BlockClaim[];
-}
-
-export interface Stored<T> {
-  readonly item: StoreItem;
-  readonly record: T;
 }
 
 export class TermWatch {
@@ -89,12 +91,6 @@ export async function sweepOrphans(store: Store): Promise<readonly BlockClaim[]>
   }
   for (const { record } of statics) if (!standing.has(termKey(record))) await releaseStatic(store, record);
   return orphans.map(({ record }) => record);
-}
-
-export async function readStored<T>(store: Store, prefix: string): Promise<Stored<T>[]> {
-  const stored: Stored<T>[] = [];
-  for await (const item of readAll(store, prefix)) stored.push({ item, record: decodeRecord<T>(item) });
-  return stored;
 }
 
 function deletion(stored: readonly Stored<unknown>[]): Txn {

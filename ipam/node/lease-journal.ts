@@ -2,9 +2,9 @@
  * What a node must not forget: its term, blocks, static claims, leases, and the addresses that rest. The
  * state of the allocator is these records and nothing else (but for times), so a restart is a replay.
  */
-import type { Cidr, Ip } from "../addr/index.ts";
-import type { AddressLease, BlockClaim, LeaseOwner, StaticClaim } from "./claims.ts";
-import type { BootInstant } from "./fence.ts";
+import type { Cidr, Ip } from "../../addr/index.ts";
+import type { BootInstant } from "../fence.ts";
+import type { AddressLease, BlockClaim, LeaseOwner, StaticClaim } from "../plan/index.ts";
 
 export type JournalRecord =
   | {

@@ -5,7 +5,7 @@
  * again; a claim is void as soon as no term of its (node, epoch) is stored. `serial` rises with every claim
  * made under one key, so that a request to release that was delayed on its way cannot hit a later claim.
  */
-import type { Cidr, Family, Ip } from "../addr/index.ts";
+import type { Cidr, Family, Ip } from "../../addr/index.ts";
 
 /** A container interface: CNI's CNI_CONTAINERID and CNI_IFNAME, or Docker's sandbox or endpoint id. */
 export interface LeaseOwner {

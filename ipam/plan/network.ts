@@ -20,8 +20,8 @@ import {
   type Ip,
   parseCidr,
   parseIp,
-} from "../addr/index.ts";
-import { FabricError } from "../errors/index.ts";
+} from "../../addr/index.ts";
+import { FabricError } from "../../errors/index.ts";
 
 export type NetworkBackend = "auto" | "direct" | "vxlan";
 /** With whom its containers talk: each other and the outside; also all open networks; only each other. */

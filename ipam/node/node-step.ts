@@ -3,20 +3,20 @@
  * caller writes `changes` to its journal first, then takes the new state and carries out the effects; if the
  * journal fails, neither happens.
  */
-import type { Cidr, Ip } from "../addr/index.ts";
-import { FabricError } from "../errors/index.ts";
-import { isEmptyBlock } from "./block.ts";
+import type { Cidr, Ip } from "../../addr/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import type { BootInstant } from "../fence.ts";
 import {
   type AddressLease,
   type AllocateRequest,
   type BlockClaim,
   isSameOwner,
   type LeaseOwner,
+  type NetworkRecord,
   type StaticClaim,
-} from "./claims.ts";
-import type { BootInstant } from "./fence.ts";
+} from "../plan/index.ts";
+import { isEmptyBlock } from "./block.ts";
 import type { JournalChange } from "./lease-journal.ts";
-import type { NetworkRecord } from "./network.ts";
 import { allocate } from "./node-allocate.ts";
 import { type NodeState, StateDraft, type StepContext } from "./node-state.ts";
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { cidrContains, type Ip, parseCidr, parseIp } from "../addr/index.ts";
-import { ManualClock } from "../clock/index.ts";
-import { FabricError } from "../errors/index.ts";
-import { MemoryStore } from "../store/index.ts";
+import { cidrContains, type Ip, parseCidr, parseIp } from "../../addr/index.ts";
+import { ManualClock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import { MemoryStore } from "../../store/index.ts";
 import {
   type AddressLease,
   type BlockSource,
@@ -11,7 +11,7 @@ import {
   NodeIpam,
   PoolAuthority,
   storeLeaseJournal,
-} from "./index.ts";
+} from "../index.ts";
 
 const hourMs = 3600 * 1000;
 let clock: ManualClock;

@@ -18,7 +18,7 @@ import type {
   ProcessStatus,
   TrustBackend,
 } from "./fabric-backend.ts";
-import type { HttpAddress } from "./http-server.ts";
+import type { HttpAddress } from "./http/index.ts";
 import type { ConsulRoots } from "./routes/connect-ca.ts";
 import { type ClientTls, isTlsFailure, tlsConnector } from "./tls/client-tls.ts";
 

@@ -35,7 +35,7 @@ export {
   type HttpLimits,
   HttpServer,
   type HttpServerOptions,
-} from "./http-server.ts";
+} from "./http/index.ts";
 export type { MesosBackend } from "./mesos-backend.ts";
 export { clientAddressHeader } from "./near.ts";
 export { waitDefaultMs, waitMaxMs } from "./parked-reads.ts";

@@ -6,7 +6,7 @@ import type { Clock } from "../clock/index.ts";
 import type { Topic, Waiter } from "../registry/index.ts";
 import type { RegistryProgress } from "./access/guarded-reads.ts";
 import { Deadlines, type Due } from "./deadlines.ts";
-import type { ApiRequest } from "./request.ts";
+import type { ApiRequest, Leaver } from "./request.ts";
 
 export const waitDefaultMs = 300_000;
 export const waitMaxMs = 600_000;
@@ -43,7 +43,7 @@ export class ParkedReads {
   }
 }
 
-class ParkedRead implements Waiter, Due {
+class ParkedRead implements Waiter, Due, Leaver {
   readonly topic: Topic;
   readonly index: number;
   readonly #owner: ParkedReads;
@@ -70,10 +70,10 @@ class ParkedRead implements Waiter, Due {
     this.#dueMs = this.#owner.deadlines.add(this, delayMs);
     this.#owner.registry.park(this);
     if (!this.#isParked) return;
-    const left = (reason: unknown) => this.#leave(reason);
-    if (request.park) request.park(left);
-    else if (request.signal?.aborted) left(request.signal.reason);
-    else request.signal?.addEventListener("abort", () => left(request.signal?.reason), { once: true });
+    const { signal } = request.park ? {} : request;
+    if (request.park) request.park(this);
+    else if (signal?.aborted) this.left(signal.reason);
+    else signal?.addEventListener("abort", () => this.left(signal.reason), { once: true });
   }
 
   moved(): void {
@@ -91,8 +91,8 @@ class ParkedRead implements Waiter, Due {
     this.moved();
   }
 
-  /** Told of each answered request, too. */
-  #leave(reason: unknown): void {
+  /** A signal may tell so after the answer, too. */
+  left(reason: unknown): void {
     if (!this.#isParked) return;
     this.#owner.registry.leave(this);
     this.ended(reason);

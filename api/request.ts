@@ -6,6 +6,11 @@
 /** Parts of a body, made as fast as they are taken. Whoever stops to iterate ends its maker. */
 export type ByteStream = AsyncIterable<Uint8Array>;
 
+/** Wants to know when nobody waits for the answer any more. Told at most once, and not after the answer. */
+export interface Leaver {
+  left(reason: unknown): void;
+}
+
 export interface ApiRequest {
   /** Upper case. */
   readonly method: string;
@@ -18,11 +23,8 @@ export interface ApiRequest {
   readonly upload?: ByteStream;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
-  /**
-   * The same for requests that wait long, without a signal's weight: `left` is called at most once. The body is
-   * empty from here on.
-   */
-  park?(left: (reason: unknown) => void): void;
+  /** The same for requests that wait long, without a signal's weight. The body is empty from here on. */
+  park?(leaver: Leaver): void;
   /** Address that it came from. */
   readonly remote?: string;
   /** Name of the node whose agent was asked. */

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { startApi } from "../../test/fixtures/api.ts";
 import { type TestAuthority, testAuthority } from "../../test/fixtures/certificates.ts";
 import { ApiClient } from "../client.ts";
-import { HttpServer } from "../http-server.ts";
+import { HttpServer } from "../http/index.ts";
 import type { ServingCertificate } from "./certificate-source.ts";
 
 /** A source that the test tells what there is. */

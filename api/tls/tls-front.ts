@@ -22,6 +22,8 @@ export function createTlsFront(options: TlsFrontOptions, accept: (socket: TLSSoc
   const { certificate, demandsClientCertificate, handshakeMs, onRefused } = options;
   const server = createServer(
     {
+      allowHalfOpen: true,
+      noDelay: true,
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
       requestCert: demandsClientCertificate,

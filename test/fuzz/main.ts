@@ -14,6 +14,7 @@ const subjects: Readonly<
   Record<string, (options: Options) => Promise<{ readonly failures: readonly string[] }>>
 > = {
   dns: async (options) => (await import("./dns.ts")).fuzzDns(options),
+  "http-engine": async (options) => (await import("./http-engine.ts")).fuzzHttpEngine(options),
   http: async (options) => (await import("./http.ts")).fuzzHttp(options),
 };
 

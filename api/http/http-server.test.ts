@@ -1,11 +1,11 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ApiClient, parseApiAddress } from "./client.ts";
-import { type HttpLimits, HttpServer } from "./http-server.ts";
-import type { ApiHandler } from "./request.ts";
+import { startHttp, talk } from "../../test/fixtures/raw-http.ts";
+import { ApiClient, parseApiAddress } from "../client.ts";
+import type { ApiHandler } from "../request.ts";
+import { HttpServer } from "./index.ts";
 
 const echo: ApiHandler = async ({ method, target, body }) => ({
   status: 200,
@@ -13,31 +13,9 @@ const echo: ApiHandler = async ({ method, target, body }) => ({
   body: `${method} ${target} ${Buffer.from(body).toString()}`,
 });
 
-async function start(handle: ApiHandler = echo, limits: Partial<HttpLimits> = {}) {
-  const http = await HttpServer.listen({
-    handle,
-    listen: { kind: "tcp", host: "127.0.0.1", port: 0 },
-    limits,
-  });
-  onTestFinished(() => http.close());
-  const address = { kind: "tcp", host: "127.0.0.1", port: http.port } as const;
-  return { http, client: new ApiClient(address, { timeoutMs: 5000 }) };
-}
-
-/** What the listener sends until it closes the connection. */
-function talk(port: number, text: string): Promise<string> {
-  return new Promise((resolve) => {
-    let answer = "";
-    const socket = connect(port, "127.0.0.1", () => socket.write(text));
-    socket.on("data", (chunk) => (answer += chunk.toString()));
-    socket.on("error", () => undefined);
-    socket.on("close", () => resolve(answer));
-  });
-}
-
 describe("the listener", () => {
   test("hands requests on and answers on one connection many times", async () => {
-    const { client, http } = await start();
+    const { client, http } = await startHttp(echo);
     expect((await client.exchange("PUT", "/a?b", "body")).body.toString()).toBe("PUT /a?b body");
     const two = await talk(
       http.port,
@@ -47,7 +25,7 @@ describe("the listener", () => {
   });
 
   test("refuses a body over its limit, announced or not", async () => {
-    const { http } = await start(echo, { bodyBytesMax: 10 });
+    const { http } = await startHttp(echo, { bodyBytesMax: 10 });
     expect(
       await talk(http.port, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n01234567890"),
     ).toMatch(/^HTTP\/1.1 413/);
@@ -57,7 +35,7 @@ describe("the listener", () => {
   });
 
   test("refuses headers over their limit and what is not HTTP", async () => {
-    const { http } = await start(echo, { headerBytesMax: 1024 });
+    const { http } = await startHttp(echo, { headerBytesMax: 1024 });
     expect(await talk(http.port, `GET / HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(2000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 431/,
     );
@@ -72,7 +50,7 @@ describe("the listener", () => {
   ])(
     "hundreds who %s are ended when their time is over, and keep nobody from being served",
     async (_, text) => {
-      const { http, client } = await start(echo, { headersTimeoutMs: 400, requestTimeoutMs: 400 });
+      const { http, client } = await startHttp(echo, { headersTimeoutMs: 400, requestTimeoutMs: 400 });
       let open = 300;
       const slow = Array.from({ length: open }, () => talk(http.port, text).finally(() => open--));
       let served = 0;
@@ -87,7 +65,7 @@ describe("the listener", () => {
   );
 
   test("says on which address it cannot listen", async () => {
-    const { http } = await start();
+    const { http } = await startHttp(echo);
     const again = HttpServer.listen({
       handle: echo,
       listen: { kind: "tcp", host: "127.0.0.1", port: http.port },
@@ -125,7 +103,7 @@ describe("the listener", () => {
       await held;
       return echo(request);
     };
-    const { http, client } = await start(slow, { closeGraceMs: 60_000 });
+    const { http, client } = await startHttp(slow, { closeGraceMs: 60_000 });
     const answer = client.exchange("GET", "/slow");
     await inside;
     const closed = http.close();
@@ -133,7 +111,7 @@ describe("the listener", () => {
     expect((await answer).body.toString()).toContain("/slow");
     await closed;
 
-    const stuck = await start(() => new Promise(() => undefined), { closeGraceMs: 1 });
+    const stuck = await startHttp(() => new Promise(() => undefined), { closeGraceMs: 1 });
     const lost = stuck.client.exchange("GET", "/");
     const refused = expect(lost).rejects.toMatchObject({ code: "API_UNREACHABLE" });
     await new Promise<void>((resolve) => setTimeout(resolve, 20));
@@ -144,7 +122,7 @@ describe("the listener", () => {
 
 describe("the client", () => {
   test("says that nobody listens and what to do", async () => {
-    const { http, client } = await start();
+    const { http, client } = await startHttp(echo);
     await http.close();
     await expect(client.status()).rejects.toMatchObject({
       code: "API_UNREACHABLE",
@@ -155,15 +133,15 @@ describe("the client", () => {
   });
 
   test("gives up after its time", async () => {
-    const { http } = await start(() => new Promise(() => undefined), { closeGraceMs: 1 });
+    const { http } = await startHttp(() => new Promise(() => undefined), { closeGraceMs: 1 });
     const client = new ApiClient({ kind: "tcp", host: "127.0.0.1", port: http.port }, { timeoutMs: 20 });
     await expect(client.status()).rejects.toMatchObject({ code: "API_TIMEOUT" });
   });
 
   test("tells an answer that it cannot use", async () => {
-    const { client } = await start();
+    const { client } = await startHttp(echo);
     await expect(client.status()).rejects.toMatchObject({ code: "API_RESPONSE" });
-    const { client: refused } = await start(async () => ({
+    const { client: refused } = await startHttp(async () => ({
       status: 500,
       headers: {},
       body: "No cluster leader",

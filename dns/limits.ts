@@ -55,7 +55,7 @@ export interface DnsLimits {
   readonly forwardTtlSecondsMax: number;
   readonly forwardNegativeTtlSecondsMax: number;
   readonly resolvConfRefreshMs: number;
-  /** Ready answers; when either bound is reached, all are made anew as they are asked for. */
+  /** Ready answers; beyond either bound those go that were not asked for of late. */
   readonly readyEntriesMax: number;
   readonly readyBytesMax: number;
   /** Services whose instances are watched for flapping; the longest unchanged is forgotten. */
@@ -99,8 +99,8 @@ export const dnsLimitDefaults: DnsLimits = {
   forwardTtlSecondsMax: 86_400,
   forwardNegativeTtlSecondsMax: 10_800,
   resolvConfRefreshMs: 10_000,
-  readyEntriesMax: 131_072,
-  readyBytesMax: 32 << 20,
+  readyEntriesMax: 262_144,
+  readyBytesMax: 48 << 20,
   dampedServicesMax: 4096,
   mesosTasksMax: 10_000,
 };

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type Ipv6, parseIp } from "../../addr/index.ts";
 import { ClientView } from "../serve/index.ts";
 import { decodeMessage, emptyMessage, encodeMessage, type Message, typeNumbers } from "../wire/index.ts";
+import { usesBuffer } from "./answer-ring.ts";
 import { AnswerTable } from "./answer-table.ts";
 import { questionKey, readyAnswer } from "./ready-answer.ts";
 import { ReadyReplies } from "./ready-replies.ts";
@@ -32,7 +33,7 @@ describe("the table", () => {
       new Uint8Array([1, 97 + (n % 26), 1, 48 + (n >> 5), 1, 48 + (n % 7), 0, 0, 1, 0, 1]);
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-        const table = new AnswerTable(bounds);
+        const table = new AnswerTable(bounds, usesBuffer(bounds));
         const model = new Map<string, string>();
         for (const each of steps) {
           if (each.kind === "clear") {
@@ -44,7 +45,8 @@ describe("the table", () => {
           } else {
             const body = new Uint8Array(8 + each.size * 20).fill(each.size + 1);
             const turn = new Uint8Array(((each.size * 7) % 5) * 2).fill(each.size + 9);
-            expect(table.learn(keyBytes(each.key), { body, rotateCount: 0, turn })).toBe(true);
+            table.learn(keyBytes(each.key), { body, rotateCount: 0, turn }, each.key * 128);
+            expect(table.keyAt(each.key * 128)).toEqual(keyBytes(each.key));
             model.set(String(keyBytes(each.key)), `${body} ${turn}`);
           }
           expect(table.size).toBe(model.size);
@@ -59,8 +61,9 @@ describe("the table", () => {
     );
   });
 
-  test("takes 10,000 names, each found again, and says when it is full", () => {
-    const table = new AnswerTable({ entriesMax: 10_000, bytesMax: 1 << 24, udpBytesMax: 1232 });
+  test("takes 10,000 names, each found again while others go", () => {
+    const larger = { ...bounds, bytesMax: 1 << 24 };
+    const table = new AnswerTable(larger, usesBuffer(larger));
     const message = (i: number): Message => ({
       ...emptyMessage,
       response: true,
@@ -76,10 +79,12 @@ describe("the table", () => {
     });
     const learn = (i: number) => {
       const answer = readyAnswer(message(i), bounds.udpBytesMax);
-      return answer !== undefined && table.learn(questionKey(message(i)), answer);
+      if (answer) table.learn(questionKey(message(i)), answer, i * 256);
     };
-    for (let i = 0; i < 10_000; i++) expect(learn(i)).toBe(true);
-    expect(learn(10_000)).toBe(false);
+    for (let i = 0; i < 10_000; i++) learn(i);
+    expect(table.size).toBe(10_000);
+    for (let i = 0; i < 10_000; i++) if (i % 97 !== 0) table.forget(questionKey(message(i)));
+    expect(table.size).toBe(104);
     for (let i = 0; i < 10_000; i += 97) {
       const query = encodeMessage({ ...message(i), response: false, answers: [] });
       expect(decodeMessage(said(table, query) ?? new Uint8Array())).toEqual(message(i));

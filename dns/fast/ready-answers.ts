@@ -5,6 +5,10 @@
  *
  * Kept are answers for things that exist, never NXDOMAIN or `addr` names, so a client cannot fill the table
  * with names that it made up. An answer that was looked up while the catalog changed is not kept.
+ *
+ * When the room is full an answer takes that of others (answer-ring.ts), but only one answer in eight: to make one ready
+ * costs more than to look it up, and where more names are asked for than there is room, most would be gone before they
+ * are asked for again. What is asked for often is soon among the eighth.
  */
 import { type CatalogChange, changeKey, type Resolution } from "../resolver/index.ts";
 import {
@@ -17,7 +21,9 @@ import {
 } from "../serve/index.ts";
 import { shuffled } from "../shuffled.ts";
 import { type EdnsOption, type Message, rcodes, typeNumbers } from "../wire/index.ts";
+import { AnswerRing, usesBuffer } from "./answer-ring.ts";
 import { AnswerTable, type TableBounds } from "./answer-table.ts";
+import { Dependents } from "./dependents.ts";
 import { queryBytesMax } from "./query-view.ts";
 import { questionKey, readyAnswer } from "./ready-answer.ts";
 import { ReadyReplies } from "./ready-replies.ts";
@@ -28,6 +34,9 @@ export interface ReadyRules {
   readonly gate: RateGate;
 }
 
+/** Of the answers that are made while there is no free room. */
+const admittedPart = 1 / 8;
+
 const keptTypes: ReadonlySet<number> = new Set([
   typeNumbers.A,
   typeNumbers.AAAA,
@@ -36,19 +45,23 @@ const keptTypes: ReadonlySet<number> = new Set([
 ]);
 
 export class ReadyAnswers {
+  /** Where the threads that serve the answers note which they give. */
+  readonly uses: SharedArrayBuffer;
   readonly #table: AnswerTable;
+  readonly #ring: AnswerRing;
+  readonly #dependents = new Dependents();
   readonly #replies: ReadyReplies;
   readonly #random: () => number;
   readonly #followers = new Set<(step: TableStep) => void>();
-  /** changeKey → keys of the answers made from it, as latin1. */
-  readonly #dependents = new Map<string, Set<string>>();
   #changes = 0;
   readonly #gate: RateGate | undefined;
   #notice: Uint8Array = new Uint8Array(0);
   readonly #out: Uint8Array;
 
   constructor(bounds: TableBounds, random: () => number, rules?: ReadyRules) {
-    this.#table = new AnswerTable(bounds);
+    this.uses = usesBuffer(bounds);
+    this.#table = new AnswerTable(bounds, this.uses);
+    this.#ring = new AnswerRing(bounds, this.uses);
     this.#replies = new ReadyReplies(this.#table, rules?.cookies);
     this.#gate = rules?.gate;
     this.#random = random;
@@ -89,21 +102,18 @@ export class ReadyAnswers {
     if (!question || !keptTypes.has(question.type)) return;
     const key = questionKey(reply);
     if (this.#table.has(key)) return;
+    if (this.#ring.isFull && this.#random() >= admittedPart) return;
     const answers = shuffled(reply.answers, this.#random);
     const bytesMax = Math.max(plainUdpBytesMax, this.#table.bounds.udpBytesMax);
     const answer = readyAnswer({ ...reply, answers }, bytesMax);
     if (!answer) return;
-    if (!this.#table.learn(key, answer)) {
-      this.#clear();
-      if (!this.#table.learn(key, answer)) return;
-    }
-    const text = Buffer.from(key).toString("latin1");
-    for (const source of resolution.dependsOn) {
-      const keys = this.#dependents.get(source);
-      if (keys) keys.add(text);
-      else this.#dependents.set(source, new Set([text]));
-    }
-    this.#tell({ kind: "learn", key, answer });
+    const evicted: Uint8Array[] = [];
+    const bytes = key.length + answer.body.length + answer.turn.length;
+    const at = this.#ring.take(bytes, (place) => evicted.push(this.#drop(place)));
+    if (at < 0) return;
+    this.#table.learn(key, answer, at);
+    this.#dependents.add(at, resolution.dependsOn);
+    this.#tell({ kind: "learn", key, answer, at, ...(evicted.length > 0 && { evicted }) });
   }
 
   change(change: CatalogChange): void {
@@ -112,12 +122,12 @@ export class ReadyAnswers {
       this.#clear();
       return;
     }
-    const source = changeKey(change);
-    const texts = this.#dependents.get(source);
-    if (!texts) return;
-    this.#dependents.delete(source);
-    const keys = [...texts].map((text) => new Uint8Array(Buffer.from(text, "latin1")));
-    for (const key of keys) this.#table.forget(key);
+    const places = this.#dependents.of(changeKey(change));
+    if (places.length === 0) return;
+    const keys = [...places].map((place) => {
+      this.#ring.free(place);
+      return this.#drop(place);
+    });
     this.#tell({ kind: "forget", keys });
   }
 
@@ -138,8 +148,17 @@ export class ReadyAnswers {
     return () => void this.#followers.delete(follower);
   }
 
+  /** Answers the key of what had its room there. */
+  #drop(place: number): Uint8Array {
+    const key = this.#table.keyAt(place);
+    this.#table.forget(key);
+    this.#dependents.delete(place);
+    return key;
+  }
+
   #clear(): void {
     this.#table.clear();
+    this.#ring.clear();
     this.#dependents.clear();
     this.#tell({ kind: "clear" });
   }

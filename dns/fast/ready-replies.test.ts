@@ -13,6 +13,7 @@ import {
   type Message,
   typeNumbers,
 } from "../wire/index.ts";
+import { usesBuffer } from "./answer-ring.ts";
 import { AnswerTable } from "./answer-table.ts";
 import { questionKey, readyAnswer } from "./ready-answer.ts";
 import { ReadyAnswers } from "./ready-answers.ts";
@@ -219,9 +220,9 @@ describe("a ready reply", () => {
       }),
     );
     const reply: Message = { ...emptyMessage, response: true, questions: [question], answers };
-    const table = new AnswerTable(bounds);
+    const table = new AnswerTable(bounds, usesBuffer(bounds));
     const answer = readyAnswer(reply, bounds.udpBytesMax);
-    if (answer) table.learn(questionKey(reply), answer);
+    if (answer) table.learn(questionKey(reply), answer, 0);
     const query = encodeMessage({ ...emptyMessage, questions: [question] });
     const firsts = new Map<string, number>();
     for (let random = 0; random < 800; random++) {
@@ -298,9 +299,9 @@ function oneName() {
     },
   ];
   const reply: Message = { ...emptyMessage, response: true, questions: [question], answers };
-  const table = new AnswerTable(bounds);
+  const table = new AnswerTable(bounds, usesBuffer(bounds));
   const answer = readyAnswer(reply, bounds.udpBytesMax);
-  if (answer) table.learn(questionKey(reply), answer);
+  if (answer) table.learn(questionKey(reply), answer, 0);
   return {
     table,
     query: encodeMessage({ ...emptyMessage, questions: [question] }),

@@ -55,6 +55,7 @@ export class ReadyReplies {
     this.#foundSlot = slot;
     const recordBytesMax = Math.min(limit, room) - questionEnd - this.#optBytes();
     if (!this.#cut.toFit(table, slot, recordBytesMax)) return false;
+    table.noteUse(slot);
     this.#cookieValid = view.cookieBytes !== 0 && this.#takeCookie(message, client);
     return this.#cookieValid || view.cookieBytes === 0 || this.#cookies?.required !== true;
   }

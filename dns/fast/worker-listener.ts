@@ -109,6 +109,7 @@ export class WorkerUdpListener {
         fd: this.#fd,
         clientAddressBytes: this.#clientAddressBytes,
         bounds,
+        uses: this.#ready.uses,
         passedMax: limits.inflightMax,
         shared: this.#shared,
         seed: randomInt(1, 0x7fffffff),

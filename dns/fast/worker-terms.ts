@@ -7,6 +7,8 @@ export interface WorkerTerms {
   readonly fd: number;
   readonly clientAddressBytes: number;
   readonly bounds: TableBounds;
+  /** Where the thread notes which answers it gives (answer-ring.ts). */
+  readonly uses: SharedArrayBuffer;
   /** Queries that wait in the main thread; beyond it the fast thread drops. */
   readonly passedMax: number;
   readonly shared: SharedArrayBuffer;

@@ -41,7 +41,7 @@ function run(terms: WorkerTerms, port: MessagePort): void {
   const { fd, bounds, passedMax } = terms;
   const words = sharedWords(terms.shared);
   const counters = sharedCounters(terms.shared);
-  const table = new AnswerTable(bounds);
+  const table = new AnswerTable(bounds, terms.uses);
   const replies = new ReadyReplies(table, new CookieJar(terms.cookies));
   const batch = new Batch(bounds.udpBytesMax, terms.clientAddressBytes);
   const client = new ClientView();

@@ -15,20 +15,25 @@ import { queryDns } from "../../dns/index.ts";
 import { type DnsBenchData, type DnsBenchType, dnsPeers, instancesOf } from "./dns-peers.ts";
 import { type BenchResult, type BenchRow, benchRow, machine, type RowSpec } from "./result.ts";
 
+export type DnsBenchLoad = "each" | "uniform" | "zipf";
+
 export interface DnsBenchOptions {
   /** Different names asked for: a set of rows each. */
   readonly names?: readonly number[];
   readonly types?: readonly DnsBenchType[];
+  /** How names are picked. `each`: one after the other; `uniform`; `zipf`: the n-th name 1/n as often as the first. */
+  readonly load?: DnsBenchLoad;
   /** How long each server is asked in each round of a set of rows. */
   readonly seconds?: number;
 }
 
 /** @param texts of the options of `npm run bench -- dns`: lists with commas, and a number */
 export function parseDnsBenchOptions(texts: Readonly<Record<string, string | undefined>>): DnsBenchOptions {
-  const { names, types, seconds } = texts;
+  const { names, types, load, seconds } = texts;
   return {
     ...(names !== undefined && { names: names.split(",").map(positive) }),
     ...(types !== undefined && { types: types.split(",").map(benchType) }),
+    ...(load !== undefined && { load: benchLoad(load) }),
     ...(seconds !== undefined && { seconds: positive(seconds) }),
   };
 }
@@ -40,6 +45,12 @@ function positive(text: string): number {
 
 function benchType(text: string): DnsBenchType {
   if (text !== "A" && text !== "SRV") throw new Error(`${text} is neither A nor SRV`);
+  return text;
+}
+
+function benchLoad(text: string): DnsBenchLoad {
+  if (text !== "each" && text !== "uniform" && text !== "zipf")
+    throw new Error(`${text} is neither each, uniform nor zipf`);
   return text;
 }
 
@@ -61,19 +72,21 @@ const rounds = 3;
 const serverCore = "0";
 const loadCore = "1";
 const firstPeerPort = 25_301;
+/** A random load has so many queries, and then the same again. */
+const sampledQueries = 1_500_000;
 const ticksPerSecond = 100;
 const startMsMax = 60_000;
 
 /** @returns rows of CPU and of rates; takes about `24 × seconds` for each type and count of names, and the servers' start */
 export async function measureDns(options: DnsBenchOptions = {}): Promise<BenchResult> {
-  const { names = [1000, 100_000], types = ["A", "SRV"], seconds = 1 } = options;
+  const { names = [1000, 100_000], types = ["A", "SRV"], load = "each", seconds = 1 } = options;
   const rows: BenchRow[] = [];
   for (const count of names)
-    for (const type of types) rows.push(...(await measureData({ type, names: count }, seconds)));
+    for (const type of types) rows.push(...(await measureData({ type, names: count }, load, seconds)));
   return { bench: "dns", machine: machine(), rows };
 }
 
-async function measureData(data: DnsBenchData, seconds: number): Promise<BenchRow[]> {
+async function measureData(data: DnsBenchData, load: DnsBenchLoad, seconds: number): Promise<BenchRow[]> {
   const { type, names } = data;
   const directory = mkdtempSync(join(tmpdir(), "heddle-bench-dns-"));
   const running = new Map<string, Running>();
@@ -88,7 +101,7 @@ async function measureData(data: DnsBenchData, seconds: number): Promise<BenchRo
       else leftOut[name] = reason;
     }
     const queries = join(directory, "queries");
-    writeFileSync(queries, queryLines(data).join(""));
+    writeFileSync(queries, queryLines(data, load).join(""));
     for (const [name, server] of running)
       await dnsperf(server, queries, name === "heddle" ? ["-n", "1"] : ["-l", "0.3"]);
     const rows: BenchRow[] = [];
@@ -103,10 +116,18 @@ async function measureData(data: DnsBenchData, seconds: number): Promise<BenchRo
   }
 }
 
-/** Each name once, neighbours far apart: a list in order is kind to the caches of the processor. */
-function queryLines({ type, names }: DnsBenchData): string[] {
+/** Neighbours are far apart: a list in order is kind to the caches of the processor. */
+function queryLines({ type, names }: DnsBenchData, load: DnsBenchLoad): string[] {
   const step = 7919;
-  return Array.from({ length: names }, (_, i) => `s${(i * step) % names}.service.consul ${type}\n`);
+  const count = load === "each" ? names : Math.max(names, sampledQueries);
+  const weights = Math.log(names);
+  const pick = (i: number) => {
+    if (load === "each") return i;
+    return load === "uniform"
+      ? Math.floor(Math.random() * names)
+      : Math.floor(Math.exp(Math.random() * weights));
+  };
+  return Array.from({ length: count }, (_, i) => `s${(pick(i) * step) % names}.service.consul ${type}\n`);
 }
 
 async function alternate(running: ReadonlyMap<string, Running>, queries: string, how: readonly string[]) {

@@ -34,7 +34,7 @@ const benches: Readonly<Record<string, Bench>> = {
   },
   dns: {
     title: "DNS over UDP, one server core",
-    options: { names: "1000,100000", types: "A,SRV", seconds: "1" },
+    options: { names: "1000,100000", types: "A,SRV", load: "each", seconds: "1" },
     measure: async (options) => {
       const { measureDns, parseDnsBenchOptions } = await import("./dns.ts");
       return measureDns(parseDnsBenchOptions(options));

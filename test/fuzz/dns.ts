@@ -135,7 +135,7 @@ async function makeServer() {
   const gate = new RateGate(rate, 1, clock, () => []);
   const random = () => 0.5;
   const ready = new ReadyAnswers(bounds, random, { cookies, gate });
-  const table = new AnswerTable(bounds);
+  const table = new AnswerTable(bounds, ready.uses);
   const replies = new ReadyReplies(table, cookies);
   ready.follow((step) => applyStep(table, replies, step));
   const resolver = new Resolver({

@@ -4,6 +4,13 @@ export interface ControlServerLimits {
   readonly sessionsMax: number;
   /** Connections in plain text that wait to be accepted, as all agents do after a restart; the kernel cuts it to its somaxconn. */
   readonly acceptQueueMax: number;
+  /** Connections over TCP between their acceptance and the welcome of their agent; the others wait unread. */
+  readonly enteringMax: number;
+  readonly knocksWaitingMax: number;
+  /** Who waited longer is sent away. Below the patience of agents, `handshakeTimeoutMs`. */
+  readonly knockWaitMs: number;
+  /** A connection whose agent is not welcomed in this time makes room for the next. */
+  readonly enterMs: number;
   /** Agents that join at one time; the others wait in order of arrival. */
   readonly joinsMax: number;
   /** One message in either direction. */
@@ -49,6 +56,10 @@ export interface ControlServerLimits {
 export const controlServerLimits: ControlServerLimits = {
   sessionsMax: 20_000,
   acceptQueueMax: 4096,
+  enteringMax: 128,
+  knocksWaitingMax: 16_384,
+  knockWaitMs: 4000,
+  enterMs: 2000,
   joinsMax: 64,
   messageMaxBytes: 8 * 1024 * 1024,
   sendWindowBytes: 1024 * 1024,

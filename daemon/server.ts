@@ -174,7 +174,7 @@ function serverComponents(
   singletons: Singletons,
 ): readonly ComponentStatus[] {
   const { following, lastContactMs, nodes, services, checks, keys, damaged, waiters } = registry.status();
-  const { sessions, views } = control.status();
+  const { sessions, views, gate } = control.status();
   return [
     {
       name: "store",
@@ -189,7 +189,12 @@ function serverComponents(
       summary: `${nodes} nodes, ${services} services, ${checks} checks, ${keys} keys`,
       details: { revision: registry.index, waiters, damaged },
     },
-    { name: "control", state: "ok", summary: `${sessions} agents connected`, details: { sessions, views } },
+    {
+      name: "control",
+      state: "ok",
+      summary: `${sessions} agents connected`,
+      details: { sessions, views, ...gate },
+    },
   ];
 }
 

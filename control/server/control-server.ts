@@ -17,6 +17,7 @@ import { CallCount } from "./calls/call-count.ts";
 import { type HttpStreamCall, serveHttpStream } from "./calls/http-stream.ts";
 import type { PoolService } from "./calls/pool-service.ts";
 import { unaryHandlers } from "./calls/unary-calls.ts";
+import { Gate } from "./listen/gate.ts";
 import { assertMayListen, isExposed, isSocket, type Listener, listen } from "./listen/listen.ts";
 import { peerGuard } from "./listen/peer-guard.ts";
 import { listenSecurely, renewal, type SecureListener, type TrustEvent } from "./listen/secure-listener.ts";
@@ -69,6 +70,7 @@ export class ControlServer {
   readonly #joins: JoinLine;
   readonly #hub: ViewHub;
   readonly #streams = new Set<Session>();
+  readonly #gate: Gate;
   readonly #plain: Listener[] = [];
   readonly #secure: SecureListener[] = [];
   #closed = false;
@@ -80,6 +82,8 @@ export class ControlServer {
     this.#limits = limits;
     this.#table = new SessionTable(registry);
     this.#joins = new JoinLine(limits.joinsMax);
+    const { enteringMax, knocksWaitingMax: waitingMax, knockWaitMs: waitMaxMs, enterMs: passMaxMs } = limits;
+    this.#gate = new Gate({ clock, enteringMax, waitingMax, waitMaxMs, passMaxMs });
     const sources = [
       fabricViewSource(store, clock),
       ...catalogViewSources(registry, clock),
@@ -123,16 +127,17 @@ export class ControlServer {
   /** Listens on `HOST:PORT` or `unix:PATH`; port 0 is any. Answers the address. @throws CONTROL_INSECURE, CONTROL_LISTEN_FAILED */
   async listen(address: string): Promise<string> {
     const { trust, name, store, clock } = this.#options;
+    const shared = { grpc: this.#grpc, gate: this.#gate, clock };
     if (trust && !isSocket(address)) {
       const log = (event: ControlServerEvent) => this.#options.log?.(event);
-      const listener = await listenSecurely(address, { grpc: this.#grpc, name, trust, store, clock, log });
+      const listener = await listenSecurely(address, { ...shared, name, trust, store, log });
       this.#secure.push(listener);
       return listener.address;
     }
     assertMayListen(address, this.#options.insecure ?? false);
     const { acceptQueueMax } = this.#limits;
     const graceMs = shutdownGraceMs;
-    const listener = await listen(address, { grpc: this.#grpc, clock, acceptQueueMax, graceMs });
+    const listener = await listen(address, { ...shared, acceptQueueMax, graceMs });
     this.#plain.push(listener);
     if (isExposed(address)) this.#options.log?.({ kind: "exposed", address: listener.address });
     return listener.address;
@@ -145,13 +150,19 @@ export class ControlServer {
     await this.#options.clock.sleep(this.#limits.emptyBlocksWaitMs);
   }
 
-  status(): { readonly sessions: number; readonly views: number } {
-    return { sessions: this.#table.size, views: this.#hub.size };
+  status(): {
+    readonly sessions: number;
+    readonly views: number;
+    /** Connections that are not sessions yet; `turnedAway` since the start. */
+    readonly gate: ReturnType<Gate["status"]>;
+  } {
+    return { sessions: this.#table.size, views: this.#hub.size, gate: this.#gate.status() };
   }
 
   /** Ends all sessions; their nodes stay alive for their TTL, time to reach another server. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#gate.close();
     for (const session of [...this.#streams]) session.end(stopping());
     this.#hub.close();
     for (const listener of this.#secure) await listener.close();
@@ -189,7 +200,10 @@ export class ControlServer {
       clock,
       random,
       limits: this.#limits,
-      log,
+      log: (event) => {
+        if (event.kind === "joined") this.#gate.passed(stream.getPeer());
+        log(event);
+      },
     });
     this.#streams.add(session);
     stream.once("close", () => this.#streams.delete(session));

@@ -6,7 +6,12 @@ export { identityOf, type PeerIdentity, parseIdentity, printIdentity } from "./p
 export { Revocations } from "./revocations.ts";
 export { ServingCertificateKeeper, type ServingCertificateKeeperOptions } from "./serving-certificate.ts";
 export { joinNames, namesOfNode, namesOfServer, type ServingNames } from "./serving-names.ts";
-export { TlsListener, type TlsListenerLimits, tlsListenerLimits } from "./tls-listener.ts";
+export {
+  type ConnectionGate,
+  TlsListener,
+  type TlsListenerLimits,
+  tlsListenerLimits,
+} from "./tls-listener.ts";
 export {
   type IssuedCertificate,
   type TokenRecord,

@@ -8,7 +8,12 @@
  * grpc-js does not ask for a certificate without demanding one, so the handshake is made here and the connection
  * handed over. The server's own certificate lives in memory and is renewed at half its life.
  */
-import type { AddressInfo } from "node:net";
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
@@ -18,6 +23,11 @@ import type { Revocations } from "./revocations.ts";
 
 export interface ConnectionSink {
   injectConnection(connection: TLSSocket): void;
+}
+
+/** Where connections wait, unread, until a handshake with them may begin. */
+export interface ConnectionGate {
+  arrive(socket: Socket, enter: (socket: Socket) => void): void;
 }
 
 export interface TlsListenerOptions {
@@ -30,6 +40,7 @@ export interface TlsListenerOptions {
   readonly nodes: ConnectionSink;
   /** The service that takes join tokens, for strangers. */
   readonly strangers: ConnectionSink;
+  readonly gate: ConnectionGate;
   readonly clock: Clock;
   readonly limits?: Partial<TlsListenerLimits>;
   readonly onRefused?: (address: string, why: string) => void;
@@ -61,9 +72,10 @@ const timerMaxMs = 2 ** 31 - 1;
 export class TlsListener {
   readonly #options: TlsListenerOptions;
   readonly #limits: TlsListenerLimits;
+  readonly #tcp: TcpServer;
   readonly #tls: Server;
   readonly #byNode = new Map<string, Set<TLSSocket>>();
-  readonly #sockets = new Set<TLSSocket>();
+  readonly #sockets = new Set<Socket>();
   #strangers = 0;
   #renewal: Timer | undefined;
 
@@ -73,9 +85,9 @@ export class TlsListener {
     await listener.#renew();
     const { host, port } = options;
     await new Promise<void>((resolve, reject) => {
-      listener.#tls.once("error", (cause) => reject(listenFailed(`${host}:${port}`, cause)));
+      listener.#tcp.once("error", (cause) => reject(listenFailed(`${host}:${port}`, cause)));
       const { acceptQueueMax: backlog } = listener.#limits;
-      listener.#tls.listen({ port, host, backlog }, resolve);
+      listener.#tcp.listen({ port, host, backlog }, resolve);
     });
     return listener;
   }
@@ -92,13 +104,14 @@ export class TlsListener {
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeMs,
     });
-    this.#tls.maxConnections = limits.connectionsMax;
+    this.#tcp = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#arrive(socket));
+    this.#tcp.maxConnections = limits.connectionsMax;
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
     this.#tls.on("tlsClientError", (error, socket) => this.#refuse(socket, error.message));
   }
 
   get port(): number {
-    return (this.#tls.address() as AddressInfo).port;
+    return (this.#tcp.address() as AddressInfo).port;
   }
 
   /** Ends the connections of a node whose certificates are not good any more. */
@@ -109,13 +122,17 @@ export class TlsListener {
   async close(): Promise<void> {
     this.#renewal?.cancel();
     for (const socket of this.#sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.#tls.close(() => resolve()));
+    await new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+  }
+
+  #arrive(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    this.#options.gate.arrive(socket, () => this.#tls.emit("connection", socket));
   }
 
   #accept(socket: TLSSocket): void {
     socket.on("error", () => socket.destroy());
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
     const why = this.#admit(socket);
     if (why !== undefined) this.#refuse(socket, why);
   }

@@ -12,6 +12,7 @@ import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { isIp, isLoopback, parseIp } from "../../../addr/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
+import type { Gate } from "./gate.ts";
 
 const unixPrefix = "unix:";
 
@@ -55,6 +56,8 @@ export interface ListenOptions {
   readonly grpc: Server;
   readonly clock: Clock;
   readonly acceptQueueMax: number;
+  /** For connections over TCP. */
+  readonly gate: Gate;
   /** Time that connections have to end by themselves when it closes. */
   readonly graceMs: number;
 }
@@ -80,13 +83,16 @@ export async function listen(address: string, options: ListenOptions): Promise<L
 
 type Place = { readonly path: string } | { readonly host: string; readonly port: number };
 
-async function bind({ grpc, clock, acceptQueueMax, graceMs }: ListenOptions, place: Place) {
+async function bind({ grpc, clock, acceptQueueMax, gate, graceMs }: ListenOptions, place: Place) {
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
+  const isTcp = "port" in place;
+  const server = createServer({ noDelay: true, pauseOnConnect: isTcp }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    injector.injectConnection(socket);
+    const enter = () => injector.injectConnection(socket);
+    if (isTcp) gate.arrive(socket, enter);
+    else enter();
   });
   await once(server.listen({ ...place, backlog: acceptQueueMax }), "listening");
   const close = async () => {

@@ -12,7 +12,13 @@ import type { NodeRecord, RegistryReads } from "../../../registry/index.ts";
 import type { Store } from "../../../store/index.ts";
 import { enrollmentService } from "../../control-service.ts";
 import { CertificateReplySchema, type EnrollRequest, type RenewRequest } from "../../proto/gen/fabric_pb.ts";
-import { namesOfNode, Revocations, TlsListener, type TrustBook } from "../../trust/index.ts";
+import {
+  type ConnectionGate,
+  namesOfNode,
+  Revocations,
+  TlsListener,
+  type TrustBook,
+} from "../../trust/index.ts";
 import { unary } from "../calls/unary.ts";
 import { readNodeName } from "../session/read-hello.ts";
 import { splitHostPort } from "./listen.ts";
@@ -25,6 +31,7 @@ export interface SecureListenerOptions {
   readonly name: string;
   readonly trust: TrustBook;
   readonly store: Store;
+  readonly gate: ConnectionGate;
   readonly clock: Clock;
   readonly log: (event: TrustEvent) => void;
 }
@@ -45,7 +52,7 @@ export async function listenSecurely(
   address: string,
   options: SecureListenerOptions,
 ): Promise<SecureListener> {
-  const { grpc, name, trust, store, clock, log } = options;
+  const { grpc, name, trust, store, gate, clock, log } = options;
   const { host, port } = splitHostPort(address);
   const plain = ServerCredentials.createInsecure();
   const strangers = new Server();
@@ -64,6 +71,7 @@ export async function listenSecurely(
       revocations,
       nodes: forNodes,
       strangers: forStrangers,
+      gate,
       clock,
       onRefused: (peer, why) => log({ kind: "peerRefused", address: peer, why }),
     });

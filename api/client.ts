@@ -16,6 +16,7 @@ import type {
   JoinTokenInfo,
   NewJoinToken,
   ProcessStatus,
+  RecoveryReport,
   TrustBackend,
 } from "./fabric-backend.ts";
 import type { HttpAddress } from "./http/index.ts";
@@ -93,6 +94,18 @@ export class ApiClient {
 
   authorities(): Promise<ConsulRoots> {
     return this.json("GET", "/v1/connect/ca/roots");
+  }
+
+  recovery(): Promise<RecoveryReport> {
+    return this.json("GET", "/v1/heddle/recovery");
+  }
+
+  finishRecovery(gone: readonly string[]): Promise<RecoveryReport> {
+    return this.json("POST", "/v1/heddle/recovery", { gone });
+  }
+
+  async cancelRecovery(): Promise<void> {
+    await this.send("DELETE", "/v1/heddle/recovery");
   }
 
   createToken(spec: Parameters<TrustBackend["createToken"]>[0]): Promise<NewJoinToken> {

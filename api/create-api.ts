@@ -15,13 +15,20 @@ import { guardedWrites } from "./access/guarded-writes.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
 import type { ReadContext } from "./blocking.ts";
 import { httpStatusOf, isRefusal } from "./error-status.ts";
-import type { AuthorityBackend, FabricBackend, LocalBackend, TrustBackend } from "./fabric-backend.ts";
+import type {
+  AuthorityBackend,
+  FabricBackend,
+  LocalBackend,
+  RecoveryBackend,
+  TrustBackend,
+} from "./fabric-backend.ts";
 import { discoverOperation } from "./heddle/discover.ts";
 import { heartbeatMs, StreamCount } from "./heddle/event-stream.ts";
 import { fabricOperations, localOperations } from "./heddle/fabric.ts";
 import { kvOperations } from "./heddle/kv.ts";
 import { documentOperation } from "./heddle/openapi.ts";
 import { type Operation, operationRoutes } from "./heddle/operation.ts";
+import { recoveryOperations } from "./heddle/recovery.ts";
 import { rightsOperation } from "./heddle/rights.ts";
 import { trustOperations } from "./heddle/trust.ts";
 import { watchOperations } from "./heddle/watch.ts";
@@ -61,6 +68,7 @@ export interface ApiOptions {
     readonly writer: RegistryWrites;
     readonly fabric?: FabricBackend;
     readonly authorities?: AuthorityBackend;
+    readonly recovery?: RecoveryBackend;
     /** At the socket of its own host only. */
     readonly trust?: TrustBackend;
     /** Event streams open at a time. */
@@ -172,6 +180,7 @@ export function heddleOperations(
   );
   operations.push(...kvOperations(context), discoverOperation(context));
   if (server.fabric) operations.push(...fabricOperations(server.fabric));
+  if (server.recovery) operations.push(...recoveryOperations(server.recovery));
   operations.push(...trustOperations(server.trust), rightsOperation(context, server.acl));
   return [...operations, documentOperation(operations, self.version)];
 }

@@ -51,6 +51,33 @@ export interface TrustBackend {
   revokeNode(node: string): Promise<void>;
 }
 
+/** On servers: an address plan that is gathered from the nodes. */
+export interface RecoveryBackend {
+  status(): Promise<RecoveryReport>;
+  /** @throws IPAM_RECOVERY_STATE, IPAM_RECOVERY_CONFLICT */
+  finish(gone: readonly string[]): Promise<RecoveryReport>;
+  /** @throws IPAM_RECOVERY_STATE */
+  cancel(): Promise<void>;
+}
+
+export interface RecoveryReport {
+  readonly phase: "none" | "gathering" | "done";
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly atMs: number;
+    readonly hasLeft: boolean;
+    readonly blocks: readonly string[];
+    readonly statics: readonly string[];
+  }[];
+  readonly missing: readonly string[];
+  readonly conflicts: readonly {
+    readonly about: string;
+    readonly nodes: readonly string[];
+    readonly why: string;
+  }[];
+  readonly networks: readonly string[];
+}
+
 export interface JoinTokenInfo {
   readonly id: string;
   readonly node?: string;

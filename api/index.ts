@@ -21,6 +21,8 @@ export type {
   LocalBackend,
   NewJoinToken,
   ProcessStatus,
+  RecoveryBackend,
+  RecoveryReport,
   TrustBackend,
 } from "./fabric-backend.ts";
 export { filterCharsMax, filterDepthMax } from "./filter/expression.ts";

@@ -47,8 +47,14 @@ export interface ServerFlags extends ListeningFlags {
   readonly grpc: string;
 }
 
+/** Of commands that open the store themselves. */
+export type StoreFlags = Pick<
+  ServerFlags,
+  "dataDir" | "store" | "storePrefix" | "storeCa" | "storeCert" | "storeKey" | "storeUser" | "storeSecret"
+>;
+
 /** How the flags say that the store is reached. */
-export function storeAccess(flags: ServerFlags): EngineAccess {
+export function storeAccess(flags: Omit<StoreFlags, "dataDir" | "store">): EngineAccess {
   const { storePrefix, storeCa, storeCert, storeKey, storeUser, storeSecret } = flags;
   return {
     prefix: storePrefix,

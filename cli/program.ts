@@ -66,6 +66,24 @@ function running(command: Command): Command {
     .option("--json", "print what runs as one JSON object instead of a text");
 }
 
+/** Options of what opens a store. */
+function stored(command: Command): Command {
+  return command
+    .option(
+      "--store <engine>",
+      "sqlite:PATH, etcd:URL[,URL], consul:URL[,URL] or memory (default: sqlite in the data directory)",
+    )
+    .option("--store-prefix <name/>", "where in etcd or Consul the keys of this fabric are", "heddle/")
+    .option(
+      "--store-ca <file>",
+      "certificates that the store's own must be signed by (default: the system's)",
+    )
+    .option("--store-cert <file>", "our certificate for the store, with --store-key")
+    .option("--store-key <file>", "the key of --store-cert")
+    .option("--store-user <name>", "our user at the store")
+    .option("--store-secret <file>", "file with the user's password, or with Consul's token");
+}
+
 /** Options of every process that listens. */
 function listening(command: Command): Command {
   return running(command)
@@ -141,17 +159,7 @@ agentOptions(define(program, "up", "run server and agent in one process on the e
   .option("--acl <policy>", "look at tokens; allow or deny what no rule is written for (default: no tokens)")
   .option("--grpc <host:port>", "let agents of other hosts connect here (default: nobody but this process)")
   .action(async (options) => (await import("./commands/run.ts")).up(options));
-listening(define(program, "server", "run a server over the store"))
-  .option(
-    "--store <engine>",
-    "sqlite:PATH, etcd:URL[,URL], consul:URL[,URL] or memory (default: sqlite in the data directory)",
-  )
-  .option("--store-prefix <name/>", "where in etcd or Consul the keys of this fabric are", "heddle/")
-  .option("--store-ca <file>", "certificates that the store's own must be signed by (default: the system's)")
-  .option("--store-cert <file>", "our certificate for the store, with --store-key")
-  .option("--store-key <file>", "the key of --store-cert")
-  .option("--store-user <name>", "our user at the store")
-  .option("--store-secret <file>", "file with the user's password, or with Consul's token")
+stored(listening(define(program, "server", "run a server over the store")))
   .option("--acl <policy>", "look at tokens; allow or deny what no rule is written for (default: no tokens)")
   .option("--grpc <host:port>", "where agents connect", "127.0.0.1:8502")
   .option(
@@ -242,6 +250,24 @@ const ca = define(program, "ca", "the fabric's certificate authority");
 remote(define(ca, "show", "print its certificates (PEM), for clients of --https")).action(async (options) =>
   (await import("./commands/ca.ts")).show(options),
 );
+
+const recover = define(
+  program,
+  "recover",
+  "an address plan from the nodes that hold it, after the store was lost or put back to an older copy",
+);
+stored(
+  running(define(recover, "begin", "let the servers of this store gather it; while none of them runs")),
+).action(async (options) => (await import("./commands/recover.ts")).begin(options));
+remote(define(recover, "status", "show what nodes stated, who is missing, and conflicts")).action(
+  async (options) => (await import("./commands/recover.ts")).status(options),
+);
+remote(define(recover, "finish", "take over what nodes stated, and let nodes in"))
+  .option("--gone <node...>", "nodes of which no container runs, as you vouch: what they hold becomes free")
+  .action(async (options) => (await import("./commands/recover.ts")).finish(options));
+remote(
+  define(recover, "cancel", "let nodes in without what they stated; they give up their addresses"),
+).action(async (options) => (await import("./commands/recover.ts")).cancel(options));
 
 const snapshot = define(
   program,

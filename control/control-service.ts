@@ -37,6 +37,7 @@ export const controlService: Definitions = {
   claimStatic: define(Control.method.claimStatic),
   releaseStatic: define(Control.method.releaseStatic),
   relinquish: define(Control.method.relinquish),
+  restate: define(Control.method.restate),
   http: define(Control.method.http),
   httpStream: define(Control.method.httpStream),
 };

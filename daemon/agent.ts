@@ -130,6 +130,7 @@ export async function wireAgent(
     },
     clock,
     heldTerm: () => dataplane.term.held,
+    statement: () => dataplane.statement(),
     onJoined: (welcome) => dataplane.joined(welcome),
     onRenewed: (term) => {
       dataplane.renewed(term).catch((error: unknown) => log.error({ error }, "renew the node's term"));

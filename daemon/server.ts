@@ -14,7 +14,7 @@ import {
 } from "../api/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { ControlServer, TrustBook } from "../control/index.ts";
-import { PoolAuthority } from "../ipam/index.ts";
+import { PoolAuthority, Recovery } from "../ipam/index.ts";
 import { liveKey, Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
 import { serverAcl } from "./access.ts";
@@ -29,6 +29,7 @@ import { version } from "./process/version.ts";
 import { createDefaultNetwork } from "./servers/default-network.ts";
 import { fabricBackend } from "./servers/fabric-backend.ts";
 import { mesosBackend } from "./servers/mesos-backend.ts";
+import { recoveryBackend, watchRecovery } from "./servers/recovery.ts";
 import { runSingletons, type Singletons } from "./servers/singletons.ts";
 import { trustBackend } from "./servers/trust-backend.ts";
 
@@ -67,9 +68,18 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
   await createDefaultNetwork(store, pools);
   const fabric = fabricBackend(pools, registry, writer);
   const mesos = mesosOf(options, registry);
+  const recovery = recoveryBackend(new Recovery(store, clock), writer);
   const acl = serverAcl(store, registry, clock, options.acl);
   const book = new TrustBook({ store, clock });
-  const api = { registry, writer, fabric, authorities: book, ...(mesos && { mesos }), ...(acl && { acl }) };
+  const api = {
+    registry,
+    writer,
+    fabric,
+    recovery,
+    authorities: book,
+    ...(mesos && { mesos }),
+    ...(acl && { acl }),
+  };
   const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
   const trust = trustBackend(book, registry);
   const control = new ControlServer({
@@ -86,6 +96,8 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     log: (event) => logControl(log, event),
   });
   teardown.add("control", () => control.close());
+  const recovering = await watchRecovery(store, clock, control);
+  teardown.add("recovery", () => recovering.close());
   const localAddress = await control.listen(`unix:${join(options.runDir, controlSocket)}`);
   if (grpc) await control.listen(printHostPort(grpc));
   const { node: name } = selfOf(options, store);
@@ -101,7 +113,11 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     certificates: book,
     control,
     localAddress,
-    components: () => serverComponents(options.store, registry, control, singletons),
+    components: () => {
+      const gathering = recovering.component();
+      const parts = serverComponents(options.store, registry, control, singletons);
+      return gathering ? [gathering, ...parts] : parts;
+    },
   };
 }
 

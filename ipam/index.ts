@@ -47,3 +47,14 @@ export {
   type PoolStatus,
   type StaticClaim,
 } from "./plan/index.ts";
+export {
+  type Conflict,
+  encodeStatement,
+  isGathering,
+  peersAfter,
+  type Rebuilt,
+  Recovery,
+  type RecoveryStatus,
+  type Restated,
+  type Statement,
+} from "./recovery/index.ts";

@@ -11,6 +11,7 @@ import {
   waitingStepsMax,
 } from "./node/index.ts";
 import { attemptsMax, blockAddressesMax, excludesMax, poolsMax } from "./plan/index.ts";
+import { peersMax, statementBytesMax } from "./recovery/index.ts";
 
 export const ipamLimits = {
   networksMax,
@@ -22,6 +23,8 @@ export const ipamLimits = {
   claimsPerAllocationMax,
   attemptsMax,
   retiredTermsMax,
+  peersMax,
+  statementBytesMax,
   reclaimAfterMs: reclaimAfterDefaultMs,
   marginMs: marginDefaultMs,
   quarantineMs: quarantineDefaultMs,

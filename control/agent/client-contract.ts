@@ -22,11 +22,14 @@ export interface ServerWelcome extends JoinedTerm {
   readonly datacenter: string;
   readonly storeId: string;
   readonly revision: number;
+  /** The term that the hello named goes on in this store: what the node holds is its own as before. */
+  readonly takenOver: boolean;
 }
 
 export type ControlEvent =
   | { readonly kind: "connected"; readonly address: string; readonly welcome: ServerWelcome }
   | { readonly kind: "disconnected"; readonly address: string; readonly error: FabricError }
+  | { readonly kind: "restated"; readonly address: string }
   | { readonly kind: "refused"; readonly address: string; readonly error: FabricError }
   | { readonly kind: "failed"; readonly action: string; readonly error: unknown };
 
@@ -56,6 +59,8 @@ export interface ControlClientOptions {
   readonly random?: () => number;
   /** The term of the agent's journal, to go on with. */
   readonly heldTerm?: () => { readonly storeId: string; readonly epoch: number } | undefined;
+  /** What the node holds, as ipam's statement, for servers that gather the address plan. */
+  readonly statement?: () => string | undefined;
   readonly onJoined?: (welcome: ServerWelcome) => Promise<void>;
   readonly onRenewed?: (term: JoinedTerm) => void;
   readonly onEmptyBlocksWanted?: (request: EmptyBlocksRequest) => void;

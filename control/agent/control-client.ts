@@ -21,7 +21,12 @@ import {
   type StreamedResponse,
 } from "../http-exchange.ts";
 import { type ControlClientLimits, controlClientLimits } from "../limits.ts";
-import { type Hello, HttpRequestSchema, type ServerMessage } from "../proto/gen/fabric_pb.ts";
+import {
+  type Hello,
+  HttpRequestSchema,
+  RestateRequestSchema,
+  type ServerMessage,
+} from "../proto/gen/fabric_pb.ts";
 import { grpcChannels } from "./channel.ts";
 import type { ControlClientOptions, ControlEvent, ControlState, ServerWelcome } from "./client-contract.ts";
 import { Connection } from "./connection.ts";
@@ -233,7 +238,27 @@ export class ControlClient {
     else this.#refused(address, error);
     await connection.close(false);
     this.#connection = undefined;
+    if (error.code === "IPAM_RECOVERING") await this.#restate(address, own);
     return stoodMs >= this.#limits.stableAfterMs && error.code !== "CONTROL_REPLACED";
+  }
+
+  /** The servers gather the address plan: they hear what this node holds, and let it in later. */
+  async #restate(address: string, own: ChannelCredentials): Promise<void> {
+    const statement = this.#options.statement?.();
+    if (statement === undefined) return;
+    const { channels = grpcChannels(this.#limits) } = this.#options;
+    const channel = channels(address, own);
+    const action = "state what this node holds";
+    try {
+      const request = create(RestateRequestSchema, { node: this.node.name, hello: this.#hello(), statement });
+      const { callTimeoutMs: timeoutMs } = this.#limits;
+      await channel.call("restate", request, { action, timeoutMs, signal: this.#ending.signal });
+      this.#log({ kind: "restated", address });
+    } catch (error) {
+      this.#log({ kind: "failed", action, error });
+    } finally {
+      channel.close();
+    }
   }
 
   async #credentials(address: string): Promise<ChannelCredentials> {

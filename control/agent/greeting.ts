@@ -31,6 +31,7 @@ export function readWelcome(welcome: Welcome, sentAtMs: number): ServerWelcome {
     storeId,
     revision: Number(welcome.revision),
     epoch: Number(welcome.epoch),
+    takenOver: welcome.takenOver,
     reclaimAfterMs: Number(welcome.reclaimAfterMs),
     sentAtMs,
   };

@@ -106,6 +106,7 @@ export class ControlServer {
     const unary = unaryHandlers({
       pools: options.pools,
       http: options.http,
+      datacenter: registry.datacenter,
       calls,
       log: (method, error) => log({ kind: "callFailed", method, error }),
     });
@@ -148,6 +149,11 @@ export class ControlServer {
     if (this.#table.size === 0) return;
     for (const session of this.#table.values()) session.wantEmptyBlocks(request);
     await this.#options.clock.sleep(this.#limits.emptyBlocksWaitMs);
+  }
+
+  /** Ends the sessions of now: their nodes come again and are told why. */
+  endSessions(error: FabricError): void {
+    for (const session of [...this.#streams]) session.end(error);
   }
 
   status(): {

@@ -99,6 +99,12 @@ export function logControl(log: Log, event: ControlEvent): void {
     case "refused":
       log.warn({ address: event.address, error: event.error }, event.kind);
       break;
+    case "restated":
+      log.warn(
+        { address: event.address },
+        "the servers gather the address plan: stated what this node holds",
+      );
+      break;
     case "failed":
       log.error({ error: event.error }, event.action);
       break;

@@ -53,7 +53,14 @@ test("a node whose term ran out leaves the fabric, and is back as soon as a serv
   const desired = vi.spyOn(dataplane.reconciler, "setDesired");
   const peers = () => desired.mock.lastCall?.[0].remotes.map(({ name }) => name);
   const term = { epoch: 1, reclaimAfterMs };
-  const welcome = { server: "s", version: "t", datacenter: "dc1", storeId: "s1", revision: 1 };
+  const welcome = {
+    server: "s",
+    version: "t",
+    datacenter: "dc1",
+    storeId: "s1",
+    revision: 1,
+    takenOver: false,
+  };
   await dataplane.joined({ ...welcome, ...term, sentAtMs: 0 });
   expect(peers()).toEqual(["n2"]);
   await clock.advance(23 * 3600_000 + 5000);

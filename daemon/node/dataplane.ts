@@ -14,7 +14,9 @@ import {
   type BlockSource,
   type BootClock,
   type EmptyBlocksRequest,
+  encodeStatement,
   NodeIpam,
+  peersAfter,
   storeLeaseJournal,
   systemBootClock,
 } from "../../ipam/index.ts";
@@ -200,6 +202,25 @@ export class Dataplane {
     await this.term.joined(welcome);
     this.#isJoined = true;
     this.#apply();
+  }
+
+  /** What this node holds, for servers that lost the plan; undefined if it holds nothing of any. */
+  statement(): string | undefined {
+    const { held } = this.term;
+    if (!held) return undefined;
+    const { name: node } = this.#options.self;
+    const hasLeft = this.ipam.fenceStatus().kind !== "open";
+    const { reclaimAfterMs, ...claims } = this.ipam.holdings();
+    const { networks, nodes, prefixes } = this.view;
+    return encodeStatement({
+      ...held,
+      node,
+      reclaimAfterMs,
+      hasLeft,
+      ...(hasLeft ? { blocks: [], statics: [] } : claims),
+      networks: hasLeft ? [] : [...networks.values()],
+      peers: peersAfter(node, [...nodes.keys(), ...prefixes.keys()]),
+    });
   }
 
   /** A server confirmed this node's term; one that had left the fabric comes back to it. */

@@ -86,6 +86,7 @@ async function welcome(storeId = "s1", heldEpoch = term.held?.epoch): Promise<Se
     datacenter: "dc1",
     storeId,
     revision: 1,
+    takenOver: false,
     epoch,
     reclaimAfterMs,
     sentAtMs,

@@ -4,6 +4,8 @@
  * resists is tried again until it is gone, and only some time after that the servers may give the old blocks to
  * other nodes; a crash on the way leaves them to wait for `reclaimAfter`.
  *
+ * A store that took the node's term over from another one is a new name for the same term: nothing is given up.
+ *
  * Always holds: welcomes are followed one after the other, in the order they came in, so that store and epoch
  * belong together.
  */
@@ -59,11 +61,12 @@ export class Term {
     return entering;
   }
 
-  async #enter({ storeId, epoch, reclaimAfterMs, sentAtMs }: ServerWelcome): Promise<void> {
+  async #enter({ storeId, epoch, reclaimAfterMs, sentAtMs, takenOver }: ServerWelcome): Promise<void> {
     const { journal, ipam } = this.#options;
     if (this.#plan !== storeId) {
+      const goesOn = takenOver && ipam.epoch() === epoch;
       // Epochs of two stores do not compare; 0 is none of any.
-      if (this.#plan !== undefined) await ipam.fence(0, reclaimAfterMs);
+      if (this.#plan !== undefined && !goesOn) await ipam.fence(0, reclaimAfterMs);
       await rememberPlan(journal, storeId);
       this.#plan = storeId;
       this.#owed.clear();

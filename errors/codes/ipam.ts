@@ -16,6 +16,10 @@ export const ipamCodes = {
   IPAM_OWNER_HAS_ADDRESS: "The container interface holds another address of the network already.",
   IPAM_POOL_EXHAUSTED: "Every address of the pool is taken, or lies in blocks of other nodes.",
   IPAM_RECORD_INVALID: "A stored record of the address plan cannot be read.",
+  IPAM_RECOVERING:
+    "The address plan is being gathered from the nodes; nothing is given until that is finished.",
+  IPAM_RECOVERY_CONFLICT: "The address plan cannot be taken over as it was stated.",
+  IPAM_RECOVERY_STATE: "A step of a recovery is not possible now.",
   IPAM_REQUEST_INVALID: "A request for addresses contradicts itself or the network.",
   IPAM_STALE_EPOCH: "The node's term has ended; its blocks and addresses belong to it no longer.",
   IPAM_UNAVAILABLE: "The servers or the journal could not be reached, and the request needs them.",

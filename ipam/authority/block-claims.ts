@@ -28,6 +28,7 @@ import {
   unusableIn,
   usableCount,
 } from "../plan/index.ts";
+import { offsetOf } from "../recovery/index.ts";
 import { BlockIndex } from "./block-index.ts";
 import { checkTerm } from "./node-terms.ts";
 
@@ -82,8 +83,10 @@ export class BlockClaims {
       network: ipamKeys.network(request.network),
       block: ipamKeys.block(request.network, block),
       hold: ipamKeys.hold(request.network, block),
+      recovery: ipamKeys.recovery,
     };
     const snapshot = await readTogether(this.#store, Object.values(keys));
+    const offset = offsetOf(snapshot, `claim block of pool ${request.pool} for node "${node}"`);
     checkTerm(snapshot.get<NodeTerm>(keys.term), node, epoch);
     const network = standing(snapshot, request.network);
     if (network.createdAtMs !== index.network.createdAtMs) {
@@ -112,7 +115,7 @@ export class BlockClaims {
       cidr: block,
       node,
       epoch,
-      serial: snapshot.revision + 1,
+      serial: snapshot.revision + 1 + offset,
       reserved: [...new Set([...unusableIn(wanted, block), ...holds])],
     };
     if (BigInt(claim.reserved.length) === addressCount(block)) {

@@ -7,7 +7,7 @@
  *
  * Epochs need no counter and no tombstone: a new one is the revision of the store that the joining node's
  * record was read at, plus one. Whatever this node joined with before was written at or before that
- * revision, so it was less. A record that is there (a store may be restored elsewhere) is exceeded as well.
+ * revision, so it was less. A record that is there is exceeded as well, and what nodes stated to a new store (recovery/).
  */
 import { FabricError } from "../../errors/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -20,27 +20,41 @@ import {
   readTogether,
   transaction,
 } from "../plan/index.ts";
+import { offsetOf } from "../recovery/index.ts";
 
 /** Terms of one node that wait to be reclaimed: a node that forgets its journal at each start is refused at last. */
 export const retiredTermsMax = 16;
 
+/** What a node's journal knows of its term. */
+export interface HeldEpoch {
+  readonly epoch: number;
+  /** The store that it joined; absent: this one. */
+  readonly storeId?: string;
+}
+
 /**
- * Starts a term, or goes on with it if the node still knows its epoch (`heldEpoch`, from its journal); either
+ * Starts a term, or goes on with it if the node still knows its epoch (`held`, from its journal); either
  * way a renewal. A term that the node does not know any more is retired: its addresses may still be in use
  * there, so they wait for reclaimAfter like those of a lost node. @throws IPAM_LIMIT, IPAM_CONTENDED
  */
 export async function joinNode(
   store: Store,
   node: string,
-  heldEpoch: number | undefined,
+  held: HeldEpoch | undefined,
   reclaimAfterMs: number,
 ): Promise<NodeTerm> {
   const key = ipamKeys.node(node);
-  return decide(store, `join node "${node}"`, async () => {
-    const snapshot = await readTogether(store, [key]);
+  const action = `join node "${node}"`;
+  // Epochs of two stores compare only for a term that a recovery brought from one to the other.
+  const isOurs = held !== undefined && (held.storeId === undefined || held.storeId === store.id);
+  return decide(store, action, async () => {
+    const snapshot = await readTogether(store, [key, ipamKeys.recovery]);
+    const offset = offsetOf(snapshot, action);
     const current = snapshot.get<NodeTerm>(key);
     const retired = await retiredTerms(store, node);
-    const goesOn = current !== undefined && current.epoch === heldEpoch;
+    const isOfIt = isOurs || (held !== undefined && current?.madeIn === held.storeId);
+    const goesOn = current !== undefined && isOfIt && current.epoch === held.epoch;
+    const heldEpoch = isOfIt ? held.epoch : 0;
     if (current && !goesOn && retired.length >= retiredTermsMax) {
       throw new FabricError(
         "IPAM_LIMIT",
@@ -48,14 +62,14 @@ export async function joinNode(
         { details: { limit: "retiredTermsMax", value: retiredTermsMax, node } },
       );
     }
-    const lastEpoch = Math.max(current?.epoch ?? 0, heldEpoch ?? 0, ...retired.map((term) => term.epoch));
+    const lastEpoch = Math.max(current?.epoch ?? 0, heldEpoch, ...retired.map((term) => term.epoch));
     const term: NodeTerm = goesOn
       ? renewed(current, reclaimAfterMs)
-      : { node, epoch: Math.max(snapshot.revision, lastEpoch) + 1, renewal: 1, reclaimAfterMs };
+      : { node, epoch: Math.max(snapshot.revision + offset, lastEpoch) + 1, renewal: 1, reclaimAfterMs };
     return {
       kind: "write",
       txn: transaction(
-        [snapshot.unchanged(key)],
+        [snapshot.unchanged(key), snapshot.unchanged(ipamKeys.recovery)],
         [{ op: "put", key, value: encodeRecord(term) }, ...(current && !goesOn ? [retire(current)] : [])],
       ),
       answer: () => term,
@@ -72,12 +86,16 @@ export async function renewNode(
 ): Promise<NodeTerm> {
   const key = ipamKeys.node(node);
   return decide(store, `renew node "${node}"`, async () => {
-    const snapshot = await readTogether(store, [key]);
+    const snapshot = await readTogether(store, [key, ipamKeys.recovery]);
+    offsetOf(snapshot, `renew node "${node}"`);
     const current = checkTerm(snapshot.get<NodeTerm>(key), node, epoch);
     const term = renewed(current, reclaimAfterMs);
     return {
       kind: "write",
-      txn: transaction([snapshot.unchanged(key)], [{ op: "put", key, value: encodeRecord(term) }]),
+      txn: transaction(
+        [snapshot.unchanged(key), snapshot.unchanged(ipamKeys.recovery)],
+        [{ op: "put", key, value: encodeRecord(term) }],
+      ),
       answer: () => term,
     };
   });

@@ -18,6 +18,7 @@ import {
   readStored,
   type StaticClaim,
 } from "../plan/index.ts";
+import { isGathering, Recovery } from "../recovery/index.ts";
 import { BlockClaims, type ClaimBlockRequest } from "./block-claims.ts";
 import { createNetwork, deleteNetwork, listNetworks } from "./network-plan.ts";
 import { confirmTerm, joinNode, nodeNotFound, renewNode, retireDeadNode, retireNode } from "./node-terms.ts";
@@ -87,11 +88,14 @@ export class PoolAuthority {
   }
 
   /**
-   * `heldEpoch` is the epoch of the node's journal, if it has one. Another epoch in the answer means that the
-   * node must give up everything of the old one before it uses the new. @throws IPAM_LIMIT, IPAM_CONTENDED
+   * `heldEpoch` is the epoch of the node's journal, if it has one, of the store `storeId` (default: this one). Another
+   * epoch in the answer means that the node must give up everything of the old one before it uses the new, and so does
+   * another store, unless the term is `madeIn` that. @throws IPAM_RECOVERING, IPAM_LIMIT, IPAM_CONTENDED
    */
-  joinNode(node: string, heldEpoch?: number): Promise<NodeTerm> {
-    return joinNode(this.#store, node, heldEpoch, this.#reclaimAfterMs);
+  joinNode(node: string, heldEpoch?: number, storeId?: string): Promise<NodeTerm> {
+    const held =
+      heldEpoch === undefined ? undefined : { epoch: heldEpoch, ...(storeId !== undefined && { storeId }) };
+    return joinNode(this.#store, node, held, this.#reclaimAfterMs);
   }
 
   /** @throws IPAM_STALE_EPOCH */
@@ -150,6 +154,11 @@ export class PoolAuthority {
     return isGone;
   }
 
+  /** What a node holds, by its own word, while the plan is gathered. @throws IPAM_RECOVERY_STATE, IPAM_REQUEST_INVALID, IPAM_LIMIT */
+  restate(node: string, statement: string, record: unknown): Promise<void> {
+    return new Recovery(this.#store, this.#clock).restate(node, statement, record);
+  }
+
   /** A node that came back in a new term confirms that nothing of the old one is in use any more. */
   async relinquish(node: string, epoch: number): Promise<void> {
     const terms = await readStored<NodeTerm>(this.#store, ipamKeys.retiredOf(node));
@@ -169,6 +178,8 @@ export class PoolAuthority {
    * @throws STORE_UNAVAILABLE; nothing is lost by that, the next tick goes on
    */
   async reclaimTick(store: Store = this.#store): Promise<readonly ReclaimedTerm[]> {
+    // What nodes have not stated yet looks as if nobody held it.
+    if (await isGathering(this.#store)) return [];
     const terms = await readTerms(this.#store);
     const expired = new Set(this.#watch.expired(terms.map(({ record }) => record)).map(termKey));
     const ended: NodeTerm[] = [];

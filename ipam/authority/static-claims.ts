@@ -26,6 +26,7 @@ import {
   showOwner,
   transaction,
 } from "../plan/index.ts";
+import { offsetOf } from "../recovery/index.ts";
 import { type BlockHold, isSameClaim, standing } from "./block-claims.ts";
 import { checkTerm } from "./node-terms.ts";
 
@@ -58,8 +59,10 @@ export async function claimStatic(
       static: ipamKeys.static(name, ip),
       block: ipamKeys.block(name, block),
       hold: ipamKeys.hold(name, block),
+      recovery: ipamKeys.recovery,
     };
     const snapshot = await readTogether(store, Object.values(keys));
+    const offset = offsetOf(snapshot, `claim address ${ip} for node "${node}"`);
     checkTerm(snapshot.get<NodeTerm>(keys.term), node, epoch);
     const again = standing(snapshot, name);
     if (again.createdAtMs !== network.createdAtMs) return { kind: "again" };
@@ -81,7 +84,7 @@ export async function claimStatic(
       ip,
       node,
       epoch,
-      serial: snapshot.revision + 1,
+      serial: snapshot.revision + 1 + offset,
       owner,
     };
     const hold = snapshot.get<BlockHold>(keys.hold);

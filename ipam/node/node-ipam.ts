@@ -24,12 +24,14 @@ import {
 import {
   type AddressLease,
   type AllocateRequest,
+  type BlockClaim,
   familiesOf,
   isSameOwner,
   type LeaseOwner,
   networkNotFound,
   type PoolStatus,
   poolsOfFamily,
+  type StaticClaim,
   showOwner,
 } from "../plan/index.ts";
 import { CommitQueue } from "./commit-queue.ts";
@@ -118,6 +120,20 @@ export class NodeIpam {
 
   leases(): readonly AddressLease[] {
     return [...this.#queue.state.leases.values()];
+  }
+
+  /** What the servers gave this node, whether it is in use or on its way back. */
+  holdings(): {
+    readonly reclaimAfterMs: number;
+    readonly blocks: readonly BlockClaim[];
+    readonly statics: readonly StaticClaim[];
+  } {
+    const { blocks, statics, term } = this.#queue.state;
+    return {
+      reclaimAfterMs: term?.reclaimAfterMs ?? reclaimAfterDefaultMs,
+      blocks: [...blocks.values()].map(({ claim }) => claim),
+      statics: [...statics.values()].map(({ claim }) => claim),
+    };
   }
 
   /** Whoever owns it. */

@@ -48,6 +48,8 @@ export interface NodeTerm {
   readonly renewal: number;
   /** How long after its last renewal the node was promised to keep what it holds. */
   readonly reclaimAfterMs: number;
+  /** The store that the epoch is of, when a recovery brought the term into this one. */
+  readonly madeIn?: string;
 }
 
 /** One address held by one container interface. */

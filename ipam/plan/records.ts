@@ -12,6 +12,10 @@ export const ipamKeys = {
   statics: "ipam/statics/",
   nodes: "ipam/nodes/",
   retired: "ipam/retired/",
+  /** While the plan is gathered from the nodes, and what came of it: see recovery/. */
+  recovery: "ipam/recovery",
+  restated: "ipam/restated/",
+  restatedBy: (node: string) => `ipam/restated/${encodeURIComponent(node)}`,
   /** Written by every new network, so that two that overlap cannot be made at the same time. */
   plan: "ipam/plan",
   network: (name: string) => `ipam/networks/${name}`,
@@ -19,6 +23,7 @@ export const ipamKeys = {
   block: (network: string, cidr: Cidr) => `ipam/blocks/${network}/${cidr.replace("/", "_")}`,
   staticsOf: (network: string) => `ipam/statics/${network}/`,
   static: (network: string, ip: Ip) => `ipam/statics/${network}/${ip}`,
+  holds: "ipam/holds/",
   holdsOf: (network: string) => `ipam/holds/${network}/`,
   /** The static addresses inside of one block: what makes a block claim and a static claim see each other. */
   hold: (network: string, block: Cidr) => `ipam/holds/${network}/${block.replace("/", "_")}`,

@@ -8,7 +8,8 @@ import type {
 } from "../../../ipam/index.ts";
 
 export interface PoolService {
-  joinNode(node: string, heldEpoch?: number): Promise<NodeTerm>;
+  /** @throws IPAM_RECOVERING */
+  joinNode(node: string, heldEpoch?: number, storeId?: string): Promise<NodeTerm>;
   /** @throws IPAM_STALE_EPOCH */
   renewNode(node: string, epoch: number): Promise<NodeTerm>;
   /** @throws IPAM_STALE_EPOCH */
@@ -18,4 +19,6 @@ export interface PoolService {
   claimStatic(node: string, epoch: number, request: ClaimStaticRequest): Promise<StaticClaim>;
   releaseStatic(claim: StaticClaim): Promise<void>;
   relinquish(node: string, epoch: number): Promise<void>;
+  /** What a node holds, by its own word, while the plan is gathered. @throws IPAM_RECOVERY_STATE, IPAM_REQUEST_INVALID */
+  restate(node: string, statement: string, record: unknown): Promise<void>;
 }

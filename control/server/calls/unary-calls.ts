@@ -11,10 +11,12 @@ import type { UnaryInput, UnaryName, UnaryOutput } from "../../control-service.t
 import { filterHeaders, type HttpHandler, requestHeaders } from "../../http-exchange.ts";
 import {
   ClaimReplySchema,
+  HelloSchema,
   HttpResponseSchema,
   ReleaseReplySchema,
   type ReleaseRequest,
 } from "../../proto/gen/fabric_pb.ts";
+import { nodeRecordOf, readHello } from "../session/read-hello.ts";
 import type { CallCount } from "./call-count.ts";
 import type { PoolService } from "./pool-service.ts";
 import { unary } from "./unary.ts";
@@ -22,6 +24,7 @@ import { unary } from "./unary.ts";
 export interface UnaryContext {
   readonly pools: PoolService;
   readonly http: HttpHandler;
+  readonly datacenter: string;
   readonly calls: CallCount;
   readonly log: (method: UnaryName, error: unknown) => void;
 }
@@ -73,6 +76,16 @@ export function unaryHandlers(context: UnaryContext): UnaryHandlers {
       await pools.relinquish(node, Number(epoch));
       return create(ReleaseReplySchema);
     }),
+    restate: handle("restate", async ({ node, hello, statement }) => {
+      const agent = readHello(hello ?? create(HelloSchema));
+      if (agent.name !== node) throw strangeStatement(node);
+      await pools.restate(
+        node,
+        statement,
+        nodeRecordOf(agent, context.datacenter, Number(hello?.epoch ?? 0)),
+      );
+      return create(ReleaseReplySchema);
+    }),
     http: handle("http", async ({ node, method, target, headers, body }, signal) => {
       const request = { node, method, target, headers: filterHeaders(headers, requestHeaders), body };
       const response = await context.http(request, signal);
@@ -95,6 +108,13 @@ async function runCall<Request extends { readonly node: string }, Reply>(
   } finally {
     calls.leave(node);
   }
+}
+
+function strangeStatement(node: string): FabricError {
+  return new FabricError(
+    "CONTROL_PROTOCOL",
+    `take down what node "${node}" holds: the hello in it names another node; bring agent and server to the same release`,
+  );
 }
 
 function claimReply(claim: BlockClaim | StaticClaim) {

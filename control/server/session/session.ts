@@ -8,7 +8,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../../clock/index.ts";
 import { FabricError, isFabricError } from "../../../errors/index.ts";
-import type { EmptyBlocksRequest } from "../../../ipam/index.ts";
+import type { EmptyBlocksRequest, NodeTerm } from "../../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../../registry/index.ts";
 import type { Store } from "../../../store/index.ts";
 import type { AgentIdentity } from "../../agent-identity.ts";
@@ -180,8 +180,12 @@ export class Session {
     const agent = readHello(hello);
     table.add(agent, this);
     this.#agent = agent;
-    const held = hello.storeId === store.id && hello.epoch > 0n ? Number(hello.epoch) : undefined;
-    const term = await pools.joinNode(agent.name, held);
+    const { storeId } = hello;
+    const held = storeId !== "" && hello.epoch > 0n ? Number(hello.epoch) : undefined;
+    const term = await (held === undefined
+      ? pools.joinNode(agent.name)
+      : pools.joinNode(agent.name, held, storeId));
+    const isTakenOver = storeId !== store.id && term.epoch === held && term.madeIn === storeId;
     await writer.upsertNode(nodeRecordOf(agent, registry.datacenter, term.epoch));
     const onFailure = (error: unknown) => {
       if (isFabricError(error, "IPAM_STALE_EPOCH")) this.end(error);
@@ -211,11 +215,11 @@ export class Session {
     });
     this.#phase = { kind: "open", agent, keeper, live };
     this.#watchSilence();
-    this.#welcome(term.epoch, term.reclaimAfterMs);
+    this.#welcome(term, isTakenOver);
     this.#context.log({ kind: "joined", node: agent.name, epoch: term.epoch });
   }
 
-  #welcome(epoch: number, reclaimAfterMs: number): void {
+  #welcome({ epoch, reclaimAfterMs }: NodeTerm, takenOver: boolean): void {
     const { server, version, registry, store, limits } = this.#context;
     const value = create(WelcomeSchema, {
       server,
@@ -227,6 +231,7 @@ export class Session {
       heartbeatIntervalMs: limits.heartbeatIntervalMs,
       deadAfterMs: limits.deadAfterMs,
       reclaimAfterMs: BigInt(reclaimAfterMs),
+      takenOver,
     });
     this.#outbox.send("welcome", { case: "welcome", value });
   }

@@ -1,0 +1,179 @@
+/**
+ * The server's store is lost while containers run on two hosts: without a backup, and with one. Nobody loses a packet, every
+ * container keeps its address, and new ones get none that is held.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { waitFor } from "../lab/command.ts";
+import type { Host } from "../lab/host.ts";
+import { type Member, Stage } from "../lab/stage.ts";
+
+/** Agents wait up to ten seconds between two tries; three rounds of that on a busy machine. */
+const timeoutMs = 120_000;
+
+interface Report {
+  readonly phase: string;
+  readonly nodes: readonly { readonly node: string }[];
+  readonly missing: readonly string[];
+  readonly conflicts: readonly unknown[];
+}
+
+/** Both containers ping each other each 10 ms while `meanwhile` runs; answers how many echoes were lost. */
+async function lostDuring([left, right]: readonly [Member, Member], meanwhile: () => Promise<void>) {
+  const pings = [
+    left.container.start(["ping", "-q", "-i", "0.01", right.ipv4]),
+    right.container.start(["ping", "-q", "-i", "0.01", left.ipv4]),
+  ];
+  try {
+    await meanwhile();
+  } finally {
+    for (const ping of pings) ping.kill("SIGINT");
+  }
+  await Promise.all(pings.map(({ ended }) => ended));
+  return pings
+    .map(({ stdout }) => {
+      const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(stdout) ?? [];
+      if (Number(sent) < 20) throw new Error(`too few echoes to judge: ${stdout}`);
+      // The last one may be under way when ping is told to end.
+      return Math.max(0, Number(sent) - Number(received) - 1);
+    })
+    .reduce((sum, lost) => sum + lost);
+}
+
+function storeOf(host: Host): string {
+  return join(host.dataDir, "store.sqlite");
+}
+
+function loseStore(host: Host): void {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${storeOf(host)}${suffix}`, { force: true });
+}
+
+function report(stage: Stage, host: Host): Report {
+  return stage.fabric.ask(host, "recover", "status") as Report;
+}
+
+async function gathered(stage: Stage, host: Host, nodes: readonly string[]): Promise<void> {
+  await waitFor(
+    "the nodes to state what they hold",
+    () => {
+      const { phase, nodes: stated, missing } = report(stage, host);
+      expect(phase).toBe("gathering");
+      const names = stated.map(({ node }) => node).toSorted();
+      return (missing.length === 0 && names.join() === nodes.join()) || undefined;
+    },
+    60_000,
+  );
+}
+
+async function connected(stage: Stage, hosts: readonly Host[]): Promise<void> {
+  for (const host of hosts) {
+    await waitFor(
+      `${host.name} to be back at the server`,
+      async () => ((await stage.http(host, "GET", "/v1/kv/?keys")).status < 500 ? true : undefined),
+      60_000,
+    );
+  }
+}
+
+/** Addresses in use on all hosts, each once. */
+async function leased(stage: Stage, hosts: readonly Host[]): Promise<readonly string[]> {
+  const all: string[] = [];
+  for (const host of hosts) {
+    const { body } = await stage.http(host, "GET", "/v1/heddle/leases");
+    all.push(...(JSON.parse(body) as { ip: string }[]).map(({ ip }) => ip));
+  }
+  expect(new Set(all).size).toBe(all.length);
+  return all.toSorted();
+}
+
+/** Everything of before is as it was; new containers work, with addresses of their own. */
+async function expectWhole(
+  stage: Stage,
+  members: readonly Member[],
+  before: readonly string[],
+): Promise<void> {
+  const { hosts } = stage;
+  expect(await leased(stage, hosts)).toEqual(before);
+  for (const { host, container, result } of members) {
+    await stage.cni(host).check(container.attachment);
+    expect(await stage.cni(host).add(container.attachment)).toEqual(result);
+  }
+  for (const host of hosts) {
+    const fresh = await stage.attach(host);
+    expect(before).not.toContain(fresh.ipv4);
+    for (const member of members)
+      expect(fresh.container.run(["ping", "-c1", "-W3", member.ipv4])).toContain("1 received");
+  }
+  await leased(stage, hosts);
+}
+
+async function openStage(options: readonly string[]): Promise<Stage> {
+  return Stage.open({
+    hosts: { h1: 1, h2: 2 },
+    // Blocks of four, so that each node needs several.
+    pools: ["10.90.0.0/26"],
+    server: options,
+    agent: () => options,
+  });
+}
+
+describe("a store that is lost without a backup", () => {
+  let stage: Stage;
+  let [h1, h2]: [Host, Host] = [] as never;
+  let members: Member[] = [];
+
+  beforeAll(async () => {
+    stage = await openStage(["--insecure"]);
+    [h1, h2] = [stage.host("h1"), stage.host("h2")];
+    for (const host of [h1, h2, h1, h2, h1, h2, h1, h2, h1, h2, h1, h2])
+      members = [...members, await stage.attach(host)];
+  });
+  afterAll(() => stage?.dispose());
+
+  it("is made again from what the nodes hold, while containers talk", { timeout: timeoutMs }, async () => {
+    const [left, right] = members as [Member, Member];
+    await stage.registered(h1, { ID: "web-1", Name: "web", Address: left.ipv4, Port: 80 });
+    await stage.resolves("web.service.consul", [left.ipv4]);
+    const before = await leased(stage, stage.hosts);
+    const startMs = performance.now();
+    const lost = await lostDuring([left, right], async () => {
+      await stage.fabric.server.killHard();
+      loseStore(h1);
+      h1.run(h1.heddle("recover", "begin", "--store", `sqlite:${storeOf(h1)}`));
+      await stage.fabric.startServer("--insecure");
+      await gathered(stage, h1, ["h1", "h2"]);
+      // Nothing is given and nobody is let in until the operator says so.
+      expect((await stage.http(h2, "GET", "/v1/kv/?keys")).status).toBe(500);
+      stage.fabric.ask(h1, "recover", "finish");
+      await connected(stage, [h1, h2]);
+      console.info(`headless for ${Math.round(performance.now() - startMs)} ms`);
+      await stage.resolves("web.service.consul", [left.ipv4]);
+      await expectWhole(stage, members, before);
+    });
+    expect(lost).toBe(0);
+    expect(report(stage, h1).phase).toBe("done");
+  });
+
+  it("is not finished over a node that is missing, unless the operator vouches for it", {
+    timeout: timeoutMs,
+  }, async () => {
+    await stage.fabric.server.killHard();
+    await stage.fabric.agent(h2).killHard();
+    loseStore(h1);
+    h1.run(h1.heddle("recover", "begin", "--store", `sqlite:${storeOf(h1)}`));
+    await stage.fabric.startServer("--insecure");
+    await waitFor(
+      "the node that is left to state what it holds",
+      () => report(stage, h1).nodes.some(({ node }) => node === "h1") || undefined,
+      30_000,
+    );
+    expect(report(stage, h1).missing).toEqual(["h2"]);
+    const refused = h1.tryRun(h1.heddle("recover", "finish"));
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("h2")]);
+    await stage.startAgent(h2);
+    await gathered(stage, h1, ["h1", "h2"]);
+    stage.fabric.ask(h1, "recover", "finish");
+    await connected(stage, [h1, h2]);
+  });
+});

@@ -1,5 +1,5 @@
 /**
- * What the store asks of Consul, by the npm client: keys with check-and-set, blocking queries, sessions. Requests go
+ * What the store asks of Consul, by the npm client: keys with check-and-set, transactions, blocking queries. Requests go
  * to the address that worked last, then to the next.
  *
  * Always holds: every request has a time limit; reads are consistent (a leader that a quorum confirmed) unless they
@@ -32,6 +32,8 @@ export interface Found {
 
 interface Results {
   readonly Results?: readonly { readonly KV: Row }[] | null;
+  /** Why it did not apply; OpIndex counts the operations from 0. */
+  readonly Errors?: readonly { readonly OpIndex: number }[] | null;
 }
 
 interface Failure extends Error {
@@ -85,17 +87,27 @@ export class ConsulApi {
 
   async keys(prefix: string): Promise<readonly string[]> {
     const keys = await this.#ask(`list ${prefix}`, (consul, common) =>
-      consul.kv.keys({ key: prefix, consistent: true, ...common } as { key: string }).catch(notFound([])),
+      consul.kv.keys({ key: prefix, consistent: true, ...common } as { key: string }).catch(missingKeys),
     );
     return (keys as readonly string[] | undefined) ?? [];
   }
 
-  /** Resolves when something below the prefix may have changed since the index, or after a while. */
+  /** Keys below the prefix, each with Consul's index of its last change. */
+  async indexes(prefix: string): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#ask(`list ${prefix}`, (consul, common) =>
+      consul.kv.get({ key: prefix, recurse: true, ...common }),
+    );
+    return new Map(
+      ((rows ?? []) as unknown as readonly Row[]).map(({ Key, ModifyIndex }) => [Key, ModifyIndex]),
+    );
+  }
+
+  /** Resolves when the key may have changed since the index, or after a while. */
   async blockOn(
-    what: { readonly key: string; readonly isPrefix: boolean; readonly index: string },
+    key: string,
+    index: string,
     signal: AbortSignal,
   ): Promise<{ readonly index: string; readonly value?: string }> {
-    const { key, isPrefix, index } = what;
     const cancel = Object.assign(new EventEmitter(), { includeResponse: true });
     const onAbort = () => cancel.emit("cancel");
     signal.addEventListener("abort", onAbort, { once: true });
@@ -104,10 +116,10 @@ export class ConsulApi {
       const options = { key, ctx: cancel, timeout: this.#limits.waitMs * 1.1 + 1000, index, wait };
       const answer = (await this.#ask(
         `wait for ${key}`,
-        async (consul) => (isPrefix ? consul.kv.keys(options) : consul.kv.get(options)).catch(missing),
+        async (consul) => consul.kv.get(options).catch(missing),
         signal,
       )) as unknown as readonly [{ headers: Record<string, string> }, Row | undefined];
-      const value = isPrefix ? undefined : answer[1]?.Value;
+      const value = answer[1]?.Value;
       const reached = answer[0].headers["x-consul-index"] ?? "0";
       return { index: reached, ...(typeof value === "string" && { value }) };
     } finally {
@@ -140,11 +152,6 @@ export class ConsulApi {
     return (await this.#put({ key, value, cas: index ?? 0 })) === true;
   }
 
-  /** Puts it under the session. */
-  async acquire(key: string, value: string, session: string): Promise<boolean> {
-    return (await this.#put({ key, value, acquire: session })) === true;
-  }
-
   async set(key: string, value: string): Promise<void> {
     await this.#put({ key, value });
   }
@@ -155,33 +162,21 @@ export class ConsulApi {
       await this.#txn("trim the log", operations.slice(start, start + operationsMax));
   }
 
-  async createSession(ttlMs: number): Promise<string> {
-    const { ID } = await this.#ask("create a session", (consul, common) =>
-      consul.session.create({
-        name: "heddle lease",
-        ttl: `${Math.ceil(ttlMs / 1000)}s`,
-        behavior: "delete",
-        // Else Consul refuses the next lock of the key for 15 s; and a lease depends on no check.
-        lockdelay: "0s",
-        checks: [],
-        ...common,
-      }),
-    );
-    return ID;
+  /** Gives the value to those of the keys that are there, and answers which these are. */
+  async rewrite(keys: readonly string[], value: string): Promise<ReadonlySet<string>> {
+    const Value = Buffer.from(value).toString("base64");
+    return this.#each("renew leases", keys, (Key) => [
+      // Fails where there is no key.
+      { Verb: "get", Key },
+      { Verb: "set", Key, Value },
+    ]);
   }
 
-  /** False when it has ended. */
-  async renewSession(id: string): Promise<boolean> {
-    const renewed = this.#ask("renew a session", async (consul, common) =>
-      consul.session.renew({ id, ...common }).then(() => true, notFound(false)),
-    );
-    return renewed as Promise<boolean>;
-  }
-
-  async destroySession(id: string): Promise<void> {
-    await this.#ask("end a session", (consul, common) =>
-      consul.session.destroy({ id, ...common }).catch(notFound(true)),
-    );
+  /** Deletes those of the keys that have not changed since the index; answers which these are. */
+  async deleteUnchanged(keys: ReadonlyMap<string, number>): Promise<ReadonlySet<string>> {
+    return this.#each("end leases", [...keys.keys()], (Key) => [
+      { Verb: "delete-cas", Key, Index: keys.get(Key) },
+    ]);
   }
 
   close(): void {
@@ -189,8 +184,28 @@ export class ConsulApi {
     for (const client of this.#clients) (client as Consul & { destroy(): void }).destroy();
   }
 
-  #put(options: { key: string; value: string; cas?: number; acquire?: string }): Promise<unknown> {
+  #put(options: { key: string; value: string; cas?: number }): Promise<unknown> {
     return this.#ask(`write ${options.key}`, (consul, common) => consul.kv.set({ ...options, ...common }));
+  }
+
+  /** Does each key's operations, without the keys that Consul refuses; answers for which keys they were done. */
+  async #each(
+    action: string,
+    keys: readonly string[],
+    operationsOf: (key: string) => readonly object[],
+  ): Promise<ReadonlySet<string>> {
+    const done = new Set<string>();
+    let left = keys;
+    while (left.length > 0) {
+      const perKey = operationsOf(left[0] as string).length;
+      const group = left.slice(0, Math.floor(operationsMax / perKey));
+      const { Results: results, Errors: errors } = await this.#txn(action, group.flatMap(operationsOf));
+      const refused = new Set(errors?.map(({ OpIndex }) => group[Math.floor(OpIndex / perKey)]));
+      if (results === undefined && !group.some((key) => refused.has(key))) throw notApplied(action);
+      if (refused.size === 0) for (const key of group) done.add(key);
+      left = left.filter((key) => !refused.has(key) && !done.has(key));
+    }
+    return done;
   }
 
   /** Without results when it did not apply. */
@@ -198,7 +213,7 @@ export class ConsulApi {
     const body = operations.map((operation) => ({ KV: operation }));
     return this.#ask(action, async (consul, common) => {
       const conflict = (error: Failure): Results => {
-        if (error.response?.statusCode === 409) return {};
+        if (error.response?.statusCode === 409) return { Errors: errorsOf(error.response.body) };
         throw error;
       };
       const answer = consul.transaction.create(body as never, { ...options, ...common } as never);
@@ -218,7 +233,7 @@ export class ConsulApi {
         if (last.response?.statusCode === 403) {
           throw new FabricError(
             "STORE_DENIED",
-            `${action} of Consul: ${String(last.response.body)}; grant the token of --store-secret the prefix and sessions`,
+            `${action} of Consul: ${String(last.response.body)}; grant the token of --store-secret the prefix`,
             { cause: last },
           );
         }
@@ -238,15 +253,24 @@ function decodeValue(value: string | null): string {
   return Buffer.from(value ?? "", "base64").toString();
 }
 
-function notFound<Result>(instead: Result): (error: Failure) => Result {
-  return (error) => {
-    if (error.response?.statusCode === 404) return instead;
-    throw error;
-  };
+function errorsOf(body: unknown): NonNullable<Results["Errors"]> {
+  return (typeof body === "object" ? (body as Results | null)?.Errors : undefined) ?? [];
+}
+
+function notApplied(action: string): FabricError {
+  return new FabricError(
+    "STORE_UNAVAILABLE",
+    `${action} of Consul: it refused without a reason; check its log`,
+  );
 }
 
 /** A key that is not there has an index as well. */
 function missing(error: Failure): never {
   if (error.response?.statusCode === 404) return [error.response, undefined] as never;
+  throw error;
+}
+
+function missingKeys(error: Failure): string[] {
+  if (error.response?.statusCode === 404) return [];
   throw error;
 }

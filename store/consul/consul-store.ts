@@ -4,7 +4,7 @@
  * Keys of Consul cannot hold the contract themselves: they count no versions, compare no values, have no branch for a
  * comparison that failed, and a blocking query skips what came in between. What Consul does give is a key that exactly
  * one writer creates. With it servers agree on the order of entries, and the pure core does the rest, on each of them
- * the same. Leases are Consul's sessions.
+ * the same. A lease is a key that is written anew when it is renewed; servers end those whose keys stood still.
  *
  * Always holds: what the contract says, for any number of servers over one prefix. A read asks Consul first whether
  * there is another entry. Source: Consul's KV store, transactions, blocking queries and sessions.
@@ -34,11 +34,13 @@ import { type ConsulAccess, ConsulApi } from "./consul-api.ts";
 import { stages } from "./hold.ts";
 import { HoldWatch } from "./hold-watch.ts";
 import { identify } from "./identity.ts";
-import { LeaseSessions } from "./lease-sessions.ts";
+import { judgeLeases } from "./lease-judge.ts";
+import { LeaseKeys } from "./lease-keys.ts";
 import { type ConsulLimits, consulLimits } from "./limits.ts";
 import type { Command } from "./log-entry.ts";
 import { LogKeys } from "./log-keys.ts";
-import { LogTail } from "./log-tail.ts";
+import { followLog } from "./log-tail.ts";
+import type { Repeat } from "./repeat.ts";
 import { type Held, loadSnapshot, Replica } from "./replica.ts";
 import { Snapshots } from "./snapshots.ts";
 
@@ -65,8 +67,9 @@ export class ConsulStore implements Store {
   readonly #replica: Replica;
   readonly #appender: Appender;
   readonly #snapshots: Snapshots;
-  readonly #tail: LogTail;
-  readonly #sessions: LeaseSessions;
+  readonly #tail: Repeat;
+  readonly #judge: Repeat;
+  readonly #leases: LeaseKeys;
   readonly #holds: HoldWatch;
   #closing: Promise<void> | undefined;
 
@@ -106,8 +109,9 @@ export class ConsulStore implements Store {
     });
     this.#holds.look(held.hold);
     const shared = { ...parts, limits: times, hub: this.#hub, replica: this.#replica };
-    this.#tail = new LogTail(shared);
-    this.#sessions = new LeaseSessions({
+    this.#tail = followLog(shared);
+    this.#leases = new LeaseKeys(parts);
+    this.#judge = judgeLeases({
       ...shared,
       end: async (lease) => void (await this.#appender.append(this.#replica, { kind: "end", lease })),
     });
@@ -130,7 +134,7 @@ export class ConsulStore implements Store {
       const store = new ConsulStore(parts, id, await loadSnapshot(api, keys));
       await store.#replica.catchUp();
       store.#tail.start();
-      store.#sessions.start();
+      store.#judge.start();
       return store;
     } catch (error) {
       api.close();
@@ -160,24 +164,25 @@ export class ConsulStore implements Store {
 
   async grantLease(ttlMs: number): Promise<Lease> {
     this.#assertOpen("grant lease");
-    const { limits, consulLimits: times } = this.#parts;
-    const leaseTtlMaxMs = Math.min(limits.leaseTtlMaxMs, times.leaseTtlMaxMs);
-    const asked = newLease("", ttlMs, { ...limits, leaseTtlMaxMs });
+    const { limits, newId } = this.#parts;
+    const lease = newLease(newId(), ttlMs, limits);
     if (this.#replica.held.state.leases.size >= limits.leasesMax) {
       throw new FabricError("STORE_LIMIT", `grant lease: ${limits.leasesMax} leases are there; revoke some`, {
         details: { limit: "leasesMax", max: limits.leasesMax },
       });
     }
-    const granted = Math.ceil(Math.max(asked.ttlMs, times.leaseTtlMinMs) / 1000) * 1000;
-    const id = await this.#sessions.open(granted);
-    const lease = { id, ttlMs: granted };
+    await this.#leases.open(lease.id);
     await this.#appender.append(this.#replica, { kind: "grant", lease });
     return lease;
   }
 
   async keepAlive(lease: string): Promise<void> {
     this.#assertOpen(`keep lease ${lease} alive`);
-    if (!(await this.#sessions.renew(lease))) throw leaseEnded(lease);
+    if (!(await this.#leases.renew(lease))) throw leaseEnded(lease);
+    // Its end may be in the log while its key is still there; and it may be one of another server, not seen here yet.
+    const isThere = () => this.#replica.held.state.leases.get(lease) !== undefined;
+    if (!isThere()) await this.#replica.catchUp();
+    if (!isThere()) throw leaseEnded(lease);
   }
 
   async replace(replacement: Replacement): Promise<number> {
@@ -201,7 +206,7 @@ export class ConsulStore implements Store {
   async revokeLease(lease: string): Promise<void> {
     this.#assertOpen(`revoke lease ${lease}`);
     await this.#appender.append(this.#replica, { kind: "end", lease });
-    await this.#sessions.destroy(lease);
+    await this.#leases.remove(lease);
   }
 
   close(): Promise<void> {
@@ -213,7 +218,7 @@ export class ConsulStore implements Store {
     this.#holds.close();
     this.#hub.close();
     await this.#appender.settled();
-    await Promise.all([this.#tail.close(), this.#sessions.close(), this.#snapshots.settled()]);
+    await Promise.all([this.#tail.close(), this.#judge.close(), this.#snapshots.settled()]);
     this.#parts.api.close();
   }
 

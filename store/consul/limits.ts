@@ -14,9 +14,12 @@ export const consulLimits = {
   chunkBytesMax: 480 * 1024,
   /** Entries after which a snapshot is due. */
   snapshotEntries: 1000,
-  /** Consul's own bounds of a session. */
-  leaseTtlMinMs: 10_000,
-  leaseTtlMaxMs: 86_400_000,
+  /** Between two looks at which leases were renewed. */
+  leaseLookMs: 1000,
+  /** Between two looks beyond which the time of all leases begins anew. */
+  leaseGapMaxMs: 5000,
+  /** Of a lease's key whose lease is not in the log, until it is deleted. */
+  leaseStrayMs: 60_000,
 } as const;
 
 export type ConsulLimits = { readonly [Name in keyof typeof consulLimits]: number };

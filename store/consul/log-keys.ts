@@ -5,7 +5,7 @@
  *   <prefix>log/SEQ                 transactions, from 1, 16 digits
  *   <prefix>snapshot/head           SEQ of the latest snapshot
  *   <prefix>snapshot/SEQ/PART       its parts
- *   <prefix>lease/ID                held by the session ID, gone with it
+ *   <prefix>lease/ID                written anew at each renewal of the lease ID, gone when it ended
  */
 import { checkPrefix } from "../core/store-record.ts";
 

@@ -115,6 +115,41 @@ it("what was acknowledged survives kills of the API's server; what is ambiguous 
   expect(told.toSorted()).toEqual([...there, "end"].toSorted());
 }, 90_000);
 
+it("a lease ends once within 3 s of its time, whoever renewed it, and never within its time of a renewal", async () => {
+  const servers = [await open(), await open(), await open()] as const;
+  const ttlMs = 2000;
+  const ends = follow(servers[2]).then((seen) =>
+    seen.flatMap(({ events }) => events.filter((event) => event.kind === "delete").map(({ key }) => key)),
+  );
+  const lives = Array.from({ length: 12 }, async (_, index) => {
+    const { id } = await servers[0].grantLease(ttlMs);
+    await write(servers[0], put(`l/${index}`, "", id));
+    let renewedAtMs = performance.now();
+    // By another server each time, later and later, until it is too late.
+    for (let beat = 0; ; beat++) {
+      await new Promise((resolve) => setTimeout(resolve, ttlMs * (0.6 + 0.15 * beat + 0.01 * index)));
+      const sentAtMs = performance.now();
+      try {
+        await (servers[(beat + 1) % 3] as ConsulStore).keepAlive(id);
+      } catch (error) {
+        if (!isFabricError(error, "STORE_LEASE_NOT_FOUND")) throw error;
+        return { renewedAtMs, refusedAtMs: sentAtMs };
+      }
+      expect(await keys(servers[0], `l/${index}`)).toContain(`l/${index}`);
+      renewedAtMs = sentAtMs;
+    }
+  });
+  for (const { renewedAtMs, refusedAtMs } of await Promise.all(lives))
+    expect(refusedAtMs - renewedAtMs).toBeGreaterThan(ttlMs);
+  await waitFor(
+    "all leases to end",
+    async () => (await keys(servers[1], "l/")).length === 0 || undefined,
+    ttlMs + 3000,
+  );
+  await write(servers[0], put("end", ""));
+  expect((await ends).toSorted()).toEqual(Array.from({ length: 12 }, (_, index) => `l/${index}`).toSorted());
+}, 60_000);
+
 it("an entry under a number that was trimmed is refused, and the one who lags loads the snapshot", async () => {
   const store = await open({ snapshotEntries: 20 });
   const limits = { ...consulLimits, snapshotEntries: 1e9 };

@@ -1,6 +1,6 @@
 /**
  * A Consul HTTP API for tests: the one that `HEDDLE_TEST_CONSUL` names, or our own, `heddle server` over sqlite on
- * loopback of the test's network namespace, with the node that sessions need.
+ * loopback of the test's network namespace.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -56,8 +56,6 @@ export async function consulApiServer(): Promise<ConsulApiServer> {
     return server;
   };
   let server = await start();
-  const [leader] = (await client.agent.self().then(({ Config }) => [Config.NodeName])) as [string];
-  await client.catalog.register({ node: leader, address: "127.0.0.1" } as never);
   return {
     address: `127.0.0.1:${port}`,
     client,

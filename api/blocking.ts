@@ -51,6 +51,9 @@ export function blockingRead(
   const waitMs = query.duration("wait", "Invalid wait time") ?? waitDefaultMs;
   const index = Number(query.uint("index", "Invalid index") ?? 0n);
   const read = () => answerIn(mode);
+  const { waited } = request;
+  if (waited?.failure !== undefined) throw waited.failure as Error;
+  if (waited) return read();
   const readMoved = () => {
     if (index === 0 || registry.indexOf(topic) > index) return read();
     query.release();

@@ -1,12 +1,13 @@
 /**
  * Reads that wait for their topic to move, thousands at once: each is one small object that the registry, the
- * deadlines and the listener know, and one promise. The request lets go of what it came with meanwhile.
+ * deadlines and the listener know. Where the listener can ask a request anew, nothing else is kept of it meanwhile, no
+ * promise and no frame.
  */
 import type { Clock } from "../clock/index.ts";
 import type { Topic, Waiter } from "../registry/index.ts";
 import type { RegistryProgress } from "./access/guarded-reads.ts";
 import { Deadlines, type Due } from "./deadlines.ts";
-import type { ApiRequest, Leaver } from "./request.ts";
+import type { ApiRequest, Leaver, Resumer } from "./request.ts";
 
 export const waitDefaultMs = 300_000;
 export const waitMaxMs = 600_000;
@@ -27,17 +28,28 @@ export class ParkedReads {
 
   /**
    * Resolves when the topic is above `index` or the time is over; 0 ms is the default time. Rejects when nobody
-   * waits for the answer any more, and with REGISTRY_LIMIT and REGISTRY_CLOSED.
+   * waits for the answer any more, and with REGISTRY_LIMIT and REGISTRY_CLOSED. Of a request that can be parked
+   * it only rejects: the request is asked anew in place of the rest.
    */
   wait(topic: Topic, index: number, waitMs: number, request: ApiRequest): Promise<void> {
     const boundedMs = Math.min(waitMs === 0 ? waitDefaultMs : waitMs, waitMaxMs);
     const stretchedMs = boundedMs * (1 + this.#random() * jitterShare);
     return new Promise((resolve, reject) => {
-      const read = new ParkedRead(this, topic, index, resolve, reject);
-      try {
-        read.park(stretchedMs, request);
-      } catch (error) {
-        read.ended(error);
+      const read = new ParkedRead(this, topic, index);
+      if (request.park) read.begin(stretchedMs, request.park(read));
+      else {
+        const { signal } = request;
+        const leave = () => {
+          read.left();
+          reject(signal?.reason as Error);
+        };
+        if (signal?.aborted) leave();
+        else {
+          signal?.addEventListener("abort", leave, { once: true });
+          const resume: Resumer["resume"] = ({ failure }) =>
+            failure === undefined ? resolve() : reject(failure as Error);
+          read.begin(stretchedMs, { resume });
+        }
       }
     });
   }
@@ -47,43 +59,33 @@ class ParkedRead implements Waiter, Due, Leaver {
   readonly topic: Topic;
   readonly index: number;
   readonly #owner: ParkedReads;
-  readonly #resolve: () => void;
-  readonly #reject: (reason: unknown) => void;
+  #resumer: Resumer | undefined;
   #dueMs = 0;
-  #isParked = true;
+  #isOver = false;
 
-  constructor(
-    owner: ParkedReads,
-    topic: Topic,
-    index: number,
-    resolve: () => void,
-    reject: (reason: unknown) => void,
-  ) {
+  constructor(owner: ParkedReads, topic: Topic, index: number) {
     this.#owner = owner;
     this.topic = topic;
     this.index = index;
-    this.#resolve = resolve;
-    this.#reject = reject;
   }
 
-  park(delayMs: number, request: ApiRequest): void {
+  begin(delayMs: number, resumer: Resumer): void {
+    if (this.#isOver) return;
+    this.#resumer = resumer;
     this.#dueMs = this.#owner.deadlines.add(this, delayMs);
-    this.#owner.registry.park(this);
-    if (!this.#isParked) return;
-    const { signal } = request.park ? {} : request;
-    if (request.park) request.park(this);
-    else if (signal?.aborted) this.left(signal.reason);
-    else signal?.addEventListener("abort", () => this.left(signal.reason), { once: true });
+    try {
+      this.#owner.registry.park(this);
+    } catch (failure) {
+      this.ended(failure);
+    }
   }
 
   moved(): void {
-    this.#settled();
-    this.#resolve();
+    this.#end()?.resume({});
   }
 
-  ended(reason: unknown): void {
-    this.#settled();
-    this.#reject(reason);
+  ended(failure: unknown): void {
+    this.#end()?.resume({ failure });
   }
 
   due(): void {
@@ -91,15 +93,16 @@ class ParkedRead implements Waiter, Due, Leaver {
     this.moved();
   }
 
-  /** A signal may tell so after the answer, too. */
-  left(reason: unknown): void {
-    if (!this.#isParked) return;
+  left(): void {
     this.#owner.registry.leave(this);
-    this.ended(reason);
+    this.#end();
   }
 
-  #settled(): void {
-    this.#isParked = false;
-    this.#owner.deadlines.remove(this, this.#dueMs);
+  #end(): Resumer | undefined {
+    const resumer = this.#resumer;
+    if (resumer) this.#owner.deadlines.remove(this, this.#dueMs);
+    this.#resumer = undefined;
+    this.#isOver = true;
+    return resumer;
   }
 }

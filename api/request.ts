@@ -11,6 +11,16 @@ export interface Leaver {
   left(reason: unknown): void;
 }
 
+/** Asks a request anew that was let go of while it waited. */
+export interface Resumer {
+  resume(waited: Waited): void;
+}
+
+export interface Waited {
+  /** Why the wait ended, unless what it waited for came or its time was over. */
+  readonly failure?: unknown;
+}
+
 export interface ApiRequest {
   /** Upper case. */
   readonly method: string;
@@ -23,8 +33,13 @@ export interface ApiRequest {
   readonly upload?: ByteStream;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
-  /** The same for requests that wait long, without a signal's weight. The body is empty from here on. */
-  park?(leaver: Leaver): void;
+  /**
+   * For requests without a body that wait long: nothing of them is kept but their text. They are handled anew, with
+   * `waited`, when what this answers is told to resume; the promise of the first answer never settles.
+   */
+  park?(leaver: Leaver): Resumer;
+  /** The request was parked before, and is to be answered now. */
+  readonly waited?: Waited;
   /** Address that it came from. */
   readonly remote?: string;
   /** Name of the node whose agent was asked. */

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { connectionOn, MemoryWire, turn } from "../../test/fixtures/memory-wire.ts";
 import { RawConnection, startHttp, talk } from "../../test/fixtures/raw-http.ts";
-import type { ApiHandler, ApiRequest, ApiResponse } from "../request.ts";
+import type { ApiHandler, ApiResponse, Resumer } from "../request.ts";
 
 const host = "Host: x\r\n";
 
@@ -14,24 +14,24 @@ function answer(body: ApiResponse["body"], headers: ApiResponse["headers"] = {})
 const echo: ApiHandler = async ({ method, target, body }) =>
   answer(`${method} ${target} ${Buffer.from(body).toString()}`);
 
-/** Handler whose requests wait until they are told to be answered, or until nobody waits. */
+/** Handler whose requests wait until they are resumed, or until nobody waits. */
 function parking() {
-  const parked: { readonly request: ApiRequest; answer(): void }[] = [];
+  const parked: Resumer[] = [];
   const reasons: unknown[] = [];
   let arrived = () => {};
-  const handle: ApiHandler = (request) =>
-    request.target.startsWith("/parked")
-      ? new Promise((resolve, reject) => {
-          const left = (reason: unknown) => {
-            reasons.push(reason);
-            reject(reason);
-            arrived();
-          };
-          request.park?.({ left });
-          parked.push({ request, answer: () => resolve(answer(`${request.target} moved`)) });
-          arrived();
-        })
-      : echo(request);
+  const handle: ApiHandler = async (request) => {
+    const { target, headers, waited } = request;
+    if (!target.startsWith("/parked")) return echo(request);
+    if (waited) return answer(`${target} of ${headers["host"]} moved`);
+    const left = (reason: unknown) => {
+      reasons.push(reason);
+      arrived();
+    };
+    const resumer = request.park?.({ left });
+    if (resumer) parked.push(resumer);
+    arrived();
+    return new Promise(() => undefined);
+  };
   const until = async (condition: () => boolean) => {
     while (!condition())
       await new Promise<void>((resolve) => {
@@ -75,8 +75,8 @@ describe("requests on one connection", () => {
     wire.send(`GET /parked HTTP/1.1\r\n${host}\r\nGET /next HTTP/1.1\r\n${host}\r\n`);
     await until(() => parked.length === 1);
     wire.send(`GET /last HTTP/1.1\r\n${host}\r\n`);
-    parked[0]?.answer();
-    expect(await wire.until("GET /last ")).toMatch(/\/parked moved[\s\S]*GET \/next [\s\S]*GET \/last/);
+    parked[0]?.resume({});
+    expect(await wire.until("GET /last ")).toMatch(/\/parked of x moved[\s\S]*GET \/next [\s\S]*GET \/last/);
   });
 
   test("of HTTP/1.0 end it, unless it asks to keep it; what is streamed to it ends with it", async () => {
@@ -114,6 +114,15 @@ describe("requests on one connection", () => {
     expect(await wire.toEnd()).toMatch(/^HTTP\/1\.1 413/);
   });
 
+  test("may be handed on as copies, as agents do with what they change", async () => {
+    const { http } = await startHttp((request) => {
+      const { method, target, headers, body } = { ...request };
+      return Promise.resolve(answer(`${method} ${target} ${headers["host"]} ${body.length}`));
+    });
+    const text = `GET /1 HTTP/1.1\r\n${host}Connection: close\r\n\r\n`;
+    expect(await talk(http.port, text)).toMatch(/GET \/1 x 0$/);
+  });
+
   test("whose client ended its side are answered, and then the connection ends", async () => {
     const { http } = await startHttp(echo);
     const wire = await RawConnection.open(http.port);
@@ -144,7 +153,7 @@ describe("a parked request", () => {
     const wire = await RawConnection.open(http.port);
     wire.send(`GET /parked HTTP/1.1\r\n${host}\r\n`);
     await until(() => parked.length === 1);
-    parked[0]?.answer();
+    parked[0]?.resume({});
     await wire.until("moved");
     wire.socket.end();
     await wire.toEnd();
@@ -164,13 +173,34 @@ describe("a parked request", () => {
     expect(reasons).toEqual([expect.objectContaining({ code: "API_CLOSING" })]);
   });
 
-  test("has its headers still, also the host of an absolute target", async () => {
-    const { handle, parked, until } = parking();
+  test("is asked anew as it came, once, also if it is resumed before its client leaves", async () => {
+    const { handle, parked, reasons, until } = parking();
     const { http } = await startHttp(handle);
     const wire = await RawConnection.open(http.port);
-    wire.send(`GET http://other/parked HTTP/1.1\r\n${host}X-Forwarded-For: 192.0.2.1\r\n\r\n`);
+    wire.send(`GET http://other/parked?a HTTP/1.1\r\n${host}\r\n`);
     await until(() => parked.length === 1);
-    expect(parked[0]?.request.headers).toMatchObject({ host: "other", "x-forwarded-for": "192.0.2.1" });
+    parked[0]?.resume({});
+    wire.socket.end();
+    expect(await wire.toEnd()).toMatch(/\r\n\r\n\/parked\?a of other moved$/);
+    expect(reasons).toEqual([]);
+  });
+
+  test("whose client left before it was parked is given up at once", async () => {
+    const { handle, reasons } = parking();
+    let go = () => {};
+    const held = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const wire = new MemoryWire();
+    connectionOn(wire, (request) => held.then(() => handle(request)));
+    wire.push(`GET /parked HTTP/1.1\r\n${host}\r\n`);
+    wire.push(null);
+    await turn();
+    expect(reasons).toEqual([]);
+    go();
+    await turn();
+    expect(reasons).toEqual([undefined]);
+    expect(wire.destroyed).toBe(true);
   });
 
   test("does not let its client send ahead without end", async () => {
@@ -186,7 +216,7 @@ describe("a parked request", () => {
     await turn();
     expect(wire.isPaused()).toBe(true);
     wire.push(next.repeat(1000));
-    parked[0]?.answer();
+    parked[0]?.resume({});
     while (wire.text.split("GET /next ").length <= 1050) await turn();
     expect(wire.isPaused()).toBe(false);
   });

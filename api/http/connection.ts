@@ -1,8 +1,8 @@
 /**
  * One connection: requests one after the other, each read, handed on and answered before the next is looked at.
  *
- * Always holds: while a request waits for its answer there is nothing here but the socket, this object and whoever
- * waits. What reads a body lives while there is a body to read, and no connection has a timer of its own. What a
+ * Always holds: while a request is parked there is nothing here but the socket, this object, the text of the request
+ * and who is told when the client leaves; it is asked anew when its wait is over. What reads a body lives while there is a body to read, and no connection has a timer of its own. What a
  * client sends ahead is kept up to a bound, from which on the socket is not read.
  *
  * A client that ends its side still gets the answer that is under way, except where somebody asked to be told that it
@@ -17,13 +17,15 @@ import {
   isUpload,
   type Leaver,
   plainText,
+  type Resumer,
+  type Waited,
 } from "../request.ts";
 import { type BodyReader, bodyReader } from "./body-reader.ts";
 import { findHead } from "./find-head.ts";
 import { GatheredBody, type IncomingBody, StreamedBody } from "./incoming-body.ts";
 import { type Asker, IncomingRequest, noBody } from "./incoming-request.ts";
 import type { HttpLimits } from "./limits.ts";
-import { type Refusal, type RequestHead, refusal } from "./request-head.ts";
+import { parseHead, type Refusal, type RequestHead, refusal } from "./request-head.ts";
 import { type AnswerTerms, abandon, writeAnswer } from "./write-answer.ts";
 
 export type HttpSocket = Duplex & { readonly remoteAddress?: string | undefined };
@@ -49,7 +51,7 @@ type Phase = "idle" | "head" | "body" | "answer" | "drain" | "closed";
 
 const never = Number.MAX_SAFE_INTEGER;
 
-export class Connection implements Asker {
+export class Connection implements Asker, Resumer {
   readonly #host: ConnectionHost;
   readonly #socket: HttpSocket;
   #phase: Phase = "idle";
@@ -58,6 +60,8 @@ export class Connection implements Asker {
   #ahead: Buffer | undefined;
   #body: IncomingBody | undefined;
   #leaver: Leaver | undefined;
+  /** Text of the head of a request that waits. */
+  #parked: string | undefined;
   #hasEnded = false;
   #isHead = false;
   #isHttp10 = false;
@@ -79,9 +83,8 @@ export class Connection implements Asker {
   }
 
   whenLeft(leaver: Leaver): void {
-    const { closing } = this.#host;
     const first = this.#leaver;
-    if (closing || this.#hasEnded || this.#phase === "closed") leaver.left(closing);
+    if (this.#isLeft) leaver.left(this.#host.closing);
     else if (!first) this.#leaver = leaver;
     else {
       const left = (reason: unknown) => {
@@ -90,6 +93,25 @@ export class Connection implements Asker {
       };
       this.#leaver = { left };
     }
+  }
+
+  park(text: string, leaver: Leaver): Resumer {
+    this.#parked = text;
+    this.whenLeft(leaver);
+    if (this.#isLeft) this.#giveUp();
+    return this;
+  }
+
+  /** Not at once: whoever says so is in the middle of something. */
+  resume(waited: Waited): void {
+    const text = this.#parked ?? "";
+    this.#parked = undefined;
+    this.#leaver = undefined;
+    queueMicrotask(() => {
+      if (this.#phase !== "answer") return;
+      const head = parseHead(text);
+      if (head.kind === "head") this.#hand(head, noBody, waited);
+    });
   }
 
   /** Whose time is over is ended. */
@@ -214,9 +236,10 @@ export class Connection implements Asker {
     }
   }
 
-  #hand(head: RequestHead, body: Uint8Array | ByteStream): void {
+  /** Of a request that parks itself the promise never settles, and nobody keeps it. */
+  #hand(head: RequestHead, body: Uint8Array | ByteStream, waited?: Waited): void {
     this.#phase = "answer";
-    this.#host.handle(new IncomingRequest(head, body, this)).then(
+    this.#host.handle(new IncomingRequest(head, body, this, waited)).then(
       (answer) => this.#answer(answer),
       () => this.#giveUp(),
     );
@@ -260,6 +283,7 @@ export class Connection implements Asker {
 
   /** The client left, or the process is stopping: handlers answer everything else. */
   #giveUp(): void {
+    this.#parked = undefined;
     if (this.#phase !== "answer") return;
     if (this.#hasEnded) this.#socket.destroy();
     else this.#refuse(refusal(503, "The request was given up: the process is stopping."));
@@ -298,10 +322,16 @@ export class Connection implements Asker {
     this.#tellLeft(undefined);
   }
 
+  /** Nobody waits for the answer any more. */
+  get #isLeft(): boolean {
+    return this.#host.closing !== undefined || this.#hasEnded || this.#phase === "closed";
+  }
+
   #tellLeft(reason: unknown): void {
     const leaver = this.#leaver;
     this.#leaver = undefined;
     leaver?.left(reason);
+    if (this.#parked !== undefined) this.#giveUp();
   }
 
   #loseBody(why: string): void {

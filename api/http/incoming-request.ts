@@ -1,10 +1,9 @@
 /**
- * A request as the listener hands it on. What tells that nobody waits for the answer any more is made by hand, and
- * only where it is asked for: a signal costs more than the rest of a request that waits. One that waits keeps of its
- * headers the text that they came in, which is read again if one is asked for.
+ * A request as the listener hands it on. What tells that nobody waits for the answer any more is made by hand, and only
+ * where it is asked for: a signal costs more than the rest of a request.
  */
-import type { ApiRequest, ByteStream, Leaver } from "../request.ts";
-import { type Headers, parseHead, type RequestHead } from "./request-head.ts";
+import type { ApiRequest, ByteStream, Leaver, Resumer, Waited } from "../request.ts";
+import type { RequestHead } from "./request-head.ts";
 
 export const noBody = new Uint8Array(0);
 
@@ -13,37 +12,33 @@ export interface Asker {
   readonly remoteAddress: string | undefined;
   /** Tells so at once when nobody waits already. */
   whenLeft(leaver: Leaver): void;
+  /** Lets go of the request that stands in `text`, to ask anew. */
+  park(text: string, leaver: Leaver): Resumer;
 }
 
 export class IncomingRequest implements ApiRequest {
   readonly method: string;
   readonly target: string;
-  body: Uint8Array;
+  readonly headers: ApiRequest["headers"];
+  readonly body: Uint8Array;
   readonly upload?: ByteStream;
+  readonly waited?: Waited;
   readonly #asker: Asker;
   readonly #text: string;
-  #headers: Headers | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor({ method, target, headers, text }: RequestHead, body: Uint8Array | ByteStream, asker: Asker) {
-    this.method = method;
-    this.target = target;
-    this.#headers = headers;
-    this.#text = text;
+  constructor(head: RequestHead, body: Uint8Array | ByteStream, asker: Asker, waited?: Waited) {
+    this.method = head.method;
+    this.target = head.target;
+    this.headers = head.headers;
+    this.#text = head.text;
     this.#asker = asker;
     if (body instanceof Uint8Array) this.body = body;
     else {
       this.body = noBody;
       this.upload = body;
     }
-  }
-
-  get headers(): Headers {
-    if (!this.#headers) {
-      const head = parseHead(this.#text);
-      this.#headers = head.kind === "head" ? head.headers : {};
-    }
-    return this.#headers;
+    if (waited) this.waited = waited;
   }
 
   get remote(): string {
@@ -59,9 +54,7 @@ export class IncomingRequest implements ApiRequest {
     return this.#signal;
   }
 
-  park(leaver: Leaver): void {
-    this.#headers = undefined;
-    this.body = noBody;
-    this.#asker.whenLeft(leaver);
+  park(leaver: Leaver): Resumer {
+    return this.#asker.park(this.#text, leaver);
   }
 }

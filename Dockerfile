@@ -12,6 +12,7 @@ WORKDIR /opt/heddle
 COPY package.json package-lock.json ./
 RUN [ -d node_modules ] || { npm ci --omit=dev && npm cache clean --force; }
 COPY . .
+RUN PATH="node_modules/.bin:$PATH" node cli/bundle/build.ts
 RUN ln -sf /opt/heddle/cli/heddle /usr/local/bin/heddle
 
 ENTRYPOINT ["heddle"]

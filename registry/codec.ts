@@ -3,7 +3,7 @@
  * records are equal bytes and "did it change" is one comparison. Decoding never throws: what does not fit is
  * undefined, and the reader counts it as damaged.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Ip, isIp, type Mac } from "../addr/index.ts";
 import { coordinateDimensions } from "./coordinate/coordinate.ts";
 import type {

@@ -1,5 +1,5 @@
 /** `/v1/heddle/discover`: instances by what they provide (registry/resource/resource-paths.ts). */
-import { z } from "zod";
+import * as z from "zod";
 import { isResourcePath, providesMeta } from "../../registry/index.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
 import { json } from "../route.ts";

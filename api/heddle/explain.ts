@@ -1,5 +1,5 @@
 /** `/v1/heddle/explain`: why this node's DNS answers a question as it does. */
-import { z } from "zod";
+import * as z from "zod";
 import { isIp, parseIp } from "../../addr/index.ts";
 import { typeNumber } from "../../dns/index.ts";
 import { FabricError } from "../../errors/index.ts";

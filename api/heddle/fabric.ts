@@ -1,5 +1,5 @@
 /** `/v1/heddle/networks`, `ipam`, `nodes`, and what only the process on this node knows. */
-import { z } from "zod";
+import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
 import type { FabricBackend, LocalBackend } from "../fabric-backend.ts";
 import { empty } from "../request.ts";

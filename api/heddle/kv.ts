@@ -1,5 +1,5 @@
 /** `/v1/heddle/kv/…` and history: what Consul's routes for keys do not have, over the same keys. */
-import { z } from "zod";
+import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
 import {
   type HistoryRule,

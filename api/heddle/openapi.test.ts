@@ -1,6 +1,6 @@
 /** The document and the routes say the same, both ways, and answers are what the document says. */
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { systemClock } from "../../clock/index.ts";
 import { startApi } from "../../test/fixtures/api.ts";
 import { EventReader } from "../../test/fixtures/events.ts";

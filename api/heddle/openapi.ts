@@ -2,7 +2,7 @@
  * The OpenAPI 3.1 document of `/v1/heddle/…`, made of the operations themselves: their schemas refuse requests and
  * are printed here. What a schema transforms is shown as it is sent.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { json } from "../route.ts";
 import { type Answer, type Operation, operation } from "./operation.ts";
 import { errorShape, models } from "./shapes.ts";

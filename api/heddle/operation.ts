@@ -3,7 +3,7 @@
  * wrong and make the document (openapi.ts), so that the one says what the other does. What is not named is refused:
  * a parameter that is ignored would be a wrong answer.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
 import type { ApiResponse } from "../request.ts";
 import type { Call, Route, RouteHandler } from "../route.ts";

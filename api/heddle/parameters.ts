@@ -1,5 +1,5 @@
 /** Parameters of a query as schemas: text in, what it means out. */
-import { z } from "zod";
+import * as z from "zod";
 import { parseGoDuration } from "../../registry/index.ts";
 
 /** There, whatever its value but `false` and `0`. */

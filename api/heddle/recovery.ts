@@ -1,5 +1,5 @@
 /** `/v1/heddle/recovery`: an address plan that is gathered from the nodes, after the store was lost. */
-import { z } from "zod";
+import * as z from "zod";
 import type { RecoveryBackend } from "../fabric-backend.ts";
 import { empty } from "../request.ts";
 import { json } from "../route.ts";

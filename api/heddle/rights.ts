@@ -2,7 +2,7 @@
  * `/v1/heddle/acl/rights`: what the token of the request may do, as rules. Agents follow it, so that they refuse what
  * their servers would refuse, and know at once when it changes.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { ServerAcl } from "../access/access.ts";
 import { blockingRead, type ReadContext } from "../blocking.ts";
 import { json } from "../route.ts";

@@ -1,5 +1,5 @@
 /** What Heddle's own API answers, as schemas; the functions make them of what the registry holds. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   type CheckEntry,
   type KvEntry,

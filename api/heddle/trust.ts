@@ -2,7 +2,7 @@
  * `/v1/heddle/tokens` and `revocations`: who may be a node. Whoever can ask this owns the fabric, so only the socket of
  * a server's own host answers it; everywhere else the same routes say so.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
 import type { TrustBackend } from "../fabric-backend.ts";
 import { empty } from "../request.ts";

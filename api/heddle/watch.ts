@@ -1,5 +1,5 @@
 /** `/v1/heddle/watch/…`: streams of changes of keys and of the catalog. */
-import { z } from "zod";
+import * as z from "zod";
 import { changePath } from "../../registry/index.ts";
 import type { ContentReads } from "../access/guarded-reads.ts";
 import { type ApiResponse, empty } from "../request.ts";

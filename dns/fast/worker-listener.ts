@@ -5,6 +5,7 @@
  */
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Ip } from "../../addr/index.ts";
 import type { Clock, Timer } from "../../clock/index.ts";
@@ -104,7 +105,7 @@ export class WorkerUdpListener {
   #startWorker(): Worker {
     const { bounds, limits, cookies, rate, onEnded } = this.#facts;
     Atomics.store(this.#words, word.passed, 0);
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    const worker = new Worker(new URL(`./worker${extname(import.meta.filename)}`, import.meta.url), {
       workerData: {
         fd: this.#fd,
         clientAddressBytes: this.#clientAddressBytes,

@@ -3,7 +3,7 @@
  * JSON (6), is its version ours (1), does it hold what it must (7), does it ask for what Heddle has (2, 7).
  * Keys that belong to others pass untouched. Source: SPEC.md sections 1 and 3.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Ip, type Mac, macToBytes, parseIp, parseIpWithPrefix, parseMac } from "../../addr/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { CniEnvironment } from "./environment.ts";

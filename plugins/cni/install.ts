@@ -9,7 +9,7 @@
  */
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
 import { pluginType } from "./config.ts";
 import { buildShim, isShim } from "./shim/index.ts";

@@ -2,7 +2,7 @@
  * What ADD answers, per version of the protocol, and what CHECK reads back out of `prevResult`.
  * Source: SPEC.md section 5 of 0.4.0, 1.0.0 and 1.1.0.
  */
-import { z } from "zod";
+import * as z from "zod";
 import {
   type Cidr,
   cidrFamily,

@@ -2,7 +2,7 @@
  * Tokens and policies as the store holds them. Secrets stand there as they are: who may write tokens may read them, as
  * in Consul, and whoever reads the store's file has everything else as well.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Indexes } from "../model.ts";
 
 const policySchema = z.object({

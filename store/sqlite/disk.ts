@@ -4,6 +4,7 @@
  * Always holds: a commit is answered exactly once, also when the thread dies; the thread keeps the process alive
  * only while somebody waits for it.
  */
+import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { FabricError } from "../../errors/index.ts";
 import type { CommitOutcome, Disk } from "./group-commit.ts";
@@ -26,7 +27,7 @@ export class WorkerDisk implements Disk {
   private constructor(options: DiskOptions) {
     this.#path = options.path;
     // Flags of the main thread (a test runner's loader, say) are not this thread's business.
-    this.#worker = new Worker(new URL("./disk-thread.ts", import.meta.url), {
+    this.#worker = new Worker(new URL(`./disk-thread${extname(import.meta.filename)}`, import.meta.url), {
       workerData: options,
       execArgv: [],
     });

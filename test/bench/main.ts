@@ -3,6 +3,8 @@
  * status 0 when it measured, whether a budget was met or not; with --json the last line is one object.
  */
 import { parseArgs } from "node:util";
+import { bundle } from "../../cli/bundle/build.ts";
+import { projectRoot } from "../rules/source-files.ts";
 import { installFor } from "../setup/packages.ts";
 import { insideWorld, runInWorld } from "../world.ts";
 import type { BenchResult } from "./result.ts";
@@ -70,6 +72,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({ args, options: { json: { type: "boolean" }, ...Object.fromEntries(own) } });
   if (!insideWorld()) {
     installFor("bench");
+    await bundle(projectRoot);
     return runInWorld([process.execPath, import.meta.filename, ...process.argv.slice(2)]);
   }
   const { json = false, ...options } = values as OwnOptions & { readonly json?: boolean };

@@ -15,12 +15,11 @@ export interface UpNode {
 export async function startUpNode(network: string, pool: string): Promise<UpNode> {
   requireWorld();
   const directory = mkdtempSync(join(tmpdir(), "heddle-bench-up-"));
-  const main = join(projectRoot, "cli/main.ts");
+  const heddle = join(projectRoot, "cli/heddle");
   const runDir = join(directory, "run");
   const [binDir, confDir] = [join(directory, "bin"), join(directory, "net.d")];
   const node = new Background([
-    process.execPath,
-    main,
+    heddle,
     "up",
     "--run-dir",
     runDir,
@@ -36,10 +35,9 @@ export async function startUpNode(network: string, pool: string): Promise<UpNode
     },
     20_000,
   );
-  run([process.execPath, main, "network", "create", network, "--pool", pool, "--run-dir", runDir]);
+  run([heddle, "network", "create", network, "--pool", pool, "--run-dir", runDir]);
   run([
-    process.execPath,
-    main,
+    heddle,
     "cni",
     "install",
     "--network",

@@ -1,5 +1,5 @@
 /** What a CNI plugin may print, by the specification's section 5; strict, so that a slip fails a test. */
-import { z } from "zod";
+import * as z from "zod";
 import { parseIp, parseIpWithPrefix, parseMac } from "../../addr/index.ts";
 
 const parses = (parse: (text: string) => unknown) => (text: string) => {

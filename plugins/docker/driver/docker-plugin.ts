@@ -6,7 +6,7 @@
  * Success is always an object, as an empty answer cannot be decoded. A failure is told in `Err` (networks) and
  * `Error` (addresses) alike; a method that is unknown is 404, which engines take as "not supported".
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import { Lanes } from "../../endpoint/index.ts";

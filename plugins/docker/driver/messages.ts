@@ -4,7 +4,7 @@
  *
  * Source: moby, daemon/libnetwork/drivers/remote/api and ipams/remote/api (seen with 20.10 to 28).
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const textMax = 4096;
 const id = z.string().min(1).max(256);

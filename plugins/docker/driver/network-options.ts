@@ -2,7 +2,7 @@
  * What `docker network create` says to Heddle: `-o` options, and the engine's own. A word that begins with
  * `heddle.` and is unknown is an error, as it would be lost silently; words of others pass.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { FabricError } from "../../../errors/index.ts";
 import type { NetworkBackend, NetworkPolicy } from "../../../ipam/index.ts";
 

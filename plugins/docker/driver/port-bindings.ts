@@ -5,7 +5,7 @@
  */
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { familyOf, type Ip, parseIp } from "../../../addr/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import type { PublishedPort } from "../../../overlay/index.ts";

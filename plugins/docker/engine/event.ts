@@ -2,7 +2,7 @@
  * One line of the engine's event stream. Only what happened to which container, and when by the engine's clock;
  * everything else is asked for by inspection, so that an event that was lost or changed its form does no harm.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 export interface EngineEvent {
   readonly containerId: string;

@@ -1,5 +1,5 @@
 /** A network as the engine believes it to be: who is in it, and which addresses it has set aside. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Ip, isIp, parseIp } from "../../../addr/index.ts";
 
 export interface EngineNetwork {

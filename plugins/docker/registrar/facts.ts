@@ -2,7 +2,7 @@
  * What a container is, read from the engine's inspection and freed of the engine's words. Nothing of it is
  * trusted: what does not fit its form is left out, since one odd container must not hide the others.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Ip, isIp, parseIp } from "../../../addr/index.ts";
 import { signalNumber } from "./stop-signal.ts";
 

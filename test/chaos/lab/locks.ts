@@ -2,7 +2,7 @@
  * Clients that lock by session, write under the lock by a transaction that asks for it, and let go. Sessions are bound to
  * their node's health alone (no TTL) and locks have no delay: the next one gets a lost lock at once, which is the hardest.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { ApiClient } from "../../../api/index.ts";
 import type { Random } from "../../fuzz/mutate.ts";
 import type { FencedWrite, Hold } from "../fenced-locks.ts";

@@ -82,6 +82,7 @@ export interface AgentFlags extends ListeningFlags {
   readonly subset: string;
   readonly flapDamping?: boolean;
   readonly dialect?: readonly string[];
+  readonly stubZones?: boolean;
   readonly vxlanPort: string;
   readonly enableScripts?: boolean;
   /** False: none. */

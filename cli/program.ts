@@ -120,6 +120,7 @@ function agentOptions(command: Command): Command {
       "--dialect <name...>",
       "answer other names, too: skydns (below skydns.local), mesos (below mesos), or NAME=DOMAIN",
     )
+    .option("--stub-zones", "with --dialect skydns: ask the servers that its keys below dns/stub name")
     .option(
       "--panic-threshold <share>",
       "below this healthy part of a service DNS names all of it; 0: never",

@@ -55,6 +55,11 @@ export interface DnsLimits {
   readonly forwardTtlSecondsMax: number;
   readonly forwardNegativeTtlSecondsMax: number;
   readonly resolvConfRefreshMs: number;
+  /** Stub zones of SkyDNS, and servers of one; more are left out. */
+  readonly stubZonesMax: number;
+  readonly stubServersMax: number;
+  /** Between two looks at them besides those at each change. */
+  readonly stubRefreshMs: number;
   /** Ready answers; beyond either bound those go that were not asked for of late. */
   readonly readyEntriesMax: number;
   readonly readyBytesMax: number;
@@ -99,6 +104,9 @@ export const dnsLimitDefaults: DnsLimits = {
   forwardTtlSecondsMax: 86_400,
   forwardNegativeTtlSecondsMax: 10_800,
   resolvConfRefreshMs: 10_000,
+  stubZonesMax: 256,
+  stubServersMax: 16,
+  stubRefreshMs: 60_000,
   readyEntriesMax: 262_144,
   readyBytesMax: 48 << 20,
   dampedServicesMax: 4096,

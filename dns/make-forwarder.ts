@@ -1,6 +1,6 @@
 /** The forwarder as the options want it: default servers, those of single zones, and every bound. */
 import type { NameServer } from "./client/index.ts";
-import { UpstreamForwarder } from "./forward/index.ts";
+import { type StubSource, UpstreamForwarder } from "./forward/index.ts";
 import { domainOf } from "./names/index.ts";
 import { randomQueryId, type SettledOptions } from "./options.ts";
 import { upstreamServers } from "./upstreams.ts";
@@ -11,12 +11,14 @@ export function makeForwarder(
   options: SettledOptions,
   forward: NonNullable<SettledOptions["forward"]>,
   isSelf: (server: NameServer) => boolean,
+  stubs?: StubSource,
 ): UpstreamForwarder {
   const { clock, limits, domains } = options;
   const source = { resolvConf: forward.resolvConf, refreshMs: limits.resolvConfRefreshMs, clock, isSelf };
   const zones = [{ zone: "", servers: forward.servers }, ...forward.zones];
   return new UpstreamForwarder({
     zones: zones.map(({ zone, servers }) => ({ zone, servers: upstreamServers({ servers, ...source }) })),
+    ...(stubs && { stubs }),
     isOurs: (name) => domainOf(nameLabels(lowerName(name)), domains) !== undefined,
     clock,
     randomId: randomQueryId,

@@ -35,6 +35,8 @@ export interface ForwardOptions {
 export interface DialectOptions {
   /** SkyDNS's records under the keys `skydns/`, usually `skydns.local`. */
   readonly skydns?: string;
+  /** Records below its `dns/stub` name other servers for single zones. Default: false. */
+  readonly skydnsStubs?: boolean;
   /** Mesos-DNS's names over the catalog, usually `mesos`. */
   readonly mesos?: string;
 }
@@ -105,6 +107,8 @@ export interface SettledOptions {
   readonly ttl: TtlPolicy;
   readonly health: HealthPolicy;
   readonly dialects: readonly Dialect[];
+  /** SkyDNS's domain, if its stub zones are looked at. */
+  readonly stubDomain: string | undefined;
   readonly subset: SubsetPolicy;
   readonly whereIs: (subnet: Cidr) => Standpoint | undefined;
   readonly limits: DnsLimits;
@@ -131,6 +135,9 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
   const allDomains = [first, ...others, ...dialects.map(({ domain }) => domain)];
   if (new Set(allDomains).size < allDomains.length || allDomains.includes(""))
     throw invalid("dialects", "give each a domain of its own, and not the root");
+  const { skydns, skydnsStubs = false } = options.dialects ?? {};
+  if (skydnsStubs && (skydns === undefined || !options.forward))
+    throw invalid("dialects.skydnsStubs", "needs SkyDNS's dialect (--dialect skydns) and forwarding");
   if (options.listen.length === 0) throw invalid("listen", "name at least one address");
   if (options.listen.some(({ address }) => address === "0.0.0.0" || address === "::")) {
     throw invalid("listen", "name each address: a reply from the wildcard may leave from another address");
@@ -162,6 +169,7 @@ export function settleOptions(options: DnsServerOptions): SettledOptions {
     ttl,
     health,
     dialects,
+    stubDomain: skydnsStubs && skydns !== undefined ? parseFqdn(skydns) : undefined,
     subset,
     whereIs: options.whereIs ?? (() => undefined),
     limits,

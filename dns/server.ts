@@ -21,6 +21,7 @@ import {
   type RateTerms,
   staleNotice,
 } from "./serve/index.ts";
+import { StubZones } from "./skydns/index.ts";
 import { rcodes, typeName } from "./wire/index.ts";
 
 export interface DnsServer {
@@ -46,6 +47,7 @@ class Server implements DnsServer {
   readonly #options: SettledOptions;
   readonly #counters = new Counters();
   readonly #forwarder: UpstreamForwarder | undefined;
+  readonly #stubs: StubZones | undefined;
   readonly #resolver: Resolver;
   readonly #exchange: Exchange;
   readonly #resolverOptions: ResolverOptions;
@@ -61,10 +63,14 @@ class Server implements DnsServer {
 
   constructor(options: SettledOptions) {
     this.#options = options;
+    this.#stubs = this.#makeStubs(options);
     this.#forwarder =
       options.forward &&
-      makeForwarder(options, options.forward, ({ address, port }) =>
-        this.#endpoints.some((own) => own.address === address && own.port === port),
+      makeForwarder(
+        options,
+        options.forward,
+        ({ address, port }) => this.#endpoints.some((own) => own.address === address && own.port === port),
+        this.#stubs,
       );
     this.#resolverOptions = {
       ...options,
@@ -110,6 +116,7 @@ class Server implements DnsServer {
       this.#noteAge();
     });
     this.#noteAge();
+    this.#stubs?.start();
     try {
       const endpoints: Endpoint[] = [];
       for (const endpoint of this.#options.listen) endpoints.push(await this.#listen(endpoint));
@@ -125,6 +132,7 @@ class Server implements DnsServer {
   async stop(): Promise<void> {
     this.#unsubscribe();
     this.#unsubscribe = () => {};
+    this.#stubs?.stop();
     this.#forwarder?.close();
     const listeners = [...this.#udp, ...this.#tcp];
     this.#udp = [];
@@ -265,6 +273,22 @@ class Server implements DnsServer {
       prefix4Bits: limits.rateLimitPrefix4Bits,
       prefix6Bits: limits.rateLimitPrefix6Bits,
     };
+  }
+
+  /** What the names below a stub zone led to before is no answer any more. */
+  #makeStubs({ stubDomain, catalog, clock, domains, dialects, limits, log }: SettledOptions) {
+    if (stubDomain === undefined) return undefined;
+    return new StubZones({
+      catalog,
+      clock,
+      domain: stubDomain,
+      domains: [...domains, ...dialects.map(({ domain }) => domain)],
+      zonesMax: limits.stubZonesMax,
+      serversMax: limits.stubServersMax,
+      refreshMs: limits.stubRefreshMs,
+      onChange: () => this.#ready.change({ kind: "all" }),
+      onFailure: (error) => log("warn", "read SkyDNS's stub zones", { error }),
+    });
   }
 
   #bounds() {

@@ -181,7 +181,7 @@ function agentOptions(flags: AgentFlags, role: Role): Omit<AgentOptions, "server
       panicThreshold: share("--panic-threshold", flags.panicThreshold),
       subsetMax: wholeNumber("--subset", flags.subset, 0, 65_535),
       flapDamping: flags.flapDamping ?? false,
-      dialects: dialects(flags.dialect ?? []),
+      dialects: { ...dialects(flags.dialect ?? []), ...(flags.stubZones && { skydnsStubs: true }) },
     },
     vxlanPort: wholeNumber("--vxlan-port", flags.vxlanPort, 1, 65_535),
     log: openLog(flags.logLevel, role),

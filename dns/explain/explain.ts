@@ -155,7 +155,8 @@ function watched(
   forwards: { name: string; tookMs: number; failed: boolean }[],
 ): Forwarder {
   return {
-    isOwn: (query) => forwarder.isOwn(query),
+    isLoop: (query) => forwarder.isLoop(query),
+    claims: (name) => forwarder.claims(name),
     async forward(question, bits) {
       const startMs = clock.monotonicMs();
       const done = (failed: boolean) =>

@@ -96,6 +96,10 @@ export class AnswerCache {
       this.#entries.set(key, { message, storedAtMs: this.#clock.monotonicMs(), ttlSeconds, asked: 0 });
   }
 
+  clear(): void {
+    this.#entries.clear();
+  }
+
   get size(): number {
     return this.#entries.size;
   }

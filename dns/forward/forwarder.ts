@@ -4,6 +4,9 @@
  * Equal questions under way at the same time are asked once. When no answer comes in time, one that has expired is
  * given, and says so (RFC 8767). An answer that is asked for again near its end is renewed before. What is kept
  * never holds a name of our own domains. A question of ours that comes back is told by a mark in it.
+ *
+ * Stub zones come and go, and are asked before our own domains are. A question to their servers carries SkyDNS's mark: one
+ * that has it was sent by a stub already, and goes to no other (SkyDNS's README, "Stub Zones").
  */
 import { LRUCache } from "lru-cache";
 import { FabricError } from "../../errors/index.ts";
@@ -29,8 +32,17 @@ export interface ForwardZone {
   readonly servers: () => readonly NameServer[];
 }
 
+/** Zones whose servers are asked before anything else is looked at. */
+export interface StubSource {
+  /** Another list after each change. */
+  readonly zones: readonly { readonly zone: string; readonly servers: readonly NameServer[] }[];
+  /** Undefined once they are known. */
+  readonly whenKnown: Promise<void> | undefined;
+}
+
 export interface ForwarderOptions extends UpstreamTerms {
   readonly zones: readonly ForwardZone[];
+  readonly stubs?: StubSource;
   /** True for names of our own domains. */
   readonly isOurs: (name: string) => boolean;
   readonly triesMax: number;
@@ -63,6 +75,8 @@ export interface ForwarderStats {
   readonly upstreams: readonly UpstreamStats[];
 }
 
+type Wanted = StubSource["zones"][number];
+
 interface Failure {
   readonly atMs: number;
   readonly message?: Message;
@@ -71,10 +85,14 @@ interface Failure {
 
 /** Of the range for local use (RFC 6891 section 9). */
 const markOption = 65_072;
+/** Of SkyDNS: the tenth of that range, with one byte. */
+const stubMark: EdnsOption = { code: 65_011, data: Uint8Array.of(1) };
 
 export class UpstreamForwarder implements Forwarder {
   readonly #options: ForwarderOptions;
   readonly #zones: readonly ForwardZone[];
+  #stubs: readonly Wanted[] = [];
+  #stubsFrom: StubSource["zones"] | undefined;
   readonly #cache: AnswerCache;
   readonly #failures: LRUCache<string, Failure>;
   readonly #underWay = new Map<string, Promise<Message>>();
@@ -114,10 +132,16 @@ export class UpstreamForwarder implements Forwarder {
     return given(await this.#start(key, question, bits), question.name);
   }
 
-  isOwn({ edns }: Message): boolean {
-    const isMark = ({ code, data }: EdnsOption) =>
-      code === markOption && Buffer.compare(data, this.#mark.data) === 0;
-    return edns?.options.some(isMark) === true;
+  isLoop({ edns, questions }: Message): boolean {
+    const has = (mark: EdnsOption) =>
+      edns?.options.some(({ code, data }) => code === mark.code && Buffer.compare(data, mark.data) === 0) ===
+      true;
+    return has(this.#mark) || (has(stubMark) && this.#stubOf(questions[0]?.name ?? "") !== undefined);
+  }
+
+  claims(name: string): boolean | Promise<boolean> {
+    const claimed = () => this.#stubOf(name) !== undefined;
+    return this.#options.stubs?.whenKnown?.then(claimed) ?? claimed();
   }
 
   stats(): ForwarderStats {
@@ -182,9 +206,10 @@ export class UpstreamForwarder implements Forwarder {
         `forward ${question.name}: ${inflightMax} questions are under way; see why upstream servers are slow`,
       );
     }
+    const asOf = this.#stubsFrom;
     const work = this.#ask(question, bits)
       .then(
-        (message) => this.#learn(key, message),
+        (message) => (asOf === this.#stubsFrom ? this.#learn(key, message) : message),
         (error: unknown) => {
           this.#noteFailure(key, { error });
           throw error;
@@ -236,18 +261,37 @@ export class UpstreamForwarder implements Forwarder {
     const zone = this.#zones.find(
       (each) => each.zone === "" || lower === each.zone || lower.endsWith(`.${each.zone}`),
     );
-    const wanted = zone?.servers() ?? [];
+    const stub = this.#stubOf(name);
+    const wanted = stub?.servers ?? zone?.servers() ?? [];
+    const keyOf = stub ? stubKey : serverKey;
+    const marks = stub ? [this.#mark, stubMark] : [this.#mark];
     for (const server of wanted) {
-      const key = serverKey(server);
-      if (!this.#upstreams.has(key))
-        this.#upstreams.set(key, new Upstream(server, this.#mark, this.#options));
+      const key = keyOf(server);
+      if (!this.#upstreams.has(key)) this.#upstreams.set(key, new Upstream(server, marks, this.#options));
     }
     this.#forgetUnnamed();
-    return wanted.map((server) => this.#upstreams.get(serverKey(server)) as Upstream);
+    return wanted.map((server) => this.#upstreams.get(keyOf(server)) as Upstream);
+  }
+
+  /** The longest stub zone that has the name. What other servers said before a change of the zones is forgotten. */
+  #stubOf(name: string): Wanted | undefined {
+    const zones = this.#options.stubs?.zones;
+    if (zones !== this.#stubsFrom) {
+      this.#stubsFrom = zones;
+      this.#stubs = (zones ?? []).toSorted((a, b) => b.zone.length - a.zone.length);
+      this.#cache.clear();
+      this.#failures.clear();
+    }
+    if (this.#stubs.length === 0) return undefined;
+    const lower = lowerName(name);
+    return this.#stubs.find(({ zone }) => lower === zone || lower.endsWith(`.${zone}`));
   }
 
   #forgetUnnamed(): void {
-    const named = new Set(this.#zones.flatMap(({ servers }) => servers().map(serverKey)));
+    const named = new Set([
+      ...this.#zones.flatMap(({ servers }) => servers().map(serverKey)),
+      ...this.#stubs.flatMap(({ servers }) => servers.map(stubKey)),
+    ]);
     for (const [key, upstream] of this.#upstreams) {
       if (named.has(key)) continue;
       upstream.close();
@@ -256,7 +300,9 @@ export class UpstreamForwarder implements Forwarder {
   }
 
   #mayKeep({ answers, authorities, additionals }: Message): boolean {
-    return ![...answers, ...authorities, ...additionals].some(({ name }) => this.#options.isOurs(name));
+    return ![...answers, ...authorities, ...additionals].some(
+      ({ name }) => this.#options.isOurs(name) && this.#stubOf(name) === undefined,
+    );
   }
 }
 
@@ -276,6 +322,10 @@ function errorsOf({ edns }: Message): readonly ExtendedError[] {
       const [high = 0, low = 0] = data;
       return { code: (high << 8) | low, text: Buffer.from(data.subarray(2)).toString("utf8") };
     });
+}
+
+function stubKey(server: NameServer): string {
+  return `${serverKey(server)}, stub`;
 }
 
 function serverKey({ address, port, tlsName }: NameServer): string {

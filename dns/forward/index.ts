@@ -4,6 +4,7 @@ export {
   type ForwarderOptions,
   type ForwarderStats,
   type ForwardZone,
+  type StubSource,
   UpstreamForwarder,
   type UpstreamStats,
 } from "./forwarder.ts";

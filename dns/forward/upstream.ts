@@ -49,7 +49,7 @@ const probe: Question = { name: "", type: typeNumbers.NS, class: classIn };
 export class Upstream {
   readonly server: NameServer;
   readonly #terms: UpstreamTerms;
-  readonly #mark: EdnsOption;
+  readonly #marks: readonly EdnsOption[];
   readonly #stream: StreamClient;
   readonly #clientCookie: Uint8Array;
   #serverCookie: Uint8Array = new Uint8Array(0);
@@ -60,10 +60,10 @@ export class Upstream {
   #rests = false;
   #probing: Timer | undefined;
 
-  /** @param mark an option that tells questions of ours */
-  constructor(server: NameServer, mark: EdnsOption, terms: UpstreamTerms) {
+  /** @param marks options that tell questions of ours */
+  constructor(server: NameServer, marks: readonly EdnsOption[], terms: UpstreamTerms) {
     this.server = server;
-    this.#mark = mark;
+    this.#marks = marks;
     this.#terms = terms;
     const { clock, timeoutMs, streamIdleMs: idleMs, randomId, ca } = terms;
     this.#stream = new StreamClient(server, {
@@ -144,7 +144,7 @@ export class Upstream {
       udpBytes: upstreamUdpBytes,
       version: 0,
       dnssecOk: bits.dnssecOk,
-      options: [this.#mark, ...options],
+      options: [...this.#marks, ...options],
     };
     return {
       ...emptyMessage,

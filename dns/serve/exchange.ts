@@ -57,8 +57,10 @@ export interface Forwarder {
     question: Question,
     bits: Pick<Message, "checkingDisabled"> & { readonly dnssecOk: boolean },
   ): Promise<Forwarded>;
-  /** True for a question that this server itself forwarded. */
-  isOwn(query: Message): boolean;
+  /** True for a question that came here by forwarding already, and would go round in circles. */
+  isLoop(query: Message): boolean;
+  /** The name is asked elsewhere whatever we know of it; a promise while that is not known yet. */
+  claims(name: string): boolean | Promise<boolean>;
 }
 
 /** Keeps replies for questions that come again. */
@@ -173,10 +175,11 @@ export class Exchange {
 
   async #answer(asked: Asked, question: Question): Promise<Reply> {
     const { query, client, options } = asked;
-    const { resolver, facts, keeper } = this.#options;
+    const { resolver, facts, keeper, forwarder } = this.#options;
     const mark = keeper.mark();
     const subnet = clientSubnetOf(query.edns);
     if (subnet === "malformed") return this.#bare(asked, rcodes.FORMERR);
+    if (await forwarder?.claims(question.name)) return this.#forward(asked, question);
     const resolution = await resolver.resolve(question, client.ip, subnet?.subnet);
     if (!resolution) return this.#forward(asked, question);
     const { rcode, answers, authorities, additionals, tailored = false } = resolution;
@@ -214,8 +217,8 @@ export class Exchange {
       const text = "no recursion for this client: this server answers for its own domains";
       return this.#bare(asked, rcodes.REFUSED, [{ code: extendedErrors.Prohibited, text }]);
     }
-    if (forwarder.isOwn(query)) {
-      const text = "a forwarding loop: this server asked this question itself";
+    if (forwarder.isLoop(query)) {
+      const text = "a forwarding loop: this question was forwarded to this server";
       return this.#bare(asked, rcodes.REFUSED, [{ code: extendedErrors.Other, text }]);
     }
     const { message: answer, errors } = await forwarder.forward(question, bitsOf(query));

@@ -1,2 +1,3 @@
 /** Answers from SkyDNS's records in the key/value store. */
 export { SkyDnsDialect } from "./skydns-dialect.ts";
+export { type StubZone, StubZones } from "./stub-zones.ts";

@@ -8,7 +8,7 @@
 import type { Ip } from "../addr/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
-import { RevisionWaiters, type Store, type StoreItem, type WatchBatch } from "../store/index.ts";
+import { RevisionWaiters, SharedRound, type Store, type StoreItem, type WatchBatch } from "../store/index.ts";
 import type { AclReads } from "./acl/acl-state.ts";
 import * as catalog from "./catalog/catalog-reads.ts";
 import { fold } from "./catalog/catalog-state.ts";
@@ -57,6 +57,10 @@ export class Registry implements RegistryReads {
   readonly #topicIndexes = new TopicIndexes();
   readonly #waiters: Waiters;
   readonly #revisions = new RevisionWaiters();
+  /** The store's revision: crowds of consistent readers cost the engine one question at a time. */
+  readonly #barriers = new SharedRound(() =>
+    this.#store.range(livePrefix, { limit: 1, keysOnly: true }).then(({ revision }) => revision),
+  );
   readonly #lockDelays: LockDelays;
   readonly #changes: ChangeLog;
   readonly #listeners = new Set<(change: RegistryChange) => void>();
@@ -118,8 +122,7 @@ export class Registry implements RegistryReads {
   }
 
   async barrier(signal?: AbortSignal): Promise<void> {
-    const { revision } = await this.#store.range(livePrefix, { limit: 1, keysOnly: true });
-    await this.applied(revision, signal);
+    await this.applied(await this.#barriers.join(), signal);
   }
 
   indexOf(topic: Topic): number {

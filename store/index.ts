@@ -4,6 +4,7 @@ export { type ConsulLimits, consulLimits } from "./consul/limits.ts";
 export { defaultStoreLimits, type StoreLimits } from "./core/limits.ts";
 export type { StoreOptions } from "./core/options.ts";
 export { RevisionWaiters } from "./core/revision-waiters.ts";
+export { SharedRound } from "./core/shared-round.ts";
 export { Election, type ElectionOptions, electionTtlMs, type Work } from "./election.ts";
 export { defaultStorePrefix, type EngineAccess } from "./engine-access.ts";
 export type { EtcdStore, EtcdStoreOptions } from "./etcd/etcd-store.ts";

@@ -5,6 +5,8 @@
  * log when it was called. What was trimmed from the log is in a snapshot, and a replica that was away for longer loads
  * that: its watches then end with STORE_COMPACTED.
  */
+
+import { SharedRound } from "../core/shared-round.ts";
 import { restoreState } from "../core/state.ts";
 import type { WatchHub } from "../core/watch-hub.ts";
 import type { ConsulApi } from "./consul-api.ts";
@@ -32,8 +34,7 @@ export class Replica {
   readonly #options: ReplicaOptions;
   #held: Held;
   #headIndex: number | undefined;
-  #running: Promise<void> | undefined;
-  #queued: Promise<void> | undefined;
+  readonly #rounds = new SharedRound(() => this.#catchUp());
 
   constructor(options: ReplicaOptions, held: Held) {
     this.#options = options;
@@ -51,14 +52,7 @@ export class Replica {
 
   /** Callers share what starts after they called. */
   catchUp(): Promise<void> {
-    this.#queued ??= (this.#running ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        this.#queued = undefined;
-        this.#running = this.#catchUp();
-        return this.#running;
-      });
-    return this.#queued;
+    return this.#rounds.join();
   }
 
   /** An entry that does not follow is passed over: it is there already, or `catchUp` brings what is between. */

@@ -56,7 +56,13 @@ const benches: Readonly<Record<string, Bench>> = {
   },
   fanout: {
     title: "agents of one server, and all of them at once after its restart",
-    options: { agents: "10000", instances: "100000", registrations: "30", "profile-dir": "DIR" },
+    options: {
+      agents: "10000",
+      instances: "100000",
+      registrations: "30",
+      transport: "plain|tls",
+      "profile-dir": "DIR",
+    },
     measure: async (options) => {
       const { measureFanout, parseFanoutOptions } = await import("./fanout.ts");
       return measureFanout(parseFanoutOptions(options));

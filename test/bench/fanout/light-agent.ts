@@ -4,7 +4,8 @@
  * the waits of `server-choice`). Of a view it keeps revision and digest, as the server says them, and no items: what
  * a mirror would do with the items is the agent's cost, which is measured on a real one.
  */
-import { credentials } from "@grpc/grpc-js";
+import { join } from "node:path";
+import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { parseIp, parseMac } from "../../../addr/index.ts";
 import { systemClock } from "../../../clock/index.ts";
 import { grpcChannels } from "../../../control/agent/channel.ts";
@@ -20,11 +21,19 @@ import {
 } from "../../../control/agent/server-choice.ts";
 import { type AgentIdentity, controlClientLimits, type ServerWelcome } from "../../../control/index.ts";
 import type { ServerMessage, ViewUpdate } from "../../../control/proto/gen/fabric_pb.ts";
+import { AgentTrust } from "../../../control/trust/index.ts";
 import type { FabricError } from "../../../errors/index.ts";
 import type { ServiceRecord } from "../../../registry/index.ts";
 import { service } from "../../control/fabric.ts";
 
 const retryMs = 200;
+
+/** How it shows who it is, in TLS. */
+export interface JoinBy {
+  readonly token: string;
+  /** Where each agent keeps its certificate, in a folder of its own. */
+  readonly directory: string;
+}
 
 export interface HeldView {
   readonly revision: bigint;
@@ -40,6 +49,8 @@ export class LightAgent {
   readonly node: AgentIdentity;
   readonly #server: string;
   readonly #onPut: (view: string, key: string) => void;
+  readonly #joinBy: JoinBy | undefined;
+  #trust: AgentTrust | undefined;
   readonly #services: ServiceRecord[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #sync: RegistrationSync;
@@ -54,9 +65,15 @@ export class LightAgent {
   /** Since when the server has its registrations and it has every view as the server has it. */
   inStepAtMs: number | undefined;
 
-  constructor(index: number, server: string, onPut: (view: string, key: string) => void) {
+  constructor(
+    index: number,
+    server: string,
+    onPut: (view: string, key: string) => void,
+    joinBy: JoinBy | undefined,
+  ) {
     this.node = identityOf(index);
     this.#server = server;
+    this.#joinBy = joinBy;
     this.#onPut = onPut;
     const source = {
       registrations: () => ({ services: this.#services, checks: [] }),
@@ -122,9 +139,13 @@ export class LightAgent {
   /** Answers how long it stood. */
   async #session(): Promise<number> {
     const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
+    const own = await this.#credentials().catch((error: FabricError) => {
+      this.#error = error;
+    });
+    if (!own) return 0;
     const connection = new Connection(
       this.#server,
-      grpcChannels(controlClientLimits)(this.#server, credentials.createInsecure()),
+      grpcChannels(controlClientLimits)(this.#server, own),
       systemClock,
       controlClientLimits,
       {
@@ -160,6 +181,21 @@ export class LightAgent {
     this.inStepAtMs = undefined;
     await connection.close(false);
     return nowMs() - atMs;
+  }
+
+  async #credentials(): Promise<ChannelCredentials> {
+    if (!this.#joinBy) return credentials.createInsecure();
+    const { token, directory: all } = this.#joinBy;
+    const { name: node } = this.node;
+    const directory = join(all, node);
+    this.#trust ??= await AgentTrust.open({
+      node,
+      directory,
+      token,
+      servers: [this.#server],
+      clock: systemClock,
+    });
+    return this.#trust.credentials(this.#server);
   }
 
   #ask(view: string): void {

@@ -3,7 +3,7 @@ import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { Background, waitFor } from "../../lab/command.ts";
+import { Background, run, waitFor } from "../../lab/command.ts";
 import { projectRoot } from "../../rules/source-files.ts";
 import type { CrowdCommand } from "./crowd.ts";
 
@@ -15,10 +15,24 @@ const startPatienceMs = 60_000;
 /** One core for the server, the others for whoever asks it. With one core, or without `taskset`, nobody is pinned. */
 export const isPinned = cpus().length > 1 && spawnSync("taskset", ["--version"]).status === 0;
 
-/** `heddle server` over sqlite, in plain text. `profileDir`: writes a CPU profile there when it ends. */
-export async function startServer(directory: string, profileDir: string | undefined): Promise<Background> {
+export interface ServerSetting {
+  readonly directory: string;
+  /** Nodes show certificates; otherwise all is plain text. */
+  readonly tls: boolean;
+  /** Where it writes a CPU profile when it ends. */
+  readonly profileDir: string | undefined;
+}
+
+/** `heddle server` over sqlite. */
+export async function startServer({ directory, tls, profileDir }: ServerSetting): Promise<Background> {
   const profile = profileDir === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir}` };
-  const listens = ["--grpc", serverAddress, "--http", `127.0.0.1:${httpPort}`, "--insecure"];
+  const listens = [
+    "--grpc",
+    serverAddress,
+    "--http",
+    `127.0.0.1:${httpPort}`,
+    ...(tls ? [] : ["--insecure"]),
+  ];
   const command = [
     ...(isPinned ? ["taskset", "-c", "0"] : []),
     ...[heddle, "server", ...listens, "--log-level", "error", "--json"],
@@ -29,10 +43,18 @@ export async function startServer(directory: string, profileDir: string | undefi
   return server;
 }
 
+/** A token that lets so many nodes in. */
+export function createToken(directory: string, uses: number): string {
+  const words = ["token", "create", "--uses", `${uses}`, "--ttl", "1h", "--run-dir", join(directory, "run")];
+  const { token } = JSON.parse(run([heddle, ...words, "--json"])) as { readonly token: string };
+  return token;
+}
+
 /** `heddle agent` as users start it. */
-export async function startAgent(directory: string): Promise<Background> {
+export async function startAgent(directory: string, token: string | undefined): Promise<Background> {
   const agent = new Background([
-    ...[heddle, "agent", "--server", serverAddress, "--insecure", "--json"],
+    ...[heddle, "agent", "--server", serverAddress, "--json"],
+    ...(token === undefined ? ["--insecure"] : ["--join-token", token]),
     ...["--node", "real", "--advertise", "127.0.0.1", "--no-docker", "--upstream", "127.0.0.1:9"],
     ...["--http", `127.0.0.1:${agentHttpPort}`, "--log-level", "error"],
     ...["--run-dir", join(directory, "agent-run"), "--data-dir", join(directory, "agent-data")],
@@ -63,10 +85,16 @@ export class Crowd {
   constructor() {
     this.#child = fork(join(import.meta.dirname, "crowd.ts"), { serialization: "advanced" });
     if (isPinned) spawnSync("taskset", ["-cp", `1-${cpus().length - 1}`, `${this.#child.pid}`]);
+    // Also when the bench is told to end: a crowd ends with its channel, too.
+    process.once("exit", () => this.stop());
     this.#child.on("message", (message) => this.#receive(message as Answer));
     this.#child.once("exit", (status) => {
       for (const { reject } of this.#answers.values()) reject(new Error(`a crowd ended with ${status}`));
     });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   tell<T = void>(command: CrowdCommand): Promise<T> {

@@ -47,6 +47,10 @@ export interface ControlServerLimits {
   readonly deadAfterMs: number;
   /** TTL of the lease that `live/<node>` hangs on. */
   readonly liveTtlMs: number;
+  /** After a restart of the only server, nodes that were alive are kept alive for so long for each of them, */
+  readonly returnPerNodeMs: number;
+  /** and no longer than this. */
+  readonly returnMaxMs: number;
   /** Longest time between two renewals of a node's term; at most a tenth of what the node was promised. */
   readonly renewEveryMs: number;
   /** How long the other nodes have to give empty blocks back before a pool is reported as full. */
@@ -80,6 +84,8 @@ export const controlServerLimits: ControlServerLimits = {
   heartbeatIntervalMs: 2000,
   deadAfterMs: 6000,
   liveTtlMs: 10_000,
+  returnPerNodeMs: 5,
+  returnMaxMs: 60_000,
   renewEveryMs: 600_000,
   emptyBlocksWaitMs: 500,
 };

@@ -92,6 +92,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     http: serveForwarded(forwarded),
     httpStream: serveForwardedStreams(forwarded),
     clock,
+    isOnlyServer: !isShared(options.store),
     ...(insecure ? { insecure } : { trust: book }),
     log: (event) => logControl(log, event),
   });

@@ -22,6 +22,7 @@ import { assertMayListen, isExposed, isSocket, type Listener, listen } from "./l
 import { peerGuard } from "./listen/peer-guard.ts";
 import { listenSecurely, renewal, type SecureListener, type TrustEvent } from "./listen/secure-listener.ts";
 import { JoinLine } from "./session/join-line.ts";
+import { keepReturningNodes } from "./session/returning-nodes.ts";
 import { Session, type SessionEvent, type SessionStream } from "./session/session.ts";
 import { SessionTable } from "./session/session-table.ts";
 import { catalogViewSources } from "./views/catalog-view-sources.ts";
@@ -35,6 +36,7 @@ export type ControlServerEvent =
   | SessionEvent
   | TrustEvent
   | { readonly kind: "exposed"; readonly address: string }
+  | { readonly kind: "keepFailed"; readonly error: unknown }
   | { readonly kind: "callFailed"; readonly method: UnaryName | "httpStream"; readonly error: unknown };
 
 export interface ControlServerOptions {
@@ -57,6 +59,8 @@ export interface ControlServerOptions {
   readonly trust?: TrustBook;
   /** Allows to listen beyond this machine in plain text. */
   readonly insecure?: boolean;
+  /** No other server serves this store: after a restart, nodes are kept alive until their agents are back. */
+  readonly isOnlyServer?: boolean;
   /** More views than those of the fabric and the catalog. */
   readonly views?: readonly ViewSource[];
   readonly log?: (event: ControlServerEvent) => void;
@@ -73,7 +77,7 @@ export class ControlServer {
   readonly #gate: Gate;
   readonly #plain: Listener[] = [];
   readonly #secure: SecureListener[] = [];
-  #closed = false;
+  readonly #ending = new AbortController();
 
   constructor(options: ControlServerOptions) {
     const limits = { ...controlServerLimits, ...options.limits };
@@ -123,6 +127,12 @@ export class ControlServer {
     const service = { ...unary, session, httpStream };
     this.#grpc.addService(controlService, service as UntypedServiceImplementation);
     if (options.trust) this.#grpc.addService(renewalService, renewal(options.trust, registry, log));
+    if (options.isOnlyServer) {
+      const { signal } = this.#ending;
+      keepReturningNodes({ store, clock, limits, signal }).catch((error: unknown) => {
+        if (!signal.aborted) log({ kind: "keepFailed", error });
+      });
+    }
   }
 
   /** Listens on `HOST:PORT` or `unix:PATH`; port 0 is any. Answers the address. @throws CONTROL_INSECURE, CONTROL_LISTEN_FAILED */
@@ -167,7 +177,7 @@ export class ControlServer {
 
   /** Ends all sessions; their nodes stay alive for their TTL, time to reach another server. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#ending.abort();
     this.#gate.close();
     for (const session of [...this.#streams]) session.end(stopping());
     this.#hub.close();
@@ -177,10 +187,13 @@ export class ControlServer {
   }
 
   #accept(stream: SessionStream, log: (event: ControlServerEvent) => void): void {
-    const refusal = this.#closed || this.#streams.size >= this.#limits.sessionsMax;
+    const refusal = this.#ending.signal.aborted || this.#streams.size >= this.#limits.sessionsMax;
     if (refusal) {
       stream.on("error", () => undefined);
-      stream.emit("error", toWireStatus(this.#closed ? stopping() : full(this.#limits.sessionsMax)));
+      stream.emit(
+        "error",
+        toWireStatus(this.#ending.signal.aborted ? stopping() : full(this.#limits.sessionsMax)),
+      );
       return;
     }
     const {

@@ -181,7 +181,10 @@ export function heddleOperations(
   operations.push(...kvOperations(context), discoverOperation(context));
   if (server.fabric) operations.push(...fabricOperations(server.fabric));
   if (server.recovery) operations.push(...recoveryOperations(server.recovery));
-  operations.push(...trustOperations(server.trust), rightsOperation(context, server.acl));
+  operations.push(
+    ...trustOperations(server.trust, self.datacenter, () => clock.wallMs()),
+    rightsOperation(context, server.acl),
+  );
   return [...operations, documentOperation(operations, self.version)];
 }
 

@@ -1,6 +1,7 @@
 /** What the routes under `/v1/heddle/` need. The daemon plugs in the address plan, the leases and its own state. */
 import type { ExplainQuestion, Explanation } from "../dns/index.ts";
 import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
+import type { SnapshotRecord } from "../registry/index.ts";
 
 /** On servers: the address plan and the nodes of the fabric. */
 export interface FabricBackend {
@@ -49,6 +50,8 @@ export interface TrustBackend {
   /** @throws CONTROL_TOKEN_NOT_FOUND */
   removeToken(id: string): Promise<void>;
   revokeNode(node: string): Promise<void>;
+  /** Everything that makes another store the same fabric, its secrets included. */
+  backup(): Promise<{ readonly revision: number; readonly records: Iterable<SnapshotRecord> }>;
 }
 
 /** On servers: an address plan that is gathered from the nodes. */

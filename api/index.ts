@@ -50,6 +50,6 @@ export {
   isStreamed,
 } from "./request.ts";
 export { txnBytesMax } from "./routes/txn.ts";
-export { snapshotBytesMax, unpackSnapshot } from "./snapshot/archive.ts";
+export { packSnapshot, snapshotBytesMax, unpackSnapshot } from "./snapshot/archive.ts";
 export type { CertificateSource, ServingCertificate } from "./tls/certificate-source.ts";
 export type { ClientTls } from "./tls/client-tls.ts";

@@ -46,6 +46,24 @@ export interface ApiRequest {
   readonly node?: string;
 }
 
+/** The same request with another target or body: of a listener's own, whose parts are made when they are asked for. */
+export function changed(
+  request: ApiRequest,
+  change: Partial<Pick<ApiRequest, "target" | "body">>,
+): ApiRequest {
+  const { method, target, headers, body, signal, remote, node } = request;
+  return {
+    method,
+    target,
+    headers,
+    body,
+    ...(signal && { signal }),
+    ...(remote !== undefined && { remote }),
+    ...(node !== undefined && { node }),
+    ...change,
+  };
+}
+
 export interface ApiResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -62,7 +80,8 @@ export function isUpload({ method, target }: Pick<ApiRequest, "method" | "target
 export function isStreamed(request: Pick<ApiRequest, "method" | "target">): boolean {
   if (isUpload(request)) return true;
   const path = pathOf(request.target);
-  return request.method === "GET" && (path === "/v1/snapshot" || path.startsWith("/v1/heddle/watch/"));
+  const whole = ["/v1/snapshot", "/v1/heddle/backup"];
+  return request.method === "GET" && (whole.includes(path) || path.startsWith("/v1/heddle/watch/"));
 }
 
 export function isByteStream(body: ApiResponse["body"]): body is ByteStream {

@@ -71,7 +71,7 @@ function stored(command: Command): Command {
   return command
     .option(
       "--store <engine>",
-      "sqlite:PATH, etcd:URL[,URL], consul:URL[,URL] or memory (default: sqlite in the data directory)",
+      "sqlite:PATH, etcd:URL[,URL], consul:URL[,URL] or memory (default: of a server, sqlite in the data directory)",
     )
     .option("--store-prefix <name/>", "where in etcd or Consul the keys of this fabric are", "heddle/")
     .option(
@@ -270,15 +270,13 @@ remote(
   define(recover, "cancel", "let nodes in without what they stated; they give up their addresses"),
 ).action(async (options) => (await import("./commands/recover.ts")).cancel(options));
 
-const snapshot = define(
-  program,
-  "snapshot",
-  "save and restore keys, queries and nodes outside of the fabric",
-);
-remote(define(snapshot, "save", "save them to a file"))
+const snapshot = define(program, "snapshot", "save and restore what people wrote, or a whole store");
+stored(remote(define(snapshot, "save", "save keys, queries and nodes outside of the fabric to a file")))
   .argument("<file>")
+  .option("--all", "everything that makes another store the same fabric, its secrets included")
+  .option("--datacenter <name>", "name of the datacenter, with --store", "dc1")
   .action(async (file, options) => (await import("./commands/snapshot.ts")).save(file, options));
-remote(define(snapshot, "restore", "put them back as they are in a file, in one step"))
+stored(remote(define(snapshot, "restore", "put back what is in a file, in one step")))
   .argument("<file>")
   .action(async (file, options) => (await import("./commands/snapshot.ts")).restore(file, options));
 define(snapshot, "inspect", "check a file and tell what is in it")

@@ -20,4 +20,5 @@ export {
 export { claimRole, type Role, type RunningProcess, runningProcesses } from "./process/pid-file.ts";
 export { version } from "./process/version.ts";
 export { startServer } from "./server.ts";
+export { restoreWhole, wholeBackup } from "./servers/whole-backup.ts";
 export { startUp, type UpOptions } from "./up.ts";

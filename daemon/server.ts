@@ -32,6 +32,7 @@ import { mesosBackend } from "./servers/mesos-backend.ts";
 import { recoveryBackend, watchRecovery } from "./servers/recovery.ts";
 import { runSingletons, type Singletons } from "./servers/singletons.ts";
 import { trustBackend } from "./servers/trust-backend.ts";
+import { wholeBackup } from "./servers/whole-backup.ts";
 
 export interface ServerCore {
   readonly store: Store;
@@ -81,7 +82,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     ...(acl && { acl }),
   };
   const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
-  const trust = trustBackend(book, registry);
+  const trust = trustBackend(book, registry, () => wholeBackup(store, registry));
   const control = new ControlServer({
     name: selfOf(options, store).node,
     version,

@@ -50,6 +50,7 @@ export {
 export {
   type Conflict,
   encodeStatement,
+  gatheringMark,
   isGathering,
   peersAfter,
   type Rebuilt,

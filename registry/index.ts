@@ -105,7 +105,8 @@ export { RegistryWriter, type RegistryWriterOptions } from "./registry-writer.ts
 export { isResourcePath, providesMeta } from "./resource/resource-paths.ts";
 export type { SessionSpec } from "./session/plan-session.ts";
 export { keepSessions } from "./session/session-keeper.ts";
-export { type SnapshotRecord, snapshotRecords } from "./snapshot/snapshot-records.ts";
+export { isSnapshotRecord, type SnapshotRecord, snapshotRecords } from "./snapshot/snapshot-records.ts";
+export { withNames } from "./snapshot/snapshot-writer.ts";
 export {
   type CatalogVerb,
   catalogVerbs,

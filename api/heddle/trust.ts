@@ -7,6 +7,7 @@ import { FabricError } from "../../errors/index.ts";
 import type { TrustBackend } from "../fabric-backend.ts";
 import { empty } from "../request.ts";
 import { json } from "../route.ts";
+import { packSnapshot } from "../snapshot/archive.ts";
 import { type Operation, operation } from "./operation.ts";
 import { models } from "./shapes.ts";
 
@@ -34,7 +35,11 @@ const newToken = z
 
 const done = { description: "Done." };
 
-export function trustOperations(backend: TrustBackend | undefined): readonly Operation[] {
+export function trustOperations(
+  backend: TrustBackend | undefined,
+  datacenter: string,
+  wallMs: () => number,
+): readonly Operation[] {
   return [
     operation({
       id: "createToken",
@@ -79,6 +84,25 @@ export function trustOperations(backend: TrustBackend | undefined): readonly Ope
       handle: async (_call, { body }) => {
         await known(backend).revokeNode(body.node);
         return empty(204);
+      },
+    }),
+    operation({
+      id: "backup",
+      needs: "operator:write",
+      method: "GET",
+      path: "/v1/heddle/backup",
+      summary: "All that makes another store the same fabric, secrets included. At a server's socket only.",
+      answers: { 200: { description: "The archive.", mediaType: "application/x-gzip" } },
+      handle: async () => {
+        const { revision, records } = await known(backend).backup();
+        const about = {
+          datacenter,
+          revision,
+          at: new Date(wallMs()).toISOString(),
+          content: "whole",
+        } as const;
+        const headers = { "Content-Type": "application/x-gzip" };
+        return { status: 200, headers, body: packSnapshot(about, records) };
       },
     }),
   ];

@@ -4,7 +4,7 @@
  */
 import { createHash, X509Certificate } from "node:crypto";
 import type { AuthorityBackend } from "../fabric-backend.ts";
-import type { ApiHandler, ApiResponse } from "../request.ts";
+import { type ApiHandler, type ApiResponse, changed } from "../request.ts";
 import { type Call, json, type Route } from "../route.ts";
 
 const [path, agentPath] = ["/v1/connect/ca/roots", "/v1/agent/connect/ca/roots"];
@@ -40,7 +40,7 @@ export function connectCaRoutes(backend: AuthorityBackend): readonly Route[] {
 /** On an agent, which asks its server. */
 export function forwardedCaRoute(forward: ApiHandler): Route {
   const roots = ({ request }: Call) =>
-    forward({ ...request, target: request.target.replace(agentPath, path) });
+    forward(changed(request, { target: request.target.replace(agentPath, path) }));
   return { path: agentPath, methods: { GET: roots } };
 }
 

@@ -6,7 +6,7 @@ import { blockingRead, type ReadContext } from "../blocking.ts";
 import { BodyFields } from "../body/body-fields.ts";
 import { readSession, sessionJson } from "../json/session-json.ts";
 import { assertDatacenter, refuseUnsupported } from "../read-mode.ts";
-import type { ApiHandler } from "../request.ts";
+import { type ApiHandler, changed } from "../request.ts";
 import { argument, type Call, json, type Route } from "../route.ts";
 
 export function sessionRoutes(context: ReadContext, self: SelfInfo): readonly Route[] {
@@ -77,11 +77,11 @@ export function forwardedSessionRoute(forward: ApiHandler, self: SelfInfo): Rout
   const create = ({ request }: Call) => {
     const text = Buffer.from(request.body).toString();
     if (text.trim() === "")
-      return forward({ ...request, body: Buffer.from(JSON.stringify({ Node: self.node })) });
+      return forward(changed(request, { body: Buffer.from(JSON.stringify({ Node: self.node })) }));
     if (BodyFields.parse(request.body).text("node")) return forward(request);
     const body = Object.entries(JSON.parse(text) as object).filter(([name]) => name.toLowerCase() !== "node");
     const named = { ...Object.fromEntries(body), Node: self.node };
-    return forward({ ...request, body: Buffer.from(JSON.stringify(named)) });
+    return forward(changed(request, { body: Buffer.from(JSON.stringify(named)) }));
   };
   return { path: "/v1/session/create", methods: { PUT: create } };
 }

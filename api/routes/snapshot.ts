@@ -1,4 +1,5 @@
 /** `/v1/snapshot`: the state that people wrote, as one archive, at one revision. Consul's routes, Heddle's own archive. */
+import { FabricError } from "../../errors/index.ts";
 import { type RegistryReads, snapshotRecords } from "../../registry/index.ts";
 import { type ReadContext, readHeaders } from "../blocking.ts";
 import { assertDatacenter, readMode } from "../read-mode.ts";
@@ -35,12 +36,20 @@ export function snapshotRoute(context: SnapshotContext): Route {
     const { query, request } = call;
     call.rights().assert("acl", "", "write");
     assertDatacenter(query, registry.datacenter);
-    const { records } = await unpackSnapshot(request.upload ?? whole(request.body));
+    const { head, records } = await unpackSnapshot(request.upload ?? whole(request.body));
+    if (head.version === 2) throw isWhole();
     await context.writes(call).restoreSnapshot(records);
     return empty();
   };
 
   return { path: "/v1/snapshot", methods: { GET: save, PUT: restore } };
+}
+
+function isWhole(): FabricError {
+  return new FabricError(
+    "REGISTRY_SNAPSHOT_INVALID",
+    "restore snapshot: this one is of a whole store, which only an empty store takes: `heddle snapshot restore FILE --store …` while no server runs. Nothing was changed",
+  );
 }
 
 async function* whole(body: Uint8Array) {

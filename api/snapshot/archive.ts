@@ -1,7 +1,7 @@
 /**
  * The archive of a snapshot: gzip of lines of JSON, so that `zcat` shows it.
  *
- *   {"heddle":"snapshot","version":1,"datacenter":…,"revision":…,"at":…}
+ *   {"heddle":"snapshot","version":1,"datacenter":…,"revision":…,"at":…}     version 2: with "content":"whole"
  *   {"key":…,"value":base64}            one a record
  *   {"records":N,"sha256":hex}          of all bytes before this line
  *
@@ -21,39 +21,41 @@ import type { ByteStream } from "../request.ts";
 export const snapshotBytesMax = 1024 * 1024 * 1024;
 const partBytes = 64 * 1024;
 
-const headSchema = z.strictObject({
-  heddle: z.literal("snapshot"),
-  version: z.literal(1),
-  datacenter: z.string(),
-  revision: z.int(),
-  at: z.string(),
-});
+const about = { heddle: z.literal("snapshot"), datacenter: z.string(), revision: z.int(), at: z.string() };
+/** The second is of all that makes a store; who knows the first only must not take it for one. */
+const headSchema = z.union([
+  z.strictObject({ ...about, version: z.literal(1) }),
+  z.strictObject({ ...about, version: z.literal(2), content: z.literal("whole") }),
+]);
+const versionMax = 2;
 const recordSchema = z.strictObject({ key: z.string().min(1), value: z.base64() });
 const endSchema = z.strictObject({ records: z.int(), sha256: z.string() });
 
 export type SnapshotHead = z.infer<typeof headSchema>;
+
+export interface AboutSnapshot {
+  readonly datacenter: string;
+  readonly revision: number;
+  readonly at: string;
+  /** All that makes a store, secrets included; absent: what people wrote. */
+  readonly content?: "whole";
+}
 
 export interface Snapshot {
   readonly head: SnapshotHead;
   readonly records: readonly SnapshotRecord[];
 }
 
-export function packSnapshot(
-  head: Omit<SnapshotHead, "heddle" | "version">,
-  records: Iterable<SnapshotRecord>,
-): ByteStream {
+export function packSnapshot(head: AboutSnapshot, records: Iterable<SnapshotRecord>): ByteStream {
   // Records are made as fast as they are packed, and packed as fast as somebody reads.
   const text = Readable.from(lines(head, records), { objectMode: false });
   return text.pipe(createGzip({ level: 6 }));
 }
 
-function* lines(
-  head: Omit<SnapshotHead, "heddle" | "version">,
-  records: Iterable<SnapshotRecord>,
-): Generator<Buffer> {
+function* lines(head: AboutSnapshot, records: Iterable<SnapshotRecord>): Generator<Buffer> {
   const hash = createHash("sha256");
   let count = 0;
-  let text = `${JSON.stringify({ heddle: "snapshot", version: 1, ...head })}\n`;
+  let text = `${JSON.stringify({ heddle: "snapshot", version: head.content ? 2 : 1, ...head })}\n`;
   const flush = () => {
     const bytes = Buffer.from(text);
     text = "";
@@ -148,7 +150,7 @@ class LineReader {
     this.#hash.update(before);
     if (!this.#head) {
       this.#head = read(headSchema, before) ?? undefined;
-      if (!this.#head) throw damaged("it does not begin as a snapshot of this version does");
+      if (!this.#head) throw newer(before) ?? damaged("it does not begin as a snapshot does");
       return;
     }
     const record = read(recordSchema, before);
@@ -170,5 +172,17 @@ function damaged(why: string, cause?: unknown): FabricError {
     "API_SNAPSHOT_DAMAGED",
     `read snapshot: ${why}; it is damaged or no snapshot of Heddle, take another. Nothing was changed`,
     { cause },
+  );
+}
+
+function newer(head: Buffer): FabricError | undefined {
+  const known = read(z.object({ heddle: z.literal("snapshot"), version: z.int().min(versionMax + 1) }), head);
+  return (
+    known &&
+    new FabricError(
+      "API_SNAPSHOT_NEWER",
+      `read snapshot: it is of version ${known.version}, this program knows up to ${versionMax}; use the release that made it, or a later one. Nothing was changed`,
+      { details: { version: known.version, known: versionMax } },
+    )
   );
 }

@@ -251,7 +251,8 @@ export class ControlClient {
     const action = "state what this node holds";
     try {
       const request = create(RestateRequestSchema, { node: this.node.name, hello: this.#hello(), statement });
-      const { callTimeoutMs: timeoutMs } = this.#limits;
+      const { callTimeoutMs: timeoutMs, handshakeTimeoutMs } = this.#limits;
+      await channel.reached(handshakeTimeoutMs);
       await channel.call("restate", request, { action, timeoutMs, signal: this.#ending.signal });
       this.#log({ kind: "restated", address });
     } catch (error) {

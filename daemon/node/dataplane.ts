@@ -212,6 +212,8 @@ export class Dataplane {
     const hasLeft = this.ipam.fenceStatus().kind !== "open";
     const { reclaimAfterMs, ...claims } = this.ipam.holdings();
     const { networks, nodes, prefixes } = this.view;
+    // A node outside of the fabric has no agent that could speak for it.
+    const others = [...nodes.values()].flatMap(({ name, fabric }) => (fabric ? [name] : []));
     return encodeStatement({
       ...held,
       node,
@@ -219,7 +221,7 @@ export class Dataplane {
       hasLeft,
       ...(hasLeft ? { blocks: [], statics: [] } : claims),
       networks: hasLeft ? [] : [...networks.values()],
-      peers: peersAfter(node, [...nodes.keys(), ...prefixes.keys()]),
+      peers: peersAfter(node, [...others, ...prefixes.keys()]),
     });
   }
 

@@ -4,8 +4,13 @@ import type { TokenRecord, TrustBook } from "../../control/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { RegistryReads } from "../../registry/index.ts";
 
-export function trustBackend(book: TrustBook, registry: Pick<RegistryReads, "node">): TrustBackend {
+export function trustBackend(
+  book: TrustBook,
+  registry: Pick<RegistryReads, "node">,
+  backup: TrustBackend["backup"],
+): TrustBackend {
   return {
+    backup,
     async createToken(spec) {
       const { text, record } = await book.createToken(spec);
       return { ...infoOf(record), token: text };

@@ -5,6 +5,7 @@ export const apiCodes = {
   API_NOT_IMPLEMENTED: "A route of Consul's that Heddle does not serve.",
   API_LIMIT: "The server has as many streams open as it takes.",
   API_SNAPSHOT_DAMAGED: "An archive is damaged, or no snapshot.",
+  API_SNAPSHOT_NEWER: "The snapshot was made by a newer release.",
   API_CLOSING: "The listener is stopping and gives up requests that wait.",
   API_SOCKET_ONLY: "A request that only the socket of a server's own host answers came another way.",
   API_NO_AGENT: "A request to the node's agent reached a process that runs none.",

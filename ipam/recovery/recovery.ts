@@ -30,6 +30,12 @@ export interface RecoveryStatus {
   readonly rebuilt: Rebuilt | undefined;
 }
 
+/** What `begin` writes, for a store that is filled by other means. */
+export function gatheringMark(sinceMs: number): { readonly key: string; readonly value: Uint8Array } {
+  const mark: RecoveryMark = { phase: "gathering", sinceMs, offset: 0 };
+  return { key: ipamKeys.recovery, value: encodeRecord(mark) };
+}
+
 export class Recovery {
   readonly #store: Store;
   readonly #clock: Clock;

@@ -33,20 +33,23 @@ export class SnapshotWriter {
     }
     await this.#registry.barrier();
     const isFabricNode = (node: string) => this.#registry.node(node)?.fabric !== undefined;
-    const items = records
-      .filter(({ key }) => {
-        const node = nodeOf(parseKey(key));
-        return node === undefined || !isFabricNode(node);
-      })
-      .flatMap((record) => [record, ...namesOf(record)]);
+    const items = records.filter(({ key }) => {
+      const node = nodeOf(parseKey(key));
+      return node === undefined || !isFabricNode(node);
+    });
     return this.#store.replace({
-      items,
+      items: withNames(items),
       replaces: ({ key, value }) => {
         const isNode = parseKey(key)?.kind === "node";
         return isReplaced(key, isFabricNode) && !(isNode && decodeNode(value)?.fabric);
       },
     });
   }
+}
+
+/** With what stands there because of them. */
+export function withNames(records: readonly SnapshotRecord[]): readonly SnapshotRecord[] {
+  return records.flatMap((record) => [record, ...namesOf(record)]);
 }
 
 function namesOf({ key, value }: SnapshotRecord): readonly SnapshotRecord[] {

@@ -2,8 +2,9 @@
  * The server's store is lost while containers run on two hosts: without a backup, and with one. Nobody loses a packet, every
  * container keeps its address, and new ones get none that is held.
  */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { waitFor } from "../lab/command.ts";
 import type { Host } from "../lab/host.ts";
@@ -54,7 +55,7 @@ function report(stage: Stage, host: Host): Report {
 }
 
 async function gathered(stage: Stage, host: Host, nodes: readonly string[]): Promise<void> {
-  await waitFor(
+  const stating = waitFor(
     "the nodes to state what they hold",
     () => {
       const { phase, nodes: stated, missing } = report(stage, host);
@@ -64,6 +65,9 @@ async function gathered(stage: Stage, host: Host, nodes: readonly string[]): Pro
     },
     60_000,
   );
+  await stating.catch((error: unknown) => {
+    throw new Error(`${JSON.stringify(report(stage, host))}\n${stage.fabric.logs()}`, { cause: error });
+  });
 }
 
 async function connected(stage: Stage, hosts: readonly Host[]): Promise<void> {
@@ -175,5 +179,89 @@ describe("a store that is lost without a backup", () => {
     await gathered(stage, h1, ["h1", "h2"]);
     stage.fabric.ask(h1, "recover", "finish");
     await connected(stage, [h1, h2]);
+  });
+});
+
+describe("a store that is lost with a backup", () => {
+  let stage: Stage;
+  let [h1, h2]: [Host, Host] = [] as never;
+  let members: Member[] = [];
+
+  beforeAll(async () => {
+    stage = await openStage([]);
+    [h1, h2] = [stage.host("h1"), stage.host("h2")];
+    for (const host of [h1, h2, h1, h2]) members = [...members, await stage.attach(host)];
+  });
+  afterAll(() => stage?.dispose());
+
+  const archive = () => join(h1.dataDir, "backup.heddle");
+
+  it("is the same fabric again: keys, trust, networks, and addresses that were handed out after the backup", {
+    timeout: timeoutMs,
+  }, async () => {
+    const [left, right] = members as [Member, Member];
+    expect((await stage.http(h1, "PUT", "/v1/kv/a?flags=7", "1")).status).toBe(200);
+    const session = JSON.parse((await stage.http(h1, "PUT", "/v1/session/create", { TTL: "60s" })).body) as {
+      ID: string;
+    };
+    expect((await stage.http(h1, "PUT", `/v1/kv/lock?acquire=${session.ID}`, "held")).body.trim()).toBe(
+      "true",
+    );
+    await stage.http(h1, "PUT", "/v1/catalog/register", {
+      Node: "printer",
+      Address: "192.0.2.9",
+      Service: { Service: "print", Port: 9100 },
+    });
+    await stage.registered(h2, { ID: "web-1", Name: "web", Address: right.ipv4, Port: 80 });
+    stage.fabric.ask(h1, "network", "create", "other", "--pool", "10.91.0.0/24");
+    h1.run(h1.heddle("snapshot", "save", archive(), "--all"));
+    const [head = ""] = gunzipSync(readFileSync(archive())).toString().split("\n");
+    expect(JSON.parse(head)).toMatchObject({ version: 2, content: "whole" });
+    // Only the socket of a server hands it out.
+    expect((await stage.http(h2, "GET", "/v1/heddle/backup")).status).toBe(403);
+
+    for (const host of [h1, h2, h1, h2, h1, h2, h1, h2]) members = [...members, await stage.attach(host)];
+    const before = await leased(stage, stage.hosts);
+    const lost = await lostDuring([left, right], async () => {
+      await stage.fabric.server.killHard();
+      loseStore(h1);
+      h1.run(h1.heddle("snapshot", "restore", archive(), "--store", `sqlite:${storeOf(h1)}`));
+      await stage.fabric.startServer();
+      await gathered(stage, h1, ["h1", "h2"]);
+      stage.fabric.ask(h1, "recover", "finish");
+      await connected(stage, [h1, h2]);
+      await expectWhole(stage, members, before);
+    });
+    expect(lost).toBe(0);
+    expect(await stage.http(h2, "GET", "/v1/kv/a?raw")).toMatchObject({ status: 200, body: "1" });
+    const [lock] = JSON.parse((await stage.http(h2, "GET", "/v1/kv/lock")).body) as { Session?: string }[];
+    expect(lock).not.toHaveProperty("Session");
+    expect(JSON.parse((await stage.http(h2, "GET", `/v1/session/info/${session.ID}`)).body)).toEqual([]);
+    expect(JSON.parse((await stage.http(h2, "GET", "/v1/catalog/service/print")).body)).toHaveLength(1);
+    await stage.resolves("web.service.consul", [right.ipv4]);
+    const networks = stage.fabric.ask(h1, "network", "ls") as { name: string }[];
+    expect(networks.map(({ name }) => name)).toEqual(["default", "demo", "other"]);
+  });
+
+  it("is saved and put back while no server runs as well, and only into an empty store", {
+    timeout: timeoutMs,
+  }, async () => {
+    await stage.fabric.server.killHard();
+    const offline = join(h1.dataDir, "offline.heddle");
+    const store = `sqlite:${storeOf(h1)}`;
+    h1.run(h1.heddle("snapshot", "save", offline, "--all", "--store", store));
+    const full = h1.tryRun(h1.heddle("snapshot", "restore", offline, "--store", store));
+    expect([full.status, full.stderr]).toEqual([1, expect.stringContaining("DAEMON_STORE_IN_USE")]);
+    const wrong = h1.tryRun(h1.heddle("snapshot", "save", offline, "--all", "--store", `${store}x`));
+    expect([wrong.status, wrong.stderr]).toEqual([4, expect.stringContaining("CLI_NOT_FOUND")]);
+    const online = h1.tryRun(h1.heddle("snapshot", "restore", offline));
+    expect([online.status, online.stderr]).toEqual([2, expect.stringContaining("--store")]);
+    loseStore(h1);
+    h1.run(h1.heddle("snapshot", "restore", offline, "--store", store));
+    await stage.fabric.startServer();
+    await gathered(stage, h1, ["h1", "h2"]);
+    stage.fabric.ask(h1, "recover", "finish");
+    await connected(stage, [h1, h2]);
+    expect(await stage.http(h2, "GET", "/v1/kv/a?raw")).toMatchObject({ status: 200, body: "1" });
   });
 });

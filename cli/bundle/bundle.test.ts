@@ -10,12 +10,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Background, tryRun, waitFor } from "../../test/lab/command.ts";
 import { productFiles, projectRoot } from "../../test/rules/source-files.ts";
 import { bundle } from "./build.ts";
-import { isCurrent } from "./inputs.ts";
+import { isCurrent, readInput } from "./inputs.ts";
 
 const root = mkdtempSync(join(tmpdir(), "heddle-bundle-"));
 const current = join(root, "dist/current");
@@ -54,13 +54,29 @@ describe("the bundle", () => {
     expect(isCurrent(root, current, { byTimes: true })).toBe(false);
   });
 
+  it("has no language of zod but the one that is used", () => {
+    const sources: readonly string[] = JSON.parse(readFileSync(join(current, "sources.json"), "utf8"));
+    expect(sources.filter((path) => path.includes("/zod/v4/locales/")).map((path) => basename(path))).toEqual(
+      ["en.js"],
+    );
+  });
+
   it("is not current when a source is gone, and where there is none", () => {
     const error = join(root, "cli/exit.ts");
     const text = readFileSync(error);
     rmSync(error);
     expect(isCurrent(root, current)).toBe(false);
     writeFileSync(error, text);
+    expect(isCurrent(root, current)).toBe(true);
     expect(isCurrent(root, join(root, "dist/none"))).toBe(false);
+  });
+
+  it("is not current when something came that was not there", () => {
+    const bundle = mkdtempSync(join(root, "bundle-"));
+    writeFileSync(join(bundle, "inputs.json"), JSON.stringify([readInput(root, "later.json").input]));
+    expect(isCurrent(root, bundle)).toBe(true);
+    writeFileSync(join(root, "later.json"), "{}");
+    expect(isCurrent(root, bundle)).toBe(false);
   });
 
   it("says in stack traces where in the sources", () => {

@@ -7,7 +7,7 @@ import { hash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** Path below the project, bytes, time of change in ms, digest of the content. */
+/** Path below the project, bytes (−1: there was none), time of change in ms, digest of the content. */
 export type Input = readonly [path: string, bytes: number, changedMs: number, digest: string];
 
 /** In the bundle's directory. */
@@ -16,9 +16,10 @@ export const inputsFile = "inputs.json";
 /** Reads a file once, so that what is recorded is what is bundled, whoever writes to it meanwhile. */
 export function readInput(root: string, path: string): { readonly input: Input; readonly content: Buffer } {
   const file = join(root, path);
-  const { size, mtimeMs } = statSync(file);
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (!found) return { input: [path, -1, 0, ""], content: Buffer.alloc(0) };
   const content = readFileSync(file);
-  return { input: [path, size, mtimeMs, digestOf(content)], content };
+  return { input: [path, found.size, found.mtimeMs, digestOf(content)], content };
 }
 
 /**
@@ -35,8 +36,8 @@ export function isCurrent(root: string, bundle: string, { byTimes = false } = {}
   return inputs.every(([path, bytes, changedMs, digest]) => {
     const file = join(root, path);
     const now = statSync(file, { throwIfNoEntry: false });
-    if (now?.size !== bytes) return false;
-    return now.mtimeMs === changedMs || (!byTimes && digestOf(readFileSync(file)) === digest);
+    if ((now?.size ?? -1) !== bytes) return false;
+    return !now || now.mtimeMs === changedMs || (!byTimes && digestOf(readFileSync(file)) === digest);
   });
 }
 

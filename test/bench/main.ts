@@ -20,6 +20,12 @@ interface Bench {
 }
 
 const benches: Readonly<Record<string, Bench>> = {
+  start: {
+    title: "a bare process until ready, and idle",
+    options: { rounds: "10" },
+    measure: async ({ rounds }) =>
+      (await import("./start.ts")).measureStart(rounds === undefined ? {} : { rounds: Number(rounds) }),
+  },
   cni: {
     title: "CNI ADD and DEL, whole processes",
     measure: async () => (await import("./cni.ts")).measureCni(),

@@ -172,11 +172,13 @@ export class Connection {
     welcomed(kind.value);
   }
 
-  #beat(intervalMs: number, deadAfterMs: number): void {
+  /** What came while this process was busy is read before the server is given up: hence another look a moment later. */
+  #beat(intervalMs: number, deadAfterMs: number, isSecondLook = false): void {
     this.#timer?.cancel();
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#heardAtMs >= deadAfterMs) {
-      this.#lose(this.#silent("heartbeat"));
+      if (isSecondLook) this.#lose(this.#silent("heartbeat"));
+      else this.#timer = this.#clock.setTimer(0, () => this.#beat(intervalMs, deadAfterMs, true));
       return;
     }
     this.#sequence += 1n;

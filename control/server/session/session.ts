@@ -236,12 +236,14 @@ export class Session {
     this.#outbox.send("welcome", { case: "welcome", value });
   }
 
-  #watchSilence(): void {
+  /** What came while this process was busy is read before anybody is given up: hence another look a moment later. */
+  #watchSilence(isSecondLook = false): void {
     this.#deadline?.cancel();
     const { clock, limits } = this.#context;
     const leftMs = this.#heardAtMs + limits.deadAfterMs - clock.monotonicMs();
-    if (leftMs <= 0) this.end(silent("heartbeat"));
-    else this.#deadline = clock.setTimer(leftMs, () => this.#watchSilence());
+    if (leftMs > 0) this.#deadline = clock.setTimer(leftMs, () => this.#watchSilence());
+    else if (isSecondLook) this.end(silent("heartbeat"));
+    else this.#deadline = clock.setTimer(0, () => this.#watchSilence(true));
   }
 
   #queueRegistrations(message: Registrations, node: string, epoch: number): void {

@@ -1,5 +1,11 @@
-import { describe, expect, test } from "vitest";
-import { MemoryStore } from "../../store/index.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../clock/index.ts";
+import { FabricError } from "../../errors/index.ts";
+import { MemoryStore, type Store } from "../../store/index.ts";
+import { nodeRecord } from "../../test/fixtures/api.ts";
+import { gated } from "../../test/fixtures/gated-store.ts";
+import { Registry } from "../registry.ts";
+import { RegistryWriter } from "../registry-writer.ts";
 import { transaction } from "../transaction.ts";
 import { type AgentDelta, AgentState } from "./agent-state.ts";
 import type { AgentLimits, ServiceDefinition } from "./definition.ts";
@@ -11,7 +17,7 @@ const web: ServiceDefinition = {
   checks: [{ probe: { kind: "ttl", ttlMs: 1000 } }],
 };
 
-async function open(store = new MemoryStore(), limits: Partial<AgentLimits> = {}) {
+async function open(store: Store = new MemoryStore(), limits: Partial<AgentLimits> = {}) {
   const state = await AgentState.open({ store, node: "n1", limits });
   const deltas: AgentDelta[] = [];
   state.onChange((delta) => deltas.push(delta));
@@ -101,6 +107,86 @@ describe("registering", () => {
     expect(deltas).toEqual([]);
     expect((await store.range("")).items).toEqual([]);
   });
+});
+
+describe("a journal that takes its time", () => {
+  const twice: ServiceDefinition = { ...web, port: 81, tags: ["b"] };
+
+  /** An agent whose journal waits for `go` at each write. */
+  async function slow(before: readonly ServiceDefinition[] = []) {
+    const store = new MemoryStore();
+    const { state: earlier } = await open(store);
+    for (const definition of before) await earlier.registerService(definition);
+    const { promise: gate, resolve: go, reject: fail } = Promise.withResolvers<void>();
+    const { state, deltas } = await open(gated(store, { beforeTxn: () => gate }));
+    return { store, state, deltas, go, fail: () => fail(new FabricError("STORE_UNAVAILABLE", "disk full")) };
+  }
+
+  test("is not waited for by the server, but by the caller", async () => {
+    const { state, deltas, go } = await slow();
+    let isAnswered = false;
+    const registering = state.registerService(web).then(() => {
+      isAnswered = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(deltas.map(({ sync }) => sync.services.map(({ id }) => id))).toEqual([["web"]]);
+    expect(isAnswered).toBe(false);
+    go();
+    await registering;
+    expect(deltas).toHaveLength(1);
+  });
+
+  test("and fails takes back what it refused, a new service as well as a change or an end", async () => {
+    for (const [before, act] of [
+      [[], (state: AgentState) => state.registerService(web)],
+      [[web], (state: AgentState) => state.registerService({ ...twice, checks: [] }, true)],
+      [[web], (state: AgentState) => state.deregisterService("web")],
+    ] as const) {
+      const { state, deltas, fail } = await slow(before);
+      const [was, hash] = [state.snapshot(), state.hash()];
+      const acting = expect(act(state)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(state.hash()).not.toBe(hash);
+      fail();
+      await acting;
+      expect([state.snapshot(), state.hash()]).toEqual([was, hash]);
+      expect(deltas).toHaveLength(2);
+    }
+  });
+
+  test("and fails keeps a status that came meanwhile", async () => {
+    const { state, fail } = await slow([web]);
+    const acting = expect(state.registerService(twice)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    await new Promise((resolve) => setImmediate(resolve));
+    state.setStatus("service:web", "passing", "fine");
+    fail();
+    await acting;
+    expect(state.service("web")?.port).toBe(80);
+    expect(state.check("service:web")?.record.status).toBe("passing");
+  });
+
+  test("and an agent that dies meanwhile: the comparison after its start takes back what nobody was answered", async () => {
+    const { store, state } = await slow([web]);
+    const catalog = await server();
+    void state.registerService({ name: "late", port: 1 });
+    void state.deregisterService("web");
+    await new Promise((resolve) => setImmediate(resolve));
+    await catalog.writer.syncNode("n1", 1, state.snapshot());
+    expect(catalog.ids()).toEqual(["late", "web"]);
+    const { state: restarted } = await open(store);
+    expect(restarted.hash()).not.toBe(state.hash());
+    await catalog.writer.syncNode("n1", 1, restarted.snapshot());
+    expect(catalog.ids()).toEqual(["web"]);
+  });
+
+  async function server() {
+    const store = new MemoryStore();
+    const registry = await Registry.open({ store, clock: systemClock, datacenter: "dc1" });
+    onTestFinished(() => registry.close());
+    const writer = new RegistryWriter({ store, registry, clock: systemClock });
+    await writer.upsertNode(nodeRecord("n1"));
+    return { writer, ids: () => registry.servicesOfNode("n1").map(({ id }) => id) };
+  }
 });
 
 describe("a restart", () => {

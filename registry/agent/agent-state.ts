@@ -3,6 +3,10 @@
  * catalog copies. Registrations are journaled before they are answered; each change comes out as a delta for
  * the server, and `snapshot` with `hash` serve the periodic comparison of both (anti-entropy).
  *
+ * A change is told to the server while the journal writes it: two commits beside each other instead of one after the
+ * other. If the journal fails, what was before is told as well; if the agent dies in between, the comparison after its
+ * start takes back what nobody was answered (docs/decisions/018-registrations.md).
+ *
  * Always holds: a check's service is registered; ids are unique; counts are within the limits; registering
  * something again keeps the status that its checks have reached, as Consul does.
  */
@@ -197,10 +201,28 @@ export class AgentState {
   }
 
   async #commit(change: JournalChange, started: readonly RegisteredCheck[]): Promise<void> {
-    await this.#journal.write(change);
-    // A result may have come in while the journal was written.
-    const checks = (change.checks ?? []).map((check) => this.#keepStatus(check));
-    this.#apply({ ...change, checks }, started);
+    const before = this.#before(change);
+    this.#apply(change, started);
+    try {
+      await this.#journal.write(change);
+    } catch (error) {
+      // A result may have come in while the journal was written.
+      const checks = before.checks.map((check) => this.#keepStatus(check));
+      this.#apply({ ...before, checks }, checks);
+      throw error;
+    }
+  }
+
+  /** The change that takes this one back. */
+  #before({ services = [], checks = [], removedServices = [], removedChecks = [] }: JournalChange) {
+    const serviceIds = [...services.map(({ id }) => id), ...removedServices];
+    const checkIds = [...checks.map(({ record }) => record.id), ...removedChecks];
+    return {
+      services: serviceIds.flatMap((id) => this.#services.get(id) ?? []),
+      checks: checkIds.flatMap((id) => this.#checks.get(id) ?? []),
+      removedServices: serviceIds.filter((id) => !this.#services.has(id)),
+      removedChecks: checkIds.filter((id) => !this.#checks.has(id)),
+    };
   }
 
   #apply(change: JournalChange, started: readonly RegisteredCheck[]): void {

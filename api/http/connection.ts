@@ -8,7 +8,6 @@
  * A client that ends its side still gets the answer that is under way, except where somebody asked to be told that it
  * left: then it is taken to be gone, as nothing else would tell.
  */
-import type { Duplex } from "node:stream";
 import { FabricError } from "../../errors/index.ts";
 import {
   type ApiHandler,
@@ -26,9 +25,8 @@ import { GatheredBody, type IncomingBody, StreamedBody } from "./incoming-body.t
 import { type Asker, IncomingRequest, noBody } from "./incoming-request.ts";
 import type { HttpLimits } from "./limits.ts";
 import { parseHead, type Refusal, type RequestHead, refusal } from "./request-head.ts";
+import { type HttpSocket, type SocketEvents, tellEvents } from "./socket-events.ts";
 import { type AnswerTerms, abandon, writeAnswer } from "./write-answer.ts";
-
-export type HttpSocket = Duplex & { readonly remoteAddress?: string | undefined };
 
 /** What the connections of one listener share. */
 export interface ConnectionHost {
@@ -51,7 +49,7 @@ type Phase = "idle" | "head" | "body" | "answer" | "drain" | "closed";
 
 const never = Number.MAX_SAFE_INTEGER;
 
-export class Connection implements Asker, Resumer {
+export class Connection implements Asker, Resumer, SocketEvents {
   readonly #host: ConnectionHost;
   readonly #socket: HttpSocket;
   #phase: Phase = "idle";
@@ -72,10 +70,7 @@ export class Connection implements Asker, Resumer {
     this.#host = host;
     this.#socket = socket;
     this.#dueTick = host.tick + host.ticksOf(host.limits.headersTimeoutMs);
-    socket.on("data", (bytes: Buffer) => this.#received(bytes));
-    socket.on("end", () => this.#ended());
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#closed());
+    tellEvents(socket, this);
   }
 
   get remoteAddress(): string | undefined {
@@ -133,8 +128,7 @@ export class Connection implements Asker, Resumer {
     this.#socket.destroy();
   }
 
-  /** Bytes came. */
-  #received(bytes: Buffer): void {
+  received(bytes: Buffer): void {
     if (this.#phase === "drain") this.#drop(bytes);
     else if (this.#body) this.#readBody(this.#body, bytes);
     else {
@@ -144,16 +138,14 @@ export class Connection implements Asker, Resumer {
     }
   }
 
-  /** The client sends no more. */
-  #ended(): void {
+  ended(): void {
     this.#hasEnded = true;
     if (this.#phase === "idle" || this.#phase === "head") this.#drain();
     else if (this.#phase === "body") this.#socket.destroy();
     else this.#left();
   }
 
-  /** The socket is gone. */
-  #closed(): void {
+  closed(): void {
     this.#phase = "closed";
     this.#ahead = undefined;
     this.#host.gone(this);

@@ -12,6 +12,7 @@ import { pipeline } from "node:stream/promises";
 import { type ErrorCode, errorCodes, FabricError } from "../errors/index.ts";
 import type { AddressLease, NetworkRecord, NetworkSpec, PoolUse } from "../ipam/index.ts";
 import type {
+  AuthorityStatus,
   FabricNode,
   JoinTokenInfo,
   NewJoinToken,
@@ -106,6 +107,18 @@ export class ApiClient {
 
   async cancelRecovery(): Promise<void> {
     await this.send("DELETE", "/v1/heddle/recovery");
+  }
+
+  authorityStatus(): Promise<AuthorityStatus> {
+    return this.json("GET", "/v1/heddle/authority");
+  }
+
+  async rotateAuthority(): Promise<void> {
+    await this.send("POST", "/v1/heddle/authority/rotation");
+  }
+
+  resetAuthority(): Promise<NewJoinToken> {
+    return this.json("POST", "/v1/heddle/authority/reset");
   }
 
   createToken(spec: Parameters<TrustBackend["createToken"]>[0]): Promise<NewJoinToken> {

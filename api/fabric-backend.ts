@@ -52,6 +52,29 @@ export interface TrustBackend {
   revokeNode(node: string): Promise<void>;
   /** Everything that makes another store the same fabric, its secrets included. */
   backup(): Promise<{ readonly revision: number; readonly records: Iterable<SnapshotRecord> }>;
+  /** @throws CONTROL_AUTHORITY_LOST */
+  authorityStatus(): Promise<AuthorityStatus>;
+  /** Begins to replace the authority, without cutting anybody off. @throws CONTROL_ROTATION_UNDER_WAY, CONTROL_AUTHORITY_LOST */
+  rotateAuthority(): Promise<void>;
+  /** Replaces it at once, whatever became of it: no certificate of before is good. Answers what lets the known nodes in again. */
+  resetAuthority(): Promise<NewJoinToken>;
+}
+
+export interface AuthorityStatus {
+  readonly fabric: string;
+  readonly step: "steady" | "distributing" | "moving";
+  readonly authorities: readonly {
+    /** SHA-256 of its key, base64url, as in join tokens. */
+    readonly fingerprint: string;
+    readonly role: "signs" | "next" | "former";
+    readonly untilMs: number;
+  }[];
+  /** With a certificate that is good now. */
+  readonly nodes: number;
+  /** Of them, those that are not ready for the next step. */
+  readonly waitsFor: number;
+  /** Then the next step is taken anyway. */
+  readonly stepUntilMs?: number;
 }
 
 /** On servers: an address plan that is gathered from the nodes. */

@@ -14,6 +14,7 @@ export {
 export { type ApiOptions, createApi } from "./create-api.ts";
 export type {
   AuthorityBackend,
+  AuthorityStatus,
   ComponentStatus,
   FabricBackend,
   FabricNode,

@@ -252,6 +252,16 @@ remote(define(ca, "show", "print its certificates (PEM), for clients of --https"
   (await import("./commands/ca.ts")).show(options),
 );
 
+remote(define(ca, "status", "show what signs, and how far a rotation is; on a server's host")).action(
+  async (options) => (await import("./commands/ca.ts")).status(options),
+);
+remote(
+  define(ca, "rotate", "replace what signs, step by step, and cut nobody off; on a server's host"),
+).action(async (options) => (await import("./commands/ca.ts")).rotate(options));
+remote(define(ca, "reset", "replace what signs at once, after it was lost or stolen; on a server's host"))
+  .option("--force", "needed: every node is cut off until it joins with the token that this prints")
+  .action(async (options) => (await import("./commands/ca.ts")).reset(options));
+
 const recover = define(
   program,
   "recover",

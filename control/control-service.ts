@@ -42,7 +42,11 @@ export const controlService: Definitions = {
   httpStream: define(Control.method.httpStream),
 };
 
-export const enrollmentService = { enroll: define(Enrollment.method.enroll) };
+export const enrollmentService = {
+  authorities: define(Enrollment.method.authorities),
+  enroll: define(Enrollment.method.enroll),
+  return: define(Enrollment.method.return),
+};
 export const renewalService = {
   renew: define(Renewal.method.renew),
   serving: define(Renewal.method.serving),

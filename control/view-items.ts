@@ -69,3 +69,6 @@ export interface KeyViewItem {
 export const overflowKey = "";
 
 export const fabricView = "fabric";
+/** Of what certificates are signed by; its one item is a TrustBrief. */
+export const trustView = "trust";
+export const authoritiesItem = "authorities";

@@ -30,6 +30,7 @@ import { forwardTo } from "./link/forwarding.ts";
 import { NodeRights } from "./link/node-rights.ts";
 import {
   connectedOnce,
+  heedAuthorities,
   knownServers,
   logControl,
   logTrust,
@@ -64,7 +65,7 @@ export interface RunningAgent {
 export interface LocalServer {
   readonly api: NonNullable<ApiOptions["server"]>;
   readonly trust: TrustBackend;
-  readonly certificates: Pick<TrustBook, "issueServing">;
+  readonly certificates: Pick<TrustBook, "issueServing" | "authorities">;
   readonly registry: Pick<Registry, "onChange">;
   components(): readonly ComponentStatus[];
 }
@@ -144,6 +145,7 @@ export async function wireAgent(
     cache,
     log: (event) => logControl(log, event),
   });
+  if (trust && options.servers.some((server) => !server.startsWith("unix:"))) heedAuthorities(trust, client);
   const fabric = client.subscribe(fabricView);
   const self = {
     name: identity.name,

@@ -31,7 +31,7 @@ import { fabricBackend } from "./servers/fabric-backend.ts";
 import { mesosBackend } from "./servers/mesos-backend.ts";
 import { recoveryBackend, watchRecovery } from "./servers/recovery.ts";
 import { runSingletons, type Singletons } from "./servers/singletons.ts";
-import { trustBackend } from "./servers/trust-backend.ts";
+import { authorityBackend, trustBackend } from "./servers/trust-backend.ts";
 import { wholeBackup } from "./servers/whole-backup.ts";
 
 export interface ServerCore {
@@ -42,7 +42,7 @@ export interface ServerCore {
   readonly api: NonNullable<ApiOptions["server"]>;
   readonly trust: TrustBackend;
   /** Of the authority, for HTTPS of this process. */
-  readonly certificates: Pick<TrustBook, "issueServing">;
+  readonly certificates: Pick<TrustBook, "issueServing" | "authorities">;
   readonly control: ControlServer;
   /** Where agents of this host connect. */
   readonly localAddress: string;
@@ -67,22 +67,27 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     askForEmptyBlocks: (request) => control.askForEmptyBlocks(request),
   });
   await createDefaultNetwork(store, pools);
-  const fabric = fabricBackend(pools, registry, writer);
+  const book = new TrustBook({ store, clock });
+  const fabric = fabricBackend(pools, registry, writer, book);
   const mesos = mesosOf(options, registry);
   const recovery = recoveryBackend(new Recovery(store, clock), writer);
   const acl = serverAcl(store, registry, clock, options.acl);
-  const book = new TrustBook({ store, clock });
   const api = {
     registry,
     writer,
     fabric,
     recovery,
-    authorities: book,
+    authorities: authorityBackend(book),
     ...(mesos && { mesos }),
     ...(acl && { acl }),
   };
   const forwarded = createApi({ self: selfOf(options, store), clock, server: api });
-  const trust = trustBackend(book, registry, () => wholeBackup(store, registry));
+  const trust = trustBackend({
+    book,
+    registry,
+    nowMs: () => clock.wallMs(),
+    backup: () => wholeBackup(store, registry),
+  });
   const control = new ControlServer({
     name: selfOf(options, store).node,
     version,

@@ -33,6 +33,23 @@ const newToken = z
   .strictObject({ ...token.shape, token: z.string().describe("The secret text; it is shown this once.") })
   .register(models, { id: "NewToken" });
 
+const authority = z
+  .strictObject({
+    fabric: z.string(),
+    step: z.enum(["steady", "distributing", "moving"]),
+    authorities: z.array(
+      z.strictObject({
+        fingerprint: z.string(),
+        role: z.enum(["signs", "next", "former"]),
+        untilMs: z.int(),
+      }),
+    ),
+    nodes: z.int().describe("Nodes with a certificate that is good now."),
+    waitsFor: z.int().describe("Of them, those that are not ready for the next step."),
+    stepUntilMs: z.int().exactOptional().describe("Then the next step is taken anyway."),
+  })
+  .register(models, { id: "Authority" });
+
 const done = { description: "Done." };
 
 export function trustOperations(
@@ -72,6 +89,38 @@ export function trustOperations(
         await known(backend).removeToken(rest);
         return empty(204);
       },
+    }),
+    operation({
+      id: "authority",
+      needs: "operator:read",
+      method: "GET",
+      path: "/v1/heddle/authority",
+      summary:
+        "The fabric's certificate authority, and how far a rotation of it is. At a server's socket only.",
+      answers: { 200: { description: "As it is now.", schema: authority } },
+      handle: async (call) => json(call, await known(backend).authorityStatus()),
+    }),
+    operation({
+      id: "rotateAuthority",
+      needs: "operator:write",
+      method: "POST",
+      path: "/v1/heddle/authority/rotation",
+      summary: "Begins to replace the authority, step by step; nobody is cut off. At a server's socket only.",
+      answers: { 204: done },
+      handle: async () => {
+        await known(backend).rotateAuthority();
+        return empty(204);
+      },
+    }),
+    operation({
+      id: "resetAuthority",
+      needs: "operator:write",
+      method: "POST",
+      path: "/v1/heddle/authority/reset",
+      summary:
+        "Replaces the authority at once; every certificate is refused from then on. Answers a token that lets the known nodes in again, by their keys. At a server's socket only.",
+      answers: { 201: { description: "The token.", schema: newToken } },
+      handle: async (call) => json(call, await known(backend).resetAuthority(), {}, 201),
     }),
     operation({
       id: "revokeNode",

@@ -29,6 +29,7 @@ import { catalogViewSources } from "./views/catalog-view-sources.ts";
 import { fabricViewSource } from "./views/fabric-view-source.ts";
 import { keyViewSource } from "./views/key-view-source.ts";
 import { nodeListViewSource } from "./views/node-list-view-source.ts";
+import { trustViewSource } from "./views/trust-view-source.ts";
 import { ViewHub } from "./views/view-hub.ts";
 import type { ViewSource } from "./views/view-source.ts";
 
@@ -93,6 +94,8 @@ export class ControlServer {
       ...catalogViewSources(registry, clock),
       keyViewSource(registry, limits),
       nodeListViewSource(registry, clock),
+      ...(options.trust ? [trustViewSource(options.trust, store)] : []),
+      ...(options.trust ? [trustViewSource(options.trust, store)] : []),
       ...(options.views ?? []),
     ];
     this.#hub = new ViewHub(sources, clock, limits);

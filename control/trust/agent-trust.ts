@@ -1,5 +1,6 @@
 /**
- * A node's own certificate: had by a join token the first time, kept beside the journal, renewed before it ends.
+ * A node's own certificate: had by a join token the first time, kept beside the journal, renewed before it ends; if it has
+ * ended while no server could be reached, another is had by the key of it.
  *
  * Always holds: the private key never leaves the node; a server is believed only if the authority that the token named
  * (later: that let the node in) signed its certificate and calls it a server of the same fabric. Host names and
@@ -8,13 +9,20 @@
 import { X509Certificate } from "node:crypto";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
-import { FabricError } from "../../errors/index.ts";
+import { FabricError, isFabricError } from "../../errors/index.ts";
 import type { KeyPair } from "./authority.ts";
-import { askForServing, askToEnroll, askToRenew, presentedAuthority } from "./certificate-calls.ts";
+import {
+  askForAuthorities,
+  askForServing,
+  askToEnroll,
+  askToRenew,
+  askToReturn,
+} from "./certificate-calls.ts";
 import { type IdentityFiles, loadIdentity, type NodeCertificate, saveIdentity } from "./identity-files.ts";
 import { fingerprintOf, parseToken } from "./join-token.ts";
 import { identityOf, type PeerIdentity } from "./peer-identity.ts";
 import type { IssuedCertificate } from "./trust-book.ts";
+import type { TrustBrief } from "./trust-brief.ts";
 
 export interface AgentTrustOptions {
   readonly node: string;
@@ -25,21 +33,30 @@ export interface AgentTrustOptions {
   /** In order of preference; sockets of this host are left out. */
   readonly servers: readonly string[];
   readonly clock: Clock;
+  /** Uniform in [0, 1): spreads renewals. */
+  readonly random?: () => number;
   readonly log?: (event: AgentTrustEvent) => void;
 }
 
+type Certified = "enrolled" | "renewed" | "returned";
+
 export type AgentTrustEvent =
-  | { readonly kind: "certified"; readonly how: "enrolled" | "renewed"; readonly untilMs: number }
-  | { readonly kind: "renewal failed"; readonly error: unknown };
+  | { readonly kind: "certified"; readonly how: Certified; readonly untilMs: number }
+  | { readonly kind: "renewal failed" | "token refused"; readonly error: unknown };
 
 /** Part of its life after which a certificate is renewed, and the wait after a failure. */
 const renewAfter = 2 / 3;
 const renewRetryMs = 60_000;
+/** Within it all nodes renew when the authority changes, so that servers need not sign for all at once. */
+const renewSpreadMs = 10_000;
 
 export class AgentTrust {
   readonly #options: AgentTrustOptions;
   #held: NodeCertificate | undefined;
-  #enrolling: Promise<NodeCertificate> | undefined;
+  #obtaining: Promise<NodeCertificate> | undefined;
+  #tokenRefused = false;
+  #closed = false;
+  readonly #listeners = new Set<() => void>();
   #timer: Timer | undefined;
 
   /** Reads what an earlier run kept. @throws CONTROL_TOKEN_INVALID, CONTROL_IDENTITY_REFUSED */
@@ -60,17 +77,36 @@ export class AgentTrust {
 
   /** For a connection to a server, after the node was let in if need be. @throws CONTROL_NO_IDENTITY, why it was refused */
   async credentials(server: string): Promise<ChannelCredentials> {
-    const held = this.#isGood() ? this.#held : undefined;
-    this.#enrolling ??= held ? undefined : this.#enroll(server).finally(() => (this.#enrolling = undefined));
-    const { authority, key, chain } = held ?? (await (this.#enrolling as Promise<NodeCertificate>));
+    const held = this.#isGood() && !this.#hasNewToken() ? this.#held : undefined;
+    this.#obtaining ??= held ? undefined : this.#obtain(server).finally(() => (this.#obtaining = undefined));
+    const { authority, key, chain } = held ?? (await (this.#obtaining as Promise<NodeCertificate>));
     return serverCredentials(authority, { key, chain });
+  }
+
+  /** What servers say of the authorities now: the node renews, in a while, if its certificate is not of that. */
+  heed({ signs, believed }: TrustBrief): void {
+    const held = this.#held;
+    if (!held) return;
+    const known = authoritiesOf(held).map(fingerprintOf);
+    const isSame = known.length === believed.length && believed.every((one) => known.includes(one));
+    if (isSame && signerOf(held) === signs) return;
+    if (this.#closed) return;
+    const { clock, random = Math.random } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = clock.setTimer(random() * renewSpreadMs, () => void this.#renew());
+  }
+
+  /** Told when the node's certificate is of another authority than before. */
+  onAuthority(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** A certificate for HTTPS on this node, of the first server that answers. @throws CONTROL_NO_IDENTITY, why none did */
   async issueServing(request: string): Promise<IssuedCertificate> {
     const { node, servers } = this.#options;
     const held = this.#isGood() ? this.#held : undefined;
-    if (!held) throw noIdentity(node, this.#held !== undefined);
+    if (!held) throw noIdentity(node);
     let failure: unknown;
     for (const server of servers) {
       try {
@@ -83,52 +119,103 @@ export class AgentTrust {
   }
 
   close(): void {
+    this.#closed = true;
     this.#timer?.cancel();
+    this.#listeners.clear();
+  }
+
+  #hasNewToken(): boolean {
+    const { token } = this.#options;
+    if (token === undefined) return false;
+    return !this.#held || (!this.#tokenRefused && parseToken(token).id !== this.#held.tokenId);
   }
 
   #isGood(): boolean {
     return this.#held !== undefined && lifeOf(this.#held).toMs > this.#options.clock.wallMs();
   }
 
-  async #enroll(server: string): Promise<NodeCertificate> {
-    const { node, token: text, clock } = this.#options;
-    if (text === undefined) throw noIdentity(node, this.#held !== undefined);
+  /** A token that was not used yet goes first: it is an operator's word to join anew. Then what the node has. */
+  async #obtain(server: string): Promise<NodeCertificate> {
+    const { node, log } = this.#options;
+    const held = this.#held;
+    let refusal: unknown;
+    if (this.#hasNewToken()) {
+      try {
+        return await this.#enroll(server, held);
+      } catch (error) {
+        if (!held) throw error;
+        refusal = error;
+        this.#tokenRefused = !isFabricError(error, "CONTROL_UNAVAILABLE");
+        log?.({ kind: "token refused", error });
+      }
+    }
+    if (!held) throw noIdentity(node);
+    if (this.#isGood()) return held;
+    return this.#comeBack(server, held).catch((error: unknown) => {
+      throw refusal ?? error;
+    });
+  }
+
+  /** With the key that the node had, where a token alone does not let its name in. */
+  async #enroll(server: string, held: NodeCertificate | undefined): Promise<NodeCertificate> {
+    const { node, token: text = "" } = this.#options;
     const token = parseToken(text);
-    const authority = await presentedAuthority(server, clock);
-    if (fingerprintOf(authority) !== token.fingerprint) throw wrongAuthority(server);
-    const { key, request } = await newKeyPair();
-    const reply = await askToEnroll(server, serverCredentials(authority), { node, token, request });
-    return this.#keep({ ...reply, key }, "enrolled");
+    const authorities = await askForAuthorities(server);
+    const authority = authorities.find((each) => fingerprintOf(each) === token.fingerprint);
+    if (authority === undefined) throw wrongAuthority(server);
+    const believing = serverCredentials(authority);
+    const join = async ({ key, request }: KeyPair) => {
+      const reply = await askToEnroll(server, believing, { node, token, request });
+      return this.#keep({ ...reply, key, tokenId: token.id }, "enrolled");
+    };
+    try {
+      return await join(await newKeyPair());
+    } catch (error) {
+      if (!held || !isFabricError(error, "CONTROL_TOKEN_REFUSED")) throw error;
+      return join(await heldKeyPair(held));
+    }
+  }
+
+  async #comeBack(server: string, held: NodeCertificate): Promise<NodeCertificate> {
+    const { key, request } = await heldKeyPair(held);
+    const { node } = this.#options;
+    const reply = await askToReturn(server, serverCredentials(held.authority), { node, request });
+    return this.#keep({ ...held, ...reply, key }, "returned");
   }
 
   async #renew(): Promise<void> {
     const { node, servers, log } = this.#options;
     const held = this.#held;
-    if (!held) return;
+    if (!held || !this.#isGood()) return;
     const { key, request } = await newKeyPair();
     for (const server of servers) {
       try {
         const asNow = serverCredentials(held.authority, held);
-        await this.#keep({ ...(await askToRenew(server, asNow, { node, request })), key }, "renewed");
+        const reply = await askToRenew(server, asNow, { node, request });
+        await this.#keep({ ...held, ...reply, key }, "renewed");
         return;
       } catch (error) {
         log?.({ kind: "renewal failed", error });
       }
     }
-    this.#timer = this.#options.clock.setTimer(renewRetryMs, () => void this.#renew());
+    if (!this.#closed) this.#timer = this.#options.clock.setTimer(renewRetryMs, () => void this.#renew());
   }
 
-  async #keep(certificate: NodeCertificate, how: "enrolled" | "renewed"): Promise<NodeCertificate> {
+  async #keep(certificate: NodeCertificate, how: Certified): Promise<NodeCertificate> {
     await saveIdentity(this.#options.directory, certificate);
+    const before = this.#held;
     this.#held = certificate;
     this.#arm();
+    if (before && signerOf(before) !== signerOf(certificate))
+      for (const listener of this.#listeners) listener();
     this.#options.log?.({ kind: "certified", how, untilMs: lifeOf(certificate).toMs });
     return certificate;
   }
 
   #arm(): void {
     this.#timer?.cancel();
-    if (!this.#held) return;
+    // One that has ended is replaced where a connection is to be made.
+    if (!this.#held || !this.#isGood() || this.#closed) return;
     const { fromMs, toMs } = lifeOf(this.#held);
     const dueMs = fromMs + (toMs - fromMs) * renewAfter;
     const delayMs = Math.max(0, dueMs - this.#options.clock.wallMs());
@@ -139,6 +226,24 @@ export class AgentTrust {
 async function newKeyPair(): Promise<KeyPair> {
   const { createKeyPair } = await import("./authority.ts");
   return createKeyPair();
+}
+
+/** A request that is signed with the key that the node has. */
+async function heldKeyPair({ key }: NodeCertificate): Promise<KeyPair> {
+  const { createRequest } = await import("./authority.ts");
+  return { key, request: await createRequest(key) };
+}
+
+/** PEM, each. */
+function authoritiesOf({ authority }: NodeCertificate): readonly string[] {
+  return authority.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+}
+
+/** Fingerprint of the authority that signed it, if that is still believed. */
+function signerOf(held: NodeCertificate): string | undefined {
+  const certificate = new X509Certificate(held.chain);
+  const signer = authoritiesOf(held).find((each) => certificate.verify(new X509Certificate(each).publicKey));
+  return signer === undefined ? undefined : fingerprintOf(signer);
 }
 
 function serverCredentials(
@@ -161,11 +266,10 @@ function lifeOf({ chain }: NodeCertificate): { readonly fromMs: number; readonly
   return { fromMs: Date.parse(validFrom), toMs: Date.parse(validTo) };
 }
 
-function noIdentity(node: string, isOver: boolean): FabricError {
-  const why = isOver ? "its certificate has ended" : "it has no certificate yet";
+function noIdentity(node: string): FabricError {
   return new FabricError(
     "CONTROL_NO_IDENTITY",
-    `join node "${node}": ${why}; make a token on a server with \`heddle token create\` and give it by --join-token`,
+    `join node "${node}": it has no certificate yet; make a token on a server with \`heddle token create\` and give it by --join-token`,
     { details: { node } },
   );
 }

@@ -7,13 +7,13 @@
  * Wall clocks differ, so a certificate is valid from `skewMs` before it was issued.
  */
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
+import { createHash, createPublicKey, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { FabricError } from "../../errors/index.ts";
 import { type PeerIdentity, printIdentity } from "./peer-identity.ts";
 import type { ServingNames } from "./serving-names.ts";
 
-/** Stored at `trust/authority`, and in backups: whoever has it can be any node. */
+/** Whoever has it can be any node. */
 export interface AuthorityRecord {
   /** Name of the fabric in every identity. */
   readonly fabric: string;
@@ -37,30 +37,90 @@ const serialBytes = 16;
 
 export async function createAuthority(fabric: string, nowMs: number): Promise<AuthorityRecord> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+  const certificate = await rootOf(fabric, keys, nowMs);
+  return { fabric, certificate: certificate.toString("pem"), key: await exportKey(keys.privateKey) };
+}
+
+/**
+ * An authority's signature under the key of the next one, PEM: whoever believes only the first is led by it to what the next one
+ * signs. It has the same name as both, so it does not count in the length of a path (RFC 5280 section 4.2.1.9).
+ */
+export async function createBridge(
+  from: AuthorityRecord,
+  to: string,
+  lifeMs: number,
+  nowMs: number,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(from.certificate);
+  const { publicKey, subject } = new x509.X509Certificate(to);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(),
+    subject,
+    issuer: issuer.subject,
+    notBefore: new Date(nowMs - skewMs),
+    notAfter: new Date(nowMs + lifeMs),
+    signingAlgorithm: algorithm,
+    publicKey,
+    signingKey: await importKey(from.key),
+    extensions: [
+      ...(await authorityExtensions(publicKey)),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+    ],
+  });
+  return certificate.toString("pem");
+}
+
+async function rootOf(
+  fabric: string,
+  keys: webcrypto.CryptoKeyPair,
+  nowMs: number,
+): Promise<x509.X509Certificate> {
+  return x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: `CN=Heddle fabric ${fabric}`,
     notBefore: new Date(nowMs - skewMs),
     notAfter: new Date(nowMs + authorityLifeMs),
     signingAlgorithm: algorithm,
     keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    extensions: await authorityExtensions(keys.publicKey),
   });
-  return { fabric, certificate: certificate.toString("pem"), key: await exportKey(keys.privateKey) };
+}
+
+async function authorityExtensions(
+  publicKey: webcrypto.CryptoKey | x509.PublicKey,
+): Promise<x509.Extension[]> {
+  return [
+    new x509.BasicConstraintsExtension(true, 0, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+  ];
 }
 
 export async function createKeyPair(): Promise<KeyPair> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  return { key: await exportKey(keys.privateKey), request: await requestOf(keys) };
+}
+
+/** A request that is signed with a key that is there already (PEM, PKCS#8): it proves that its sender has that. */
+export async function createRequest(key: string): Promise<string> {
+  const spki = createPublicKey(key).export({ type: "spki", format: "der" });
+  const publicKey = await webcrypto.subtle.importKey("spki", spki, algorithm, true, ["verify"]);
+  return requestOf({ publicKey, privateKey: await importKey(key) });
+}
+
+/** `fingerprintOf` of the key that a request is for. @throws CONTROL_REQUEST_INVALID */
+export async function requestedKey(request: string): Promise<string> {
+  const { rawData } = await readRequest(request);
+  return createHash("sha256").update(new Uint8Array(rawData)).digest("base64url");
+}
+
+async function requestOf(keys: webcrypto.CryptoKeyPair): Promise<string> {
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: "CN=heddle",
     keys,
     signingAlgorithm: algorithm,
   });
-  return { key: await exportKey(keys.privateKey), request: request.toString("pem") };
+  return request.toString("pem");
 }
 
 export class Authority {
@@ -71,9 +131,7 @@ export class Authority {
   readonly #key: webcrypto.CryptoKey;
 
   static async open(record: AuthorityRecord): Promise<Authority> {
-    const der = x509.PemConverter.decodeFirst(record.key);
-    const key = await webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
-    return new Authority(record, key);
+    return new Authority(record, await importKey(record.key));
   }
 
   private constructor({ fabric, certificate }: AuthorityRecord, key: webcrypto.CryptoKey) {
@@ -83,7 +141,7 @@ export class Authority {
     this.#key = key;
   }
 
-  /** The certificate of an identity, PEM, the authority's behind it. @throws CONTROL_REQUEST_INVALID */
+  /** The certificate of an identity, PEM. @throws CONTROL_REQUEST_INVALID */
   issue(request: string, identity: PeerIdentity, lifeMs: number, nowMs: number): Promise<string> {
     return this.#sign(request, lifeMs, nowMs, {
       subject: identity.kind,
@@ -133,7 +191,7 @@ export class Authority {
         await x509.AuthorityKeyIdentifierExtension.create(this.#issuer),
       ],
     });
-    return `${certificate.toString("pem")}\n${this.certificate}`;
+    return certificate.toString("pem");
   }
 }
 
@@ -164,6 +222,11 @@ function invalidRequest(why: string, cause?: unknown): FabricError {
     `sign a certificate: ${why}; bring agent and server to the same release`,
     { cause },
   );
+}
+
+function importKey(key: string): Promise<webcrypto.CryptoKey> {
+  const der = x509.PemConverter.decodeFirst(key);
+  return webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
 }
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {

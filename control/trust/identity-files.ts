@@ -10,13 +10,21 @@ import { FabricError } from "../../errors/index.ts";
 /** A directory. */
 export type IdentityFiles = string;
 
-const schema = z.object({ key: z.string(), chain: z.string(), authority: z.string() });
+const schema = z.object({
+  key: z.string(),
+  chain: z.string(),
+  authority: z.string(),
+  tokenId: z.string().exactOptional(),
+});
 
-/** All PEM. */
+/** PEM. */
 export interface NodeCertificate {
   readonly key: string;
   readonly chain: string;
+  /** All that are believed. */
   readonly authority: string;
+  /** Of the join token that was used last: another one is an operator's word to join anew. */
+  readonly tokenId?: string;
 }
 
 /** `serving` is of HTTPS on the node, and no identity. */

@@ -49,8 +49,8 @@ export function isSecret(secret: string, hash: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Of a certificate in PEM: SHA-256 of the public key (SubjectPublicKeyInfo), base64url: what a join token says of the authority. */
-export function fingerprintOf(certificate: string): string {
+/** Of a certificate in PEM or DER: SHA-256 of the public key (SubjectPublicKeyInfo), base64url: what a join token says of the authority. */
+export function fingerprintOf(certificate: string | Uint8Array): string {
   const { publicKey } = new X509Certificate(certificate);
   return createHash("sha256")
     .update(publicKey.export({ type: "spki", format: "der" }))

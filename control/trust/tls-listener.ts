@@ -6,7 +6,7 @@
  * of another authority or of a server is turned away. A connection lasts no longer than its certificate.
  *
  * grpc-js does not ask for a certificate without demanding one, so the handshake is made here and the connection
- * handed over. The server's own certificate lives in memory and is renewed at half its life.
+ * handed over. The server's own certificate lives in memory and is renewed at half its life, and when the authority changes.
  */
 import {
   type AddressInfo,
@@ -17,7 +17,6 @@ import {
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
-import type { Authority } from "./authority.ts";
 import { identityOf } from "./peer-identity.ts";
 import type { Revocations } from "./revocations.ts";
 
@@ -33,8 +32,8 @@ export interface ConnectionGate {
 export interface TlsListenerOptions {
   readonly host: string;
   readonly port: number;
-  readonly server: string;
-  readonly authority: Authority;
+  /** A certificate of the server for the request (PKCS#10, PEM), and what it and nodes are judged by. @throws why there is none now */
+  readonly certify: (request: string) => Promise<ServerCertificate>;
   readonly revocations: Pick<Revocations, "isGood">;
   /** The control service, for nodes. */
   readonly nodes: ConnectionSink;
@@ -44,6 +43,18 @@ export interface TlsListenerOptions {
   readonly clock: Clock;
   readonly limits?: Partial<TlsListenerLimits>;
   readonly onRefused?: (address: string, why: string) => void;
+  /** It could not be certified; it is tried again, and what is there is used meanwhile. */
+  readonly onUncertified?: (error: unknown) => void;
+}
+
+export interface ServerCertificate {
+  /** PEM. */
+  readonly chain: string;
+  /** PEM, of all that certificates of nodes may be signed by. */
+  readonly authority: string;
+  readonly fabric: string;
+  /** Connections of an earlier one are ended: what they showed is not good any more. */
+  readonly resets: number;
 }
 
 export interface TlsListenerLimits {
@@ -66,6 +77,7 @@ export const tlsListenerLimits: TlsListenerLimits = {
   serverCertificateMs: 24 * 3600_000,
 };
 
+const renewRetryMs = 10_000;
 /** Longest delay that timers know. */
 const timerMaxMs = 2 ** 31 - 1;
 
@@ -78,11 +90,13 @@ export class TlsListener {
   readonly #sockets = new Set<Socket>();
   #strangers = 0;
   #renewal: Timer | undefined;
+  #certificate: Pick<ServerCertificate, "fabric" | "resets"> | undefined;
+  #closed = false;
 
-  /** @throws CONTROL_LISTEN_FAILED */
+  /** Until it can be certified it holds the port, and each handshake fails. @throws CONTROL_LISTEN_FAILED */
   static async listen(options: TlsListenerOptions): Promise<TlsListener> {
     const listener = new TlsListener(options);
-    await listener.#renew();
+    await listener.renew();
     const { host, port } = options;
     await new Promise<void>((resolve, reject) => {
       listener.#tcp.once("error", (cause) => reject(listenFailed(`${host}:${port}`, cause)));
@@ -120,6 +134,7 @@ export class TlsListener {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#renewal?.cancel();
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
@@ -143,8 +158,8 @@ export class TlsListener {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return this.#admitStranger(socket);
     const identity = socket.authorized ? identityOf(certificate) : undefined;
-    const { authority, revocations, nodes } = this.#options;
-    if (identity?.kind !== "node" || identity.fabric !== authority.fabric)
+    const { revocations, nodes } = this.#options;
+    if (identity?.kind !== "node" || identity.fabric !== this.#certificate?.fabric)
       return `its certificate is not of a node of this fabric (${socket.authorizationError})`;
     if (!revocations.isGood(identity.name, identity.generation)) return `node ${identity.name} was revoked`;
     this.#track(identity.name, socket, Date.parse(certificate.validTo));
@@ -178,19 +193,31 @@ export class TlsListener {
     });
   }
 
-  #refuse(socket: TLSSocket, why: string): void {
+  #refuse(socket: Socket, why: string): void {
     this.#options.onRefused?.(socket.remoteAddress ?? "unknown", why);
     socket.destroy();
   }
 
-  async #renew(): Promise<void> {
-    const { authority, server: name, clock } = this.#options;
-    const { serverCertificateMs } = this.#limits;
-    const { key, request } = await (await import("./authority.ts")).createKeyPair();
-    const identity = { kind: "server", fabric: authority.fabric, name } as const;
-    const cert = await authority.issue(request, identity, serverCertificateMs, clock.wallMs());
-    this.#tls.setSecureContext({ key, cert, ca: authority.certificate });
-    this.#renewal = clock.setTimer(serverCertificateMs / 2, () => void this.#renew());
+  /** Another certificate now, and other authorities if there are: connections that are there stay. */
+  async renew(): Promise<void> {
+    const { certify, clock, onUncertified } = this.#options;
+    this.#renewal?.cancel();
+    let againMs = this.#limits.serverCertificateMs / 2;
+    try {
+      const { key, request } = await (await import("./authority.ts")).createKeyPair();
+      const { chain, authority, fabric, resets } = await certify(request);
+      if (this.#closed) return;
+      this.#tls.setSecureContext({ key, cert: chain, ca: authority, minVersion: "TLSv1.3" });
+      if (this.#certificate && this.#certificate.resets !== resets)
+        for (const socket of this.#sockets) this.#refuse(socket, "the fabric has another authority");
+      this.#certificate = { fabric, resets };
+    } catch (error) {
+      if (this.#closed) return;
+      onUncertified?.(error);
+      againMs = Math.min(againMs, renewRetryMs);
+    }
+    this.#renewal?.cancel();
+    this.#renewal = clock.setTimer(againMs, () => void this.renew());
   }
 }
 

@@ -1,67 +1,32 @@
 /**
- * What servers share of trust, in the store: the authority, join tokens, and the generation of each node.
+ * What servers share of trust, in the store: the authority, join tokens, and of each node its generation and what it was
+ * issued last.
  *
- * Always holds: a use of a token is taken in one transaction, so that two nodes cannot take the last one; a node's
- * certificate carries the generation that was read before it was signed, and revoking makes the next one, so that
- * no certificate issued before a revocation is good after it. No clock has a say in that.
+ * Always holds: a certificate is recorded in one transaction with what it rests on (the use of a token, the node's
+ * generation, the authority that signs), so that two nodes cannot take the last use, no certificate from before a
+ * revocation is good after it, and a rotation knows of every one. No clock has a say in the first two.
  */
-import { randomUUID } from "node:crypto";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { nodeKey } from "../../registry/index.ts";
-import type { Compare, Operation, Store } from "../../store/index.ts";
-import type { Authority, AuthorityRecord } from "./authority.ts";
-import { createToken, fingerprintOf, hashSecret, isSecret, printToken } from "./join-token.ts";
+import type { Compare, Operation, Store, StoreItem } from "../../store/index.ts";
+import { AuthorityBook, type AuthorityNow } from "./authority-book.ts";
+import { type AuthorityState, believedOf, bridgesOf } from "./authority-state.ts";
+import { type IssuedRecord, judgeReturn } from "./issued.ts";
+import { fingerprintOf, isSecret } from "./join-token.ts";
+import { JoinTokens, type TokenRecord, type TokenSpec } from "./join-tokens.ts";
+import { authorityKey, decode, generationsPrefix, get, issuedPrefix, put, tokensPrefix } from "./keys.ts";
+import { type TrustLimits, trustLimits } from "./limits.ts";
+import { refused, returnRefused, revoked } from "./refusals.ts";
 import type { ServingNames } from "./serving-names.ts";
 
-export interface TokenRecord {
-  readonly id: string;
-  /** SHA-256 of the secret, base64url. */
-  readonly hash: string;
-  /** The only node that it lets in; a name that is in the catalog already needs one. */
-  readonly node?: string;
-  readonly usesLeft: number;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
-}
-
-export interface TokenSpec {
-  readonly node?: string;
-  /** Default 1. */
-  readonly uses?: number;
-  /** Default 1 h. */
-  readonly ttlMs?: number;
-}
-
 export interface IssuedCertificate {
-  /** PEM: the certificate, the authority's behind it. */
+  /** PEM: the certificate, what leads from its authority to an earlier one behind it. */
   readonly chain: string;
-  /** PEM. */
+  /** PEM, all that are to be believed. */
   readonly authority: string;
 }
 
-export interface TrustLimits {
-  readonly tokensMax: number;
-  readonly tokenUsesMax: number;
-  readonly tokenTtlMaxMs: number;
-  readonly nodeCertificateMs: number;
-  /** Of a certificate for HTTPS: long enough for a node that reaches no server for a while. */
-  readonly servingCertificateMs: number;
-}
-
-export const trustLimits: TrustLimits = {
-  tokensMax: 1000,
-  tokenUsesMax: 10_000,
-  tokenTtlMaxMs: 30 * 24 * 3600_000,
-  nodeCertificateMs: 24 * 3600_000,
-  servingCertificateMs: 3 * 24 * 3600_000,
-};
-
-export const trustPrefix = "trust/";
-export const generationsPrefix = "trust/nodes/";
-const authorityKey = "trust/authority";
-const tokensPrefix = "trust/tokens/";
-const [usesDefault, ttlDefaultMs] = [1, 3600_000];
 const triesMax = 16;
 
 export interface TrustBookOptions {
@@ -71,77 +36,24 @@ export interface TrustBookOptions {
 }
 
 export class TrustBook {
+  readonly authorities: AuthorityBook;
+  readonly tokens: JoinTokens;
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #limits: TrustLimits;
-  #authority: Promise<Authority> | undefined;
 
   constructor({ store, clock, limits }: TrustBookOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#limits = { ...trustLimits, ...limits };
+    this.authorities = new AuthorityBook(store, clock, this.#limits);
+    this.tokens = new JoinTokens(store, clock, this.#limits);
   }
 
-  /** The fabric's; made by the first that asks. @throws STORE_UNAVAILABLE */
-  authority(): Promise<Authority> {
-    this.#authority ??= this.#openAuthority().catch((error: unknown) => {
-      this.#authority = undefined;
-      throw error;
-    });
-    return this.#authority;
-  }
-
-  /** What must be trusted to trust the fabric, PEM. @throws STORE_UNAVAILABLE */
-  async authorities(): Promise<{
-    readonly fabric: string;
-    readonly authorities: readonly { readonly certificate: string; readonly signs: boolean }[];
-  }> {
-    const { fabric, certificate } = await this.authority();
-    return { fabric, authorities: [{ certificate, signs: true }] };
-  }
-
-  /** The text is shown once and kept nowhere. @throws CONTROL_TOKEN_INVALID, CONTROL_LIMIT */
+  /** The text is shown once and kept nowhere. @throws CONTROL_TOKEN_INVALID, CONTROL_LIMIT, CONTROL_AUTHORITY_LOST */
   async createToken(spec: TokenSpec): Promise<{ readonly text: string; readonly record: TokenRecord }> {
-    const { node, uses = usesDefault, ttlMs = ttlDefaultMs } = spec;
-    const { tokensMax, tokenUsesMax, tokenTtlMaxMs } = this.#limits;
-    if (!isWhole(uses, tokenUsesMax)) throw invalidSpec(`uses must be 1 to ${tokenUsesMax}`);
-    if (!isWhole(ttlMs, tokenTtlMaxMs)) throw invalidSpec(`its life must be 1 to ${tokenTtlMaxMs} ms`);
-    await this.#dropExpired();
-    if ((await this.tokens()).length >= tokensMax) {
-      throw new FabricError(
-        "CONTROL_LIMIT",
-        `create join token: there are ${tokensMax} already; remove some with \`heddle token rm\``,
-        { details: { limit: "tokensMax", max: tokensMax } },
-      );
-    }
-    const token = createToken(fingerprintOf((await this.authority()).certificate));
-    const createdAtMs = this.#clock.wallMs();
-    const record: TokenRecord = {
-      id: token.id,
-      hash: hashSecret(token.secret),
-      ...(node !== undefined && { node }),
-      usesLeft: uses,
-      createdAtMs,
-      expiresAtMs: createdAtMs + ttlMs,
-    };
-    await this.#store.txn({ success: [put(tokensPrefix + token.id, record)] });
-    return { text: printToken(token), record };
-  }
-
-  /** Those that are still good. */
-  async tokens(): Promise<readonly TokenRecord[]> {
-    const { items } = await this.#store.range(tokensPrefix);
-    return items.map(({ value }) => decode<TokenRecord>(value)).filter((record) => !this.#isOver(record));
-  }
-
-  /** True if there was one. */
-  async removeToken(id: string): Promise<boolean> {
-    const key = tokensPrefix + id;
-    const { succeeded } = await this.#store.txn({
-      compare: [{ key, exists: true }],
-      success: [{ op: "delete", key }],
-    });
-    return succeeded;
+    const state = await this.authorities.state();
+    return this.tokens.create(spec, fingerprintOf(state.certificate));
   }
 
   /** Lets a node in. @throws CONTROL_TOKEN_REFUSED, CONTROL_REQUEST_INVALID */
@@ -152,47 +64,87 @@ export class TrustBook {
     readonly request: string;
   }): Promise<IssuedCertificate> {
     const { tokenId, secret, node, request } = join;
+    const shown = await requestedKey(request);
     const key = tokensPrefix + tokenId;
-    for (let tries = 0; tries < triesMax; tries++) {
+    return this.#issue(node, request, `let node "${node}" in`, async () => {
       const { results } = await this.#store.txn({
-        success: [get(key), get(nodeKey(node)), get(generationsPrefix + node)],
+        success: [get(key), get(nodeKey(node)), get(generationsPrefix + node), get(issuedPrefix + node)],
       });
-      const [token, known, generation] = results.map((result) =>
-        result.op === "get" ? result.item : undefined,
-      );
-      const record = token && decode<TokenRecord>(token.value);
-      if (!token || !record || !isSecret(secret, record.hash) || this.#isOver(record))
+      const [token, known, generationItem, last] = itemsOf(results);
+      const record = token && decode<TokenRecord>(token);
+      if (!token || !record || !isSecret(secret, record.hash) || this.tokens.isOver(record))
         throw refused(node, "there is no such token, or it was used up, or its time is over");
       if (record.node !== undefined && record.node !== node)
         throw refused(node, `the token is for node "${record.node}"`);
-      if (known && record.node === undefined)
+      const generation = generationItem ? decode<number>(generationItem) : 0;
+      // Who has the key of the node's last certificate is the node, and the token says that it may come in.
+      const before = last && decode<IssuedRecord>(last);
+      const isItself = before?.generation === generation && before.keys.includes(shown);
+      if (known && record.node === undefined && !isItself)
         throw refused(node, "a node of this name is in the catalog; create the token with `--node`");
       const left = { ...record, usesLeft: record.usesLeft - 1 };
-      const { succeeded } = await this.#store.txn({
+      return {
+        generation,
+        keys: [shown],
         compare: [
           { key, modRevision: token.modRevision },
-          { key: generationsPrefix + node, modRevision: generation?.modRevision ?? 0 },
+          { key: generationsPrefix + node, modRevision: generationItem?.modRevision ?? 0 },
         ],
-        success: [left.usesLeft > 0 ? put(key, left) : { op: "delete", key }],
-      });
-      if (succeeded) return this.#issue(node, generation ? decode<number>(generation.value) : 0, request);
-    }
-    throw contended(`let node "${node}" in`);
+        writes: [left.usesLeft > 0 ? put(key, left) : { op: "delete", key }],
+      };
+    });
   }
 
-  /** A new certificate for a node that shows a good one. @throws CONTROL_IDENTITY_REFUSED, CONTROL_REQUEST_INVALID */
-  async renew(node: string, generation: number, request: string): Promise<IssuedCertificate> {
-    const current = await this.generation(node);
-    if (generation !== current) throw revoked(node);
-    return this.#issue(node, current, request);
+  /** A new certificate for a node that shows a good one, of the key `by`. @throws CONTROL_IDENTITY_REFUSED, CONTROL_REQUEST_INVALID */
+  async renew(node: string, generation: number, request: string, by: string): Promise<IssuedCertificate> {
+    const shown = await requestedKey(request);
+    const key = generationsPrefix + node;
+    return this.#issue(node, request, `renew the certificate of node "${node}"`, async () => {
+      const item = await this.#read(key);
+      if (generation !== (item ? decode<number>(item) : 0)) throw revoked(node);
+      const compare = [{ key, modRevision: item?.modRevision ?? 0 }];
+      return { generation, keys: [...new Set([shown, by])], compare, writes: [] };
+    });
   }
 
-  /** For an HTTPS listener. @throws CONTROL_REQUEST_INVALID */
+  /** A certificate for a node whose last one has ended, for the key of that. @throws CONTROL_IDENTITY_REFUSED, CONTROL_REQUEST_INVALID */
+  async comeBack(node: string, request: string): Promise<IssuedCertificate> {
+    const shown = await requestedKey(request);
+    const key = generationsPrefix + node;
+    return this.#issue(node, request, `let node "${node}" come back`, async () => {
+      const { results } = await this.#store.txn({ success: [get(key), get(issuedPrefix + node)] });
+      const [item, last] = itemsOf(results);
+      const generation = item ? decode<number>(item) : 0;
+      const record = last && decode<IssuedRecord>(last);
+      const within = { nowMs: this.#clock.wallMs(), withinMs: this.#limits.returnWithinMs };
+      const refusal = judgeReturn(record, generation, shown, within);
+      if (refusal) throw returnRefused(node, refusal, this.#limits.returnWithinMs);
+      const compare = [
+        { key, modRevision: item?.modRevision ?? 0 },
+        { key: issuedPrefix + node, modRevision: last?.modRevision ?? 0 },
+      ];
+      return { generation, keys: record?.keys ?? [shown], compare, writes: [] };
+    });
+  }
+
+  /** For an HTTPS listener. @throws CONTROL_REQUEST_INVALID, CONTROL_AUTHORITY_LOST */
   async issueServing(names: ServingNames, request: string): Promise<IssuedCertificate> {
-    const authority = await this.authority();
-    const { servingCertificateMs } = this.#limits;
-    const chain = await authority.issueServing(request, names, servingCertificateMs, this.#clock.wallMs());
-    return { chain, authority: authority.certificate };
+    const { authority, state } = await this.authorities.now();
+    const nowMs = this.#clock.wallMs();
+    const leaf = await authority.issueServing(request, names, this.#limits.servingCertificateMs, nowMs);
+    return withTrust(leaf, state, nowMs);
+  }
+
+  /** For a server of the fabric. @throws CONTROL_AUTHORITY_LOST */
+  async issueServer(
+    name: string,
+    request: string,
+    lifeMs: number,
+  ): Promise<IssuedCertificate & { readonly state: AuthorityState }> {
+    const { authority, state } = await this.authorities.now();
+    const nowMs = this.#clock.wallMs();
+    const identity = { kind: "server", fabric: state.fabric, name } as const;
+    return { ...withTrust(await authority.issue(request, identity, lifeMs, nowMs), state, nowMs), state };
   }
 
   /** Every certificate that the node has is refused from now on. Answers its new generation. */
@@ -200,7 +152,7 @@ export class TrustBook {
     const key = generationsPrefix + node;
     for (let tries = 0; tries < triesMax; tries++) {
       const item = await this.#read(key);
-      const next = (item ? decode<number>(item.value) : 0) + 1;
+      const next = (item ? decode<number>(item) : 0) + 1;
       const compare: Compare[] = [{ key, modRevision: item?.modRevision ?? 0 }];
       const { succeeded } = await this.#store.txn({ compare, success: [put(key, next)] });
       if (succeeded) return next;
@@ -208,87 +160,90 @@ export class TrustBook {
     throw contended(`revoke node "${node}"`);
   }
 
-  async generation(node: string): Promise<number> {
-    const item = await this.#read(generationsPrefix + node);
-    return item ? decode<number>(item.value) : 0;
+  /** The node may not come back by its key alone. */
+  async forget(node: string): Promise<void> {
+    await this.#store.txn({ success: [{ op: "delete", key: issuedPrefix + node }] });
   }
 
-  async #issue(node: string, generation: number, request: string): Promise<IssuedCertificate> {
-    const authority = await this.authority();
-    const identity = { kind: "node", fabric: authority.fabric, name: node, generation } as const;
-    const { nodeCertificateMs } = this.#limits;
-    const chain = await authority.issue(request, identity, nodeCertificateMs, this.#clock.wallMs());
-    return { chain, authority: authority.certificate };
-  }
-
-  async #openAuthority(): Promise<Authority> {
-    const { Authority, createAuthority } = await import("./authority.ts");
-    const found = await this.#read(authorityKey);
-    if (found) return Authority.open(decode<AuthorityRecord>(found.value));
-    const made = await createAuthority(randomUUID(), this.#clock.wallMs());
-    const { succeeded } = await this.#store.txn({
-      compare: [{ key: authorityKey, exists: false }],
-      success: [put(authorityKey, made)],
-    });
-    return succeeded ? Authority.open(made) : this.#openAuthority();
-  }
-
-  async #dropExpired(): Promise<void> {
-    const { items } = await this.#store.range(tokensPrefix);
-    for (const { key, value, modRevision } of items) {
-      if (!this.#isOver(decode<TokenRecord>(value))) continue;
+  /** Drops what is remembered of nodes that may not come back any more. */
+  async dropEnded(): Promise<void> {
+    const nowMs = this.#clock.wallMs();
+    const { items } = await this.#store.range(issuedPrefix);
+    for (const item of items) {
+      const { key, modRevision } = item;
+      if (decode<IssuedRecord>(item).untilMs + this.#limits.returnWithinMs > nowMs) continue;
       await this.#store.txn({ compare: [{ key, modRevision }], success: [{ op: "delete", key }] });
     }
   }
 
-  #isOver({ usesLeft, expiresAtMs }: TokenRecord): boolean {
-    return usesLeft < 1 || this.#clock.wallMs() >= expiresAtMs;
+  async #issue(
+    node: string,
+    request: string,
+    action: string,
+    decide: () => Promise<Grounds>,
+  ): Promise<IssuedCertificate> {
+    for (let tries = 0; tries < triesMax; tries++) {
+      const now = await this.authorities.now();
+      const { generation, keys, compare, writes } = await decide();
+      const nowMs = this.#clock.wallMs();
+      const { nodeCertificateMs } = this.#limits;
+      const record: IssuedRecord = {
+        generation,
+        keys,
+        untilMs: nowMs + nodeCertificateMs,
+        by: fingerprintOf(now.state.certificate),
+        believes: believedOf(now.state).map(fingerprintOf),
+      };
+      const { succeeded } = await this.#store.txn({
+        compare: [...compare, { key: authorityKey, modRevision: now.modRevision }],
+        success: [...writes, put(issuedPrefix + node, record)],
+      });
+      if (succeeded) return this.#sign(now, node, generation, request, nowMs);
+    }
+    throw contended(action);
   }
 
-  async #read(key: string) {
+  async #sign(
+    { authority, state }: AuthorityNow,
+    name: string,
+    generation: number,
+    request: string,
+    nowMs: number,
+  ): Promise<IssuedCertificate> {
+    const identity = { kind: "node", fabric: state.fabric, name, generation } as const;
+    const leaf = await authority.issue(request, identity, this.#limits.nodeCertificateMs, nowMs);
+    return withTrust(leaf, state, nowMs);
+  }
+
+  async #read(key: string): Promise<StoreItem | undefined> {
     const { results } = await this.#store.txn({ success: [get(key)] });
-    const [found] = results;
-    return found?.op === "get" ? found.item : undefined;
+    return itemsOf(results)[0];
   }
 }
 
-export function revoked(node: string): FabricError {
-  return new FabricError(
-    "CONTROL_IDENTITY_REFUSED",
-    `talk to node "${node}": its certificate was revoked; let it in again with a token of \`heddle token create --node ${node}\``,
-    { details: { node } },
-  );
+/** What a certificate rests on: it is issued if all of it still holds. */
+interface Grounds {
+  readonly generation: number;
+  readonly keys: readonly string[];
+  readonly compare: readonly Compare[];
+  readonly writes: readonly Operation[];
 }
 
-/** One text for every secret reason: a guesser learns nothing. */
-function refused(node: string, why: string): FabricError {
-  return new FabricError(
-    "CONTROL_TOKEN_REFUSED",
-    `let node "${node}" in: ${why}; create another with \`heddle token create\``,
-    { details: { node } },
-  );
+function withTrust(leaf: string, state: AuthorityState, nowMs: number): IssuedCertificate {
+  return {
+    chain: [leaf, ...bridgesOf(state, nowMs)].join("\n"),
+    authority: believedOf(state).join("\n"),
+  };
 }
 
-function invalidSpec(why: string): FabricError {
-  return new FabricError("CONTROL_TOKEN_INVALID", `create join token: ${why}; ask for another`);
+async function requestedKey(request: string): Promise<string> {
+  return (await import("./authority.ts")).requestedKey(request);
+}
+
+function itemsOf(results: Awaited<ReturnType<Store["txn"]>>["results"]): readonly (StoreItem | undefined)[] {
+  return results.map((result) => (result.op === "get" ? result.item : undefined));
 }
 
 function contended(action: string): FabricError {
   return new FabricError("CONTROL_UNAVAILABLE", `${action}: others changed the same at each try; try again`);
-}
-
-function isWhole(value: number, max: number): boolean {
-  return Number.isSafeInteger(value) && value >= 1 && value <= max;
-}
-
-function get(key: string): Operation {
-  return { op: "get", key };
-}
-
-function put(key: string, value: unknown): Operation {
-  return { op: "put", key, value: Buffer.from(JSON.stringify(value)) };
-}
-
-function decode<T>(value: Uint8Array): T {
-  return JSON.parse(Buffer.from(value).toString()) as T;
 }

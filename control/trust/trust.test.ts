@@ -65,7 +65,7 @@ describe("join tokens", () => {
     const other = await book.createToken({ ttlMs: 1000 });
     clock.jumpWall(1000);
     await expect(enroll(other.text)).rejects.toEqual(code("CONTROL_TOKEN_REFUSED"));
-    expect(await book.tokens()).toEqual([]);
+    expect(await book.tokens.list()).toEqual([]);
   });
 
   test("keep no secret in the store, and refuse a wrong one", async () => {
@@ -79,7 +79,7 @@ describe("join tokens", () => {
 
   test("can be taken back, and are for one node if they say so", async () => {
     const gone = await book.createToken({});
-    expect(await book.removeToken(gone.record.id)).toBe(true);
+    expect(await book.tokens.remove(gone.record.id)).toBe(true);
     await expect(enroll(gone.text)).rejects.toEqual(code("CONTROL_TOKEN_REFUSED"));
     const { text } = await book.createToken({ node: "n7" });
     await expect(enroll(text)).rejects.toThrow(/is for node "n7"/);
@@ -155,7 +155,7 @@ describe("over the wire", () => {
     const other = await fabric.server({ trust: new TrustBook({ store: fabric.store, clock: systemClock }) });
     const second = await agentOf(other, {});
     await connected(second);
-    expect(await book.tokens()).toEqual([]);
+    expect(await book.tokens.list()).toEqual([]);
   });
 
   test("without token or certificate, or in plain text, nobody gets in", async () => {
@@ -213,12 +213,12 @@ describe("over the wire", () => {
     const server = await fabric.server({ trust: new TrustBook({ store, clock: systemClock }) });
     const { text } = await book.createToken({});
     await refusedBy(await agentOf(server, { token: text }), "CONTROL_IDENTITY_REFUSED");
-    expect(await book.tokens()).toHaveLength(1);
+    expect(await book.tokens.list()).toHaveLength(1);
   });
 
   test("a certificate of another authority, of a server, or one that has ended is turned away", async () => {
     const server = await fabric.server({ trust: book });
-    const own = await book.authority();
+    const { authority: own } = await book.authorities.now();
     const foreign = await Authority.open(await createAuthority(own.fabric, Date.now()));
     const node = { kind: "node", fabric: own.fabric, name: "n1", generation: 0 } as const;
     const dayMs = 24 * 3600_000;

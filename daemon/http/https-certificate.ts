@@ -22,7 +22,11 @@ import type { Teardown } from "../process/teardown.ts";
 import { PemFiles } from "./pem-files.ts";
 
 /** Where the fabric's certificates come from: of a server its own authority, of an agent its servers. */
-export type FabricIssuer = Pick<ServingCertificateKeeperOptions, "issue" | "directory" | "mustName">;
+export interface FabricIssuer
+  extends Pick<ServingCertificateKeeperOptions, "issue" | "directory" | "mustName"> {
+  /** Told when another authority signs: a certificate of that is asked for. */
+  onAuthority(listener: () => void): () => void;
+}
 
 interface Part {
   readonly current: Partial<ServingCertificate> | undefined;
@@ -61,7 +65,11 @@ export async function openHttpsCertificate(
       clock: systemClock,
       onFailure: (error) => log.warn({ error }, "get a certificate for HTTPS; it is tried again"),
     });
-    teardown.add("certificate of HTTPS", () => keeper.close());
+    const stop = fabric.onAuthority(() => void keeper.renew());
+    teardown.add("certificate of HTTPS", () => {
+      stop();
+      keeper.close();
+    });
     parts.push(keeper);
   }
   return together(parts);
@@ -88,8 +96,15 @@ function together(parts: readonly Part[]): CertificateSource {
 
 const unspecified: readonly string[] = ["0.0.0.0", "::"];
 
-export function serverIssuer(book: Pick<TrustBook, "issueServing">, names: ServingNames): FabricIssuer {
-  return { issue: (request) => book.issueServing(names, request), mustName: [] };
+export function serverIssuer(
+  book: Pick<TrustBook, "issueServing" | "authorities">,
+  names: ServingNames,
+): FabricIssuer {
+  return {
+    issue: (request) => book.issueServing(names, request),
+    mustName: [],
+    onAuthority: (listener) => book.authorities.onChange(listener),
+  };
 }
 
 /** Asks when a server knows the node. Undefined where no server can be asked for one. */
@@ -101,6 +116,7 @@ export function agentIssuer(
   if (!trust || servers.every((server) => server.startsWith("unix:"))) return undefined;
   return {
     ...files,
+    onAuthority: (listener) => trust.onAuthority(listener),
     issue: async (request) => {
       await whenConnected(client);
       return trust.issueServing(request);

@@ -1,12 +1,16 @@
 /** The agent's connection to its servers, as the rest of the agent sees and uses it. */
 import type { AgentBackend, ComponentStatus } from "../../api/index.ts";
 import type { Clock } from "../../clock/index.ts";
-import type {
-  AgentTrustEvent,
-  ControlClient,
-  ControlEvent,
-  RegistrationSource,
-  ViewHandle,
+import {
+  type AgentTrust,
+  type AgentTrustEvent,
+  authoritiesItem,
+  type ControlClient,
+  type ControlEvent,
+  type RegistrationSource,
+  type TrustBrief,
+  trustView,
+  type ViewHandle,
 } from "../../control/index.ts";
 import type { AgentState } from "../../registry/index.ts";
 import type { Log } from "../process/log.ts";
@@ -113,8 +117,31 @@ export function logControl(log: Log, event: ControlEvent): void {
   }
 }
 
+/** A node follows the authorities of the fabric while it is connected, and renews in time. */
+export function heedAuthorities(trust: Pick<AgentTrust, "heed">, client: ControlClient): void {
+  const view = client.subscribe(trustView);
+  const heed = () => {
+    const brief = view.items.get(authoritiesItem) as TrustBrief | undefined;
+    if (view.told && brief) trust.heed(brief);
+  };
+  view.onChange(heed);
+}
+
 export function logTrust(log: Log, event: AgentTrustEvent): void {
-  if (event.kind === "renewal failed")
-    log.warn({ error: event.error }, "renew the node's certificate; it is tried again");
-  else log.info({ until: new Date(event.untilMs).toISOString() }, `the node's certificate was ${event.how}`);
+  switch (event.kind) {
+    case "certified":
+      log.info(
+        { until: new Date(event.untilMs).toISOString() },
+        `the node's certificate was ${event.how === "returned" ? "had by the key of the last" : event.how}`,
+      );
+      break;
+    case "renewal failed":
+      log.warn({ error: event.error }, "renew the node's certificate; it is tried again");
+      break;
+    case "token refused":
+      log.warn({ error: event.error }, "the join token does not let the node in; it goes on as it was");
+      break;
+    default:
+      event satisfies never;
+  }
 }

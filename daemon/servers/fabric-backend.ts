@@ -1,5 +1,6 @@
 /** The address plan and the nodes, as the API's own routes show and change them. Runs on servers. */
 import { type FabricBackend, nodeOf } from "../../api/index.ts";
+import type { TrustBook } from "../../control/index.ts";
 import type { PoolAuthority } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 
@@ -7,6 +8,7 @@ export function fabricBackend(
   pools: PoolAuthority,
   registry: RegistryReads,
   writer: RegistryWrites,
+  book: Pick<TrustBook, "forget">,
 ): FabricBackend {
   return {
     networks: () => pools.networks(),
@@ -19,7 +21,9 @@ export function fabricBackend(
     },
     nodes: async () => registry.nodes().map((node) => nodeOf(node, registry.isLive(node.name))),
     async forgetNode(name, options) {
-      if (await pools.forgetNode(name, options)) await writer.removeNode(name);
+      if (!(await pools.forgetNode(name, options))) return;
+      await writer.removeNode(name);
+      await book.forget(name);
     },
   };
 }

@@ -1,9 +1,10 @@
 /**
  * What one server does for all of them: gives the blocks of lost nodes back, ends sessions and keys whose time is over,
- * trims the history of keys. Over an engine that several servers share they elect who does it, and what he writes is fenced; an embedded store has one
+ * trims the history of keys, takes a rotation of the authority through its steps. Over an engine that several servers share they elect who does it, and what he writes is fenced; an embedded store has one
  * server anyway, by the lock on its file.
  */
 import type { Clock, Timer } from "../../clock/index.ts";
+import { AuthorityKeeper, TrustBook } from "../../control/index.ts";
 import type { PoolAuthority } from "../../ipam/index.ts";
 import {
   HistoryKeeper,
@@ -81,6 +82,12 @@ function startWork({ registry, pools, clock, log }: SingletonsOptions, store: St
       onFailure: failed("the history of keys could not be trimmed"),
     }),
   ];
+  const authority = new AuthorityKeeper({
+    book: new TrustBook({ store, clock }),
+    clock,
+    onStep: (step) => log.info({ step }, "the rotation of the fabric's authority went a step further"),
+    onFailure: failed("the rotation of the fabric's authority could not go on"),
+  });
   const reclaim = every(reclaimEveryMs, clock, () =>
     pools.reclaimTick(store).then((ended) => {
       for (const { node, epoch, blocks } of ended)
@@ -90,7 +97,7 @@ function startWork({ registry, pools, clock, log }: SingletonsOptions, store: St
   return {
     close: async () => {
       reclaim.cancel();
-      await Promise.all(keepers.map((keeper) => keeper.close()));
+      await Promise.all([...keepers, authority].map((keeper) => keeper.close()));
     },
   };
 }

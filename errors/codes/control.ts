@@ -14,6 +14,8 @@ export const controlCodes = {
   CONTROL_TOKEN_INVALID: "A join token cannot be read or made.",
   CONTROL_TOKEN_NOT_FOUND: "There is no join token of this id.",
   CONTROL_TOKEN_REFUSED: "A server does not let a node in by this token.",
+  CONTROL_AUTHORITY_LOST: "The fabric's authority is gone from the store, or cannot be read.",
+  CONTROL_ROTATION_UNDER_WAY: "The fabric's authority is being rotated already.",
   CONTROL_REQUEST_INVALID: "A request for a certificate cannot be signed.",
   CONTROL_INSECURE: "The control server was told to listen beyond this machine without encryption.",
   CONTROL_LISTEN_FAILED: "The control server cannot listen on an address.",

@@ -14,7 +14,39 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fabric.proto.
  */
 export const file_fabric: GenFile = /*@__PURE__*/
-  fileDesc("CgxmYWJyaWMucHJvdG8SEWhlZGRsZS5jb250cm9sLnYxIlAKDUVucm9sbFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIQCgh0b2tlbl9pZBgCIAEoCRIOCgZzZWNyZXQYAyABKAkSDwoHcmVxdWVzdBgEIAEoCSItCgxSZW5ld1JlcXVlc3QSDAoEbm9kZRgBIAEoCRIPCgdyZXF1ZXN0GAIgASgJIjQKEENlcnRpZmljYXRlUmVwbHkSDQoFY2hhaW4YASABKAkSEQoJYXV0aG9yaXR5GAIgASgJIsgCCgxBZ2VudE1lc3NhZ2USKQoFaGVsbG8YASABKAsyGC5oZWRkbGUuY29udHJvbC52MS5IZWxsb0gAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLkhlYXJ0YmVhdEgAEjEKCXN1YnNjcmliZRgDIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlN1YnNjcmliZUgAEjUKC3Vuc3Vic2NyaWJlGAQgASgLMh4uaGVkZGxlLmNvbnRyb2wudjEuVW5zdWJzY3JpYmVIABI5Cg1yZWdpc3RyYXRpb25zGAUgASgLMiAuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uc0gAEi0KB2dvb2RieWUYBiABKAsyGi5oZWRkbGUuY29udHJvbC52MS5Hb29kYnllSABCBgoEa2luZCLeAgoNU2VydmVyTWVzc2FnZRItCgd3ZWxjb21lGAEgASgLMhouaGVkZGxlLmNvbnRyb2wudjEuV2VsY29tZUgAEjEKCWhlYXJ0YmVhdBgCIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLkhlYXJ0YmVhdEgAEi0KBHZpZXcYAyABKAsyHS5oZWRkbGUuY29udHJvbC52MS5WaWV3VXBkYXRlSAASQAoRcmVnaXN0cmF0aW9uc19hY2sYBCABKAsyIy5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25zQWNrSAASLQoHcmVuZXdlZBgFIAEoCzIaLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3ZWRIABJDChNlbXB0eV9ibG9ja3Nfd2FudGVkGAYgASgLMiQuaGVkZGxlLmNvbnRyb2wudjEuRW1wdHlCbG9ja3NXYW50ZWRIAEIGCgRraW5kIpwDCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIMCgRub2RlGAIgASgJEgoKAmlkGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSDwoHYWRkcmVzcxgFIAEoCRIMCgR6b25lGAYgASgJEhAKCHVuZGVybGF5GAcgAygJEhAKCHZ0ZXBfbWFjGAggASgJEhIKCnZ4bGFuX3BvcnQYCSABKA0SMAoEbWV0YRgKIAMoCzIiLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvLk1ldGFFbnRyeRJHChB0YWdnZWRfYWRkcmVzc2VzGAsgAygLMi0uaGVkZGxlLmNvbnRyb2wudjEuSGVsbG8uVGFnZ2VkQWRkcmVzc2VzRW50cnkSEAoIc3RvcmVfaWQYDCABKAkSDQoFZXBvY2gYDSABKAQaKwoJTWV0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNgoUVGFnZ2VkQWRkcmVzc2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLVAQoHV2VsY29tZRIOCgZzZXJ2ZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoCRISCgpkYXRhY2VudGVyGAMgASgJEhAKCHN0b3JlX2lkGAQgASgJEhAKCHJldmlzaW9uGAUgASgEEg0KBWVwb2NoGAYgASgEEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgHIAEoDRIVCg1kZWFkX2FmdGVyX21zGAggASgNEhgKEHJlY2xhaW1fYWZ0ZXJfbXMYCSABKAQSEgoKdGFrZW5fb3ZlchgKIAEoCCIdCglIZWFydGJlYXQSEAoIc2VxdWVuY2UYASABKAQiRAoHUmVuZXdlZBIQCghzZXF1ZW5jZRgBIAEoBBINCgVlcG9jaBgCIAEoBBIYChByZWNsYWltX2FmdGVyX21zGAMgASgEIjYKEUVtcHR5QmxvY2tzV2FudGVkEg8KB25ldHdvcmsYASABKAkSEAoIZGVsZXRpbmcYAiABKAgiOwoJU3Vic2NyaWJlEgwKBHZpZXcYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgGIhsKC1Vuc3Vic2NyaWJlEgwKBHZpZXcYASABKAki+QEKClZpZXdVcGRhdGUSDAoEdmlldxgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIOCgZkaWdlc3QYAyABKAYSDAoEbGFzdBgEIAEoCBIxCgl1bmNoYW5nZWQYBSABKAsyHC5oZWRkbGUuY29udHJvbC52MS5VbmNoYW5nZWRIABIwCghzbmFwc2hvdBgGIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtc0gAEi0KBWRlbHRhGAcgASgLMhwuaGVkZGxlLmNvbnRyb2wudjEuVmlld0l0ZW1zSAASEQoHcmVmdXNlZBgIIAEoCUgAQgYKBGJvZHkiCwoJVW5jaGFuZ2VkIkcKCVZpZXdJdGVtcxIpCgRwdXRzGAEgAygLMhsuaGVkZGxlLmNvbnRyb2wudjEuVmlld0l0ZW0SDwoHZGVsZXRlcxgCIAMoCSIlCghWaWV3SXRlbRILCgNrZXkYASABKAkSDAoEanNvbhgCIAEoCSKjAQoNUmVnaXN0cmF0aW9ucxIQCghzZXF1ZW5jZRgBIAEoBBIPCgVwcm9iZRgCIAEoBkgAEjIKBGZ1bGwYAyABKAsyIi5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25TZXRIABIzCgVkZWx0YRgEIAEoCzIiLmhlZGRsZS5jb250cm9sLnYxLlJlZ2lzdHJhdGlvblNldEgAQgYKBGJvZHkiZQoPUmVnaXN0cmF0aW9uU2V0EhAKCHNlcnZpY2VzGAEgAygJEg4KBmNoZWNrcxgCIAMoCRIYChByZW1vdmVkX3NlcnZpY2VzGAMgAygJEhYKDnJlbW92ZWRfY2hlY2tzGAQgAygJIlYKEFJlZ2lzdHJhdGlvbnNBY2sSEAoIc2VxdWVuY2UYASABKAQSEAoIcmV2aXNpb24YAiABKAQSDwoHaW5fc3luYxgDIAEoCBINCgVlcnJvchgEIAEoCSIJCgdHb29kYnllIm0KEUNsYWltQmxvY2tSZXF1ZXN0EgwKBG5vZGUYASABKAkSDQoFZXBvY2gYAiABKAQSDwoHbmV0d29yaxgDIAEoCRIMCgRwb29sGAQgASgJEgwKBGhlbGQYBSADKAkSDgoGd2l0aGluGAYgASgJInQKEkNsYWltU3RhdGljUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB25ldHdvcmsYAyABKAkSCgoCaXAYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEg4KBmlmbmFtZRgGIAEoCSI8Cg5SZWxlYXNlUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg0KBWNsYWltGAMgASgJIjAKEVJlbGlucXVpc2hSZXF1ZXN0EgwKBG5vZGUYASABKAkSDQoFZXBvY2gYAiABKAQiWgoOUmVzdGF0ZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRInCgVoZWxsbxgCIAEoCzIYLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvEhEKCXN0YXRlbWVudBgDIAEoCSIbCgpDbGFpbVJlcGx5Eg0KBWNsYWltGAEgASgJIg4KDFJlbGVhc2VSZXBseSJ5CgtIdHRwUmVxdWVzdBIMCgRub2RlGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIOCgZ0YXJnZXQYAyABKAkSLgoHaGVhZGVycxgEIAMoCzIdLmhlZGRsZS5jb250cm9sLnYxLkh0dHBIZWFkZXISDAoEYm9keRgFIAEoDCJcCgxIdHRwUmVzcG9uc2USDgoGc3RhdHVzGAEgASgNEi4KB2hlYWRlcnMYAiADKAsyHS5oZWRkbGUuY29udHJvbC52MS5IdHRwSGVhZGVyEgwKBGJvZHkYAyABKAwiWQoPSHR0cFJlcXVlc3RQYXJ0Ei4KBGhlYWQYASABKAsyHi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdEgAEg4KBGRhdGEYAiABKAxIAEIGCgRraW5kIlsKEEh0dHBSZXNwb25zZVBhcnQSLwoEaGVhZBgBIAEoCzIfLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXNwb25zZUgAEg4KBGRhdGEYAiABKAxIAEIGCgRraW5kIikKCkh0dHBIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCTL0BQoHQ29udHJvbBJQCgdTZXNzaW9uEh8uaGVkZGxlLmNvbnRyb2wudjEuQWdlbnRNZXNzYWdlGiAuaGVkZGxlLmNvbnRyb2wudjEuU2VydmVyTWVzc2FnZSgBMAESUQoKQ2xhaW1CbG9jaxIkLmhlZGRsZS5jb250cm9sLnYxLkNsYWltQmxvY2tSZXF1ZXN0Gh0uaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1SZXBseRJSCgxSZWxlYXNlQmxvY2sSIS5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXBseRJTCgtDbGFpbVN0YXRpYxIlLmhlZGRsZS5jb250cm9sLnYxLkNsYWltU3RhdGljUmVxdWVzdBodLmhlZGRsZS5jb250cm9sLnYxLkNsYWltUmVwbHkSUwoNUmVsZWFzZVN0YXRpYxIhLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5ElMKClJlbGlucXVpc2gSJC5oZWRkbGUuY29udHJvbC52MS5SZWxpbnF1aXNoUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXBseRJNCgdSZXN0YXRlEiEuaGVkZGxlLmNvbnRyb2wudjEuUmVzdGF0ZVJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSRwoESHR0cBIeLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlElkKCkh0dHBTdHJlYW0SIi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdFBhcnQaIy5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVzcG9uc2VQYXJ0KAEwATJdCgpFbnJvbGxtZW50Ek8KBkVucm9sbBIgLmhlZGRsZS5jb250cm9sLnYxLkVucm9sbFJlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5MqkBCgdSZW5ld2FsEk0KBVJlbmV3Eh8uaGVkZGxlLmNvbnRyb2wudjEuUmVuZXdSZXF1ZXN0GiMuaGVkZGxlLmNvbnRyb2wudjEuQ2VydGlmaWNhdGVSZXBseRJPCgdTZXJ2aW5nEh8uaGVkZGxlLmNvbnRyb2wudjEuUmVuZXdSZXF1ZXN0GiMuaGVkZGxlLmNvbnRyb2wudjEuQ2VydGlmaWNhdGVSZXBseWIGcHJvdG8z");
+  fileDesc("CgxmYWJyaWMucHJvdG8SEWhlZGRsZS5jb250cm9sLnYxIhQKEkF1dGhvcml0aWVzUmVxdWVzdCIoChBBdXRob3JpdGllc1JlcGx5EhQKDGNlcnRpZmljYXRlcxgBIAMoCSJQCg1FbnJvbGxSZXF1ZXN0EgwKBG5vZGUYASABKAkSEAoIdG9rZW5faWQYAiABKAkSDgoGc2VjcmV0GAMgASgJEg8KB3JlcXVlc3QYBCABKAkiLQoMUmVuZXdSZXF1ZXN0EgwKBG5vZGUYASABKAkSDwoHcmVxdWVzdBgCIAEoCSI0ChBDZXJ0aWZpY2F0ZVJlcGx5Eg0KBWNoYWluGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCSLIAgoMQWdlbnRNZXNzYWdlEikKBWhlbGxvGAEgASgLMhguaGVkZGxlLmNvbnRyb2wudjEuSGVsbG9IABIxCgloZWFydGJlYXQYAiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5IZWFydGJlYXRIABIxCglzdWJzY3JpYmUYAyABKAsyHC5oZWRkbGUuY29udHJvbC52MS5TdWJzY3JpYmVIABI1Cgt1bnN1YnNjcmliZRgEIAEoCzIeLmhlZGRsZS5jb250cm9sLnYxLlVuc3Vic2NyaWJlSAASOQoNcmVnaXN0cmF0aW9ucxgFIAEoCzIgLmhlZGRsZS5jb250cm9sLnYxLlJlZ2lzdHJhdGlvbnNIABItCgdnb29kYnllGAYgASgLMhouaGVkZGxlLmNvbnRyb2wudjEuR29vZGJ5ZUgAQgYKBGtpbmQi3gIKDVNlcnZlck1lc3NhZ2USLQoHd2VsY29tZRgBIAEoCzIaLmhlZGRsZS5jb250cm9sLnYxLldlbGNvbWVIABIxCgloZWFydGJlYXQYAiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5IZWFydGJlYXRIABItCgR2aWV3GAMgASgLMh0uaGVkZGxlLmNvbnRyb2wudjEuVmlld1VwZGF0ZUgAEkAKEXJlZ2lzdHJhdGlvbnNfYWNrGAQgASgLMiMuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uc0Fja0gAEi0KB3JlbmV3ZWQYBSABKAsyGi5oZWRkbGUuY29udHJvbC52MS5SZW5ld2VkSAASQwoTZW1wdHlfYmxvY2tzX3dhbnRlZBgGIAEoCzIkLmhlZGRsZS5jb250cm9sLnYxLkVtcHR5QmxvY2tzV2FudGVkSABCBgoEa2luZCKcAwoFSGVsbG8SEAoIcHJvdG9jb2wYASABKA0SDAoEbm9kZRgCIAEoCRIKCgJpZBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSDAoEem9uZRgGIAEoCRIQCgh1bmRlcmxheRgHIAMoCRIQCgh2dGVwX21hYxgIIAEoCRISCgp2eGxhbl9wb3J0GAkgASgNEjAKBG1ldGEYCiADKAsyIi5oZWRkbGUuY29udHJvbC52MS5IZWxsby5NZXRhRW50cnkSRwoQdGFnZ2VkX2FkZHJlc3NlcxgLIAMoCzItLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvLlRhZ2dlZEFkZHJlc3Nlc0VudHJ5EhAKCHN0b3JlX2lkGAwgASgJEg0KBWVwb2NoGA0gASgEGisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFRhZ2dlZEFkZHJlc3Nlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1QEKB1dlbGNvbWUSDgoGc2VydmVyGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKZGF0YWNlbnRlchgDIAEoCRIQCghzdG9yZV9pZBgEIAEoCRIQCghyZXZpc2lvbhgFIAEoBBINCgVlcG9jaBgGIAEoBBIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYByABKA0SFQoNZGVhZF9hZnRlcl9tcxgIIAEoDRIYChByZWNsYWltX2FmdGVyX21zGAkgASgEEhIKCnRha2VuX292ZXIYCiABKAgiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIkQKB1JlbmV3ZWQSEAoIc2VxdWVuY2UYASABKAQSDQoFZXBvY2gYAiABKAQSGAoQcmVjbGFpbV9hZnRlcl9tcxgDIAEoBCI2ChFFbXB0eUJsb2Nrc1dhbnRlZBIPCgduZXR3b3JrGAEgASgJEhAKCGRlbGV0aW5nGAIgASgIIjsKCVN1YnNjcmliZRIMCgR2aWV3GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBiIbCgtVbnN1YnNjcmliZRIMCgR2aWV3GAEgASgJIvkBCgpWaWV3VXBkYXRlEgwKBHZpZXcYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgGEgwKBGxhc3QYBCABKAgSMQoJdW5jaGFuZ2VkGAUgASgLMhwuaGVkZGxlLmNvbnRyb2wudjEuVW5jaGFuZ2VkSAASMAoIc25hcHNob3QYBiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5WaWV3SXRlbXNIABItCgVkZWx0YRgHIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtc0gAEhEKB3JlZnVzZWQYCCABKAlIAEIGCgRib2R5IgsKCVVuY2hhbmdlZCJHCglWaWV3SXRlbXMSKQoEcHV0cxgBIAMoCzIbLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtEg8KB2RlbGV0ZXMYAiADKAkiJQoIVmlld0l0ZW0SCwoDa2V5GAEgASgJEgwKBGpzb24YAiABKAkiowEKDVJlZ2lzdHJhdGlvbnMSEAoIc2VxdWVuY2UYASABKAQSDwoFcHJvYmUYAiABKAZIABIyCgRmdWxsGAMgASgLMiIuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uU2V0SAASMwoFZGVsdGEYBCABKAsyIi5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25TZXRIAEIGCgRib2R5ImUKD1JlZ2lzdHJhdGlvblNldBIQCghzZXJ2aWNlcxgBIAMoCRIOCgZjaGVja3MYAiADKAkSGAoQcmVtb3ZlZF9zZXJ2aWNlcxgDIAMoCRIWCg5yZW1vdmVkX2NoZWNrcxgEIAMoCSJWChBSZWdpc3RyYXRpb25zQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEg8KB2luX3N5bmMYAyABKAgSDQoFZXJyb3IYBCABKAkiCQoHR29vZGJ5ZSJtChFDbGFpbUJsb2NrUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB25ldHdvcmsYAyABKAkSDAoEcG9vbBgEIAEoCRIMCgRoZWxkGAUgAygJEg4KBndpdGhpbhgGIAEoCSJ0ChJDbGFpbVN0YXRpY1JlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBIPCgduZXR3b3JrGAMgASgJEgoKAmlwGAQgASgJEhQKDGNvbnRhaW5lcl9pZBgFIAEoCRIOCgZpZm5hbWUYBiABKAkiPAoOUmVsZWFzZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBINCgVjbGFpbRgDIAEoCSIwChFSZWxpbnF1aXNoUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEIloKDlJlc3RhdGVSZXF1ZXN0EgwKBG5vZGUYASABKAkSJwoFaGVsbG8YAiABKAsyGC5oZWRkbGUuY29udHJvbC52MS5IZWxsbxIRCglzdGF0ZW1lbnQYAyABKAkiGwoKQ2xhaW1SZXBseRINCgVjbGFpbRgBIAEoCSIOCgxSZWxlYXNlUmVwbHkieQoLSHR0cFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIOCgZtZXRob2QYAiABKAkSDgoGdGFyZ2V0GAMgASgJEi4KB2hlYWRlcnMYBCADKAsyHS5oZWRkbGUuY29udHJvbC52MS5IdHRwSGVhZGVyEgwKBGJvZHkYBSABKAwiXAoMSHR0cFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIuCgdoZWFkZXJzGAIgAygLMh0uaGVkZGxlLmNvbnRyb2wudjEuSHR0cEhlYWRlchIMCgRib2R5GAMgASgMIlkKD0h0dHBSZXF1ZXN0UGFydBIuCgRoZWFkGAEgASgLMh4uaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlcXVlc3RIABIOCgRkYXRhGAIgASgMSABCBgoEa2luZCJbChBIdHRwUmVzcG9uc2VQYXJ0Ei8KBGhlYWQYASABKAsyHy5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVzcG9uc2VIABIOCgRkYXRhGAIgASgMSABCBgoEa2luZCIpCgpIdHRwSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAky9AUKB0NvbnRyb2wSUAoHU2Vzc2lvbhIfLmhlZGRsZS5jb250cm9sLnYxLkFnZW50TWVzc2FnZRogLmhlZGRsZS5jb250cm9sLnYxLlNlcnZlck1lc3NhZ2UoATABElEKCkNsYWltQmxvY2sSJC5oZWRkbGUuY29udHJvbC52MS5DbGFpbUJsb2NrUmVxdWVzdBodLmhlZGRsZS5jb250cm9sLnYxLkNsYWltUmVwbHkSUgoMUmVsZWFzZUJsb2NrEiEuaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSUwoLQ2xhaW1TdGF0aWMSJS5oZWRkbGUuY29udHJvbC52MS5DbGFpbVN0YXRpY1JlcXVlc3QaHS5oZWRkbGUuY29udHJvbC52MS5DbGFpbVJlcGx5ElMKDVJlbGVhc2VTdGF0aWMSIS5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXBseRJTCgpSZWxpbnF1aXNoEiQuaGVkZGxlLmNvbnRyb2wudjEuUmVsaW5xdWlzaFJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSTQoHUmVzdGF0ZRIhLmhlZGRsZS5jb250cm9sLnYxLlJlc3RhdGVSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5EkcKBEh0dHASHi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXNwb25zZRJZCgpIdHRwU3RyZWFtEiIuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlcXVlc3RQYXJ0GiMuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlUGFydCgBMAEyiAIKCkVucm9sbG1lbnQSWQoLQXV0aG9yaXRpZXMSJS5oZWRkbGUuY29udHJvbC52MS5BdXRob3JpdGllc1JlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5BdXRob3JpdGllc1JlcGx5Ek8KBkVucm9sbBIgLmhlZGRsZS5jb250cm9sLnYxLkVucm9sbFJlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5Ek4KBlJldHVybhIfLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3UmVxdWVzdBojLmhlZGRsZS5jb250cm9sLnYxLkNlcnRpZmljYXRlUmVwbHkyqQEKB1JlbmV3YWwSTQoFUmVuZXcSHy5oZWRkbGUuY29udHJvbC52MS5SZW5ld1JlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5Ek8KB1NlcnZpbmcSHy5oZWRkbGUuY29udHJvbC52MS5SZW5ld1JlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5YgZwcm90bzM");
+
+/**
+ * @generated from message heddle.control.v1.AuthoritiesRequest
+ */
+export type AuthoritiesRequest = Message<"heddle.control.v1.AuthoritiesRequest"> & {
+};
+
+/**
+ * Describes the message heddle.control.v1.AuthoritiesRequest.
+ * Use `create(AuthoritiesRequestSchema)` to create a new message.
+ */
+export const AuthoritiesRequestSchema: GenMessage<AuthoritiesRequest> = /*@__PURE__*/
+  messageDesc(file_fabric, 0);
+
+/**
+ * PEM.
+ *
+ * @generated from message heddle.control.v1.AuthoritiesReply
+ */
+export type AuthoritiesReply = Message<"heddle.control.v1.AuthoritiesReply"> & {
+  /**
+   * @generated from field: repeated string certificates = 1;
+   */
+  certificates: string[];
+};
+
+/**
+ * Describes the message heddle.control.v1.AuthoritiesReply.
+ * Use `create(AuthoritiesReplySchema)` to create a new message.
+ */
+export const AuthoritiesReplySchema: GenMessage<AuthoritiesReply> = /*@__PURE__*/
+  messageDesc(file_fabric, 1);
 
 /**
  * @generated from message heddle.control.v1.EnrollRequest
@@ -48,7 +80,7 @@ export type EnrollRequest = Message<"heddle.control.v1.EnrollRequest"> & {
  * Use `create(EnrollRequestSchema)` to create a new message.
  */
 export const EnrollRequestSchema: GenMessage<EnrollRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 0);
+  messageDesc(file_fabric, 2);
 
 /**
  * @generated from message heddle.control.v1.RenewRequest
@@ -70,10 +102,11 @@ export type RenewRequest = Message<"heddle.control.v1.RenewRequest"> & {
  * Use `create(RenewRequestSchema)` to create a new message.
  */
 export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 1);
+  messageDesc(file_fabric, 3);
 
 /**
- * PEM. The chain is the node's certificate and the authority's behind it.
+ * PEM. The chain is the certificate and those that lead from its authority to an earlier one; `authority` is all that are
+ * to be believed.
  *
  * @generated from message heddle.control.v1.CertificateReply
  */
@@ -94,7 +127,7 @@ export type CertificateReply = Message<"heddle.control.v1.CertificateReply"> & {
  * Use `create(CertificateReplySchema)` to create a new message.
  */
 export const CertificateReplySchema: GenMessage<CertificateReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 2);
+  messageDesc(file_fabric, 4);
 
 /**
  * @generated from message heddle.control.v1.AgentMessage
@@ -147,7 +180,7 @@ export type AgentMessage = Message<"heddle.control.v1.AgentMessage"> & {
  * Use `create(AgentMessageSchema)` to create a new message.
  */
 export const AgentMessageSchema: GenMessage<AgentMessage> = /*@__PURE__*/
-  messageDesc(file_fabric, 3);
+  messageDesc(file_fabric, 5);
 
 /**
  * @generated from message heddle.control.v1.ServerMessage
@@ -200,7 +233,7 @@ export type ServerMessage = Message<"heddle.control.v1.ServerMessage"> & {
  * Use `create(ServerMessageSchema)` to create a new message.
  */
 export const ServerMessageSchema: GenMessage<ServerMessage> = /*@__PURE__*/
-  messageDesc(file_fabric, 4);
+  messageDesc(file_fabric, 6);
 
 /**
  * First message of an agent, and nothing before it.
@@ -283,7 +316,7 @@ export type Hello = Message<"heddle.control.v1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_fabric, 5);
+  messageDesc(file_fabric, 7);
 
 /**
  * The node is joined, written to the catalog and alive.
@@ -351,7 +384,7 @@ export type Welcome = Message<"heddle.control.v1.Welcome"> & {
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
-  messageDesc(file_fabric, 6);
+  messageDesc(file_fabric, 8);
 
 /**
  * The server answers each heartbeat with its own number.
@@ -370,7 +403,7 @@ export type Heartbeat = Message<"heddle.control.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_fabric, 7);
+  messageDesc(file_fabric, 9);
 
 /**
  * The node's term was renewed some time after the agent sent this heartbeat.
@@ -399,7 +432,7 @@ export type Renewed = Message<"heddle.control.v1.Renewed"> & {
  * Use `create(RenewedSchema)` to create a new message.
  */
 export const RenewedSchema: GenMessage<Renewed> = /*@__PURE__*/
-  messageDesc(file_fabric, 8);
+  messageDesc(file_fabric, 10);
 
 /**
  * The pool is full: nodes that hold a block of it without a single address in use should release that.
@@ -425,7 +458,7 @@ export type EmptyBlocksWanted = Message<"heddle.control.v1.EmptyBlocksWanted"> &
  * Use `create(EmptyBlocksWantedSchema)` to create a new message.
  */
 export const EmptyBlocksWantedSchema: GenMessage<EmptyBlocksWanted> = /*@__PURE__*/
-  messageDesc(file_fabric, 9);
+  messageDesc(file_fabric, 11);
 
 /**
  * What the agent holds of the view already, if anything: digest of the content and the revision it is of.
@@ -454,7 +487,7 @@ export type Subscribe = Message<"heddle.control.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_fabric, 10);
+  messageDesc(file_fabric, 12);
 
 /**
  * @generated from message heddle.control.v1.Unsubscribe
@@ -471,7 +504,7 @@ export type Unsubscribe = Message<"heddle.control.v1.Unsubscribe"> & {
  * Use `create(UnsubscribeSchema)` to create a new message.
  */
 export const UnsubscribeSchema: GenMessage<Unsubscribe> = /*@__PURE__*/
-  messageDesc(file_fabric, 11);
+  messageDesc(file_fabric, 13);
 
 /**
  * A whole view or what changed in it. A long update comes in parts; only the last part has `last` set, and
@@ -537,7 +570,7 @@ export type ViewUpdate = Message<"heddle.control.v1.ViewUpdate"> & {
  * Use `create(ViewUpdateSchema)` to create a new message.
  */
 export const ViewUpdateSchema: GenMessage<ViewUpdate> = /*@__PURE__*/
-  messageDesc(file_fabric, 12);
+  messageDesc(file_fabric, 14);
 
 /**
  * @generated from message heddle.control.v1.Unchanged
@@ -550,7 +583,7 @@ export type Unchanged = Message<"heddle.control.v1.Unchanged"> & {
  * Use `create(UnchangedSchema)` to create a new message.
  */
 export const UnchangedSchema: GenMessage<Unchanged> = /*@__PURE__*/
-  messageDesc(file_fabric, 13);
+  messageDesc(file_fabric, 15);
 
 /**
  * @generated from message heddle.control.v1.ViewItems
@@ -572,7 +605,7 @@ export type ViewItems = Message<"heddle.control.v1.ViewItems"> & {
  * Use `create(ViewItemsSchema)` to create a new message.
  */
 export const ViewItemsSchema: GenMessage<ViewItems> = /*@__PURE__*/
-  messageDesc(file_fabric, 14);
+  messageDesc(file_fabric, 16);
 
 /**
  * @generated from message heddle.control.v1.ViewItem
@@ -594,7 +627,7 @@ export type ViewItem = Message<"heddle.control.v1.ViewItem"> & {
  * Use `create(ViewItemSchema)` to create a new message.
  */
 export const ViewItemSchema: GenMessage<ViewItem> = /*@__PURE__*/
-  messageDesc(file_fabric, 15);
+  messageDesc(file_fabric, 17);
 
 /**
  * What runs on the node. A probe asks whether the server holds exactly what the digest says.
@@ -636,7 +669,7 @@ export type Registrations = Message<"heddle.control.v1.Registrations"> & {
  * Use `create(RegistrationsSchema)` to create a new message.
  */
 export const RegistrationsSchema: GenMessage<Registrations> = /*@__PURE__*/
-  messageDesc(file_fabric, 16);
+  messageDesc(file_fabric, 18);
 
 /**
  * @generated from message heddle.control.v1.RegistrationSet
@@ -668,7 +701,7 @@ export type RegistrationSet = Message<"heddle.control.v1.RegistrationSet"> & {
  * Use `create(RegistrationSetSchema)` to create a new message.
  */
 export const RegistrationSetSchema: GenMessage<RegistrationSet> = /*@__PURE__*/
-  messageDesc(file_fabric, 17);
+  messageDesc(file_fabric, 19);
 
 /**
  * @generated from message heddle.control.v1.RegistrationsAck
@@ -706,7 +739,7 @@ export type RegistrationsAck = Message<"heddle.control.v1.RegistrationsAck"> & {
  * Use `create(RegistrationsAckSchema)` to create a new message.
  */
 export const RegistrationsAckSchema: GenMessage<RegistrationsAck> = /*@__PURE__*/
-  messageDesc(file_fabric, 18);
+  messageDesc(file_fabric, 20);
 
 /**
  * The agent ends on purpose: its node is not alive from now on.
@@ -721,7 +754,7 @@ export type Goodbye = Message<"heddle.control.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_fabric, 19);
+  messageDesc(file_fabric, 21);
 
 /**
  * @generated from message heddle.control.v1.ClaimBlockRequest
@@ -767,7 +800,7 @@ export type ClaimBlockRequest = Message<"heddle.control.v1.ClaimBlockRequest"> &
  * Use `create(ClaimBlockRequestSchema)` to create a new message.
  */
 export const ClaimBlockRequestSchema: GenMessage<ClaimBlockRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 20);
+  messageDesc(file_fabric, 22);
 
 /**
  * @generated from message heddle.control.v1.ClaimStaticRequest
@@ -809,7 +842,7 @@ export type ClaimStaticRequest = Message<"heddle.control.v1.ClaimStaticRequest">
  * Use `create(ClaimStaticRequestSchema)` to create a new message.
  */
 export const ClaimStaticRequestSchema: GenMessage<ClaimStaticRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 21);
+  messageDesc(file_fabric, 23);
 
 /**
  * @generated from message heddle.control.v1.ReleaseRequest
@@ -838,7 +871,7 @@ export type ReleaseRequest = Message<"heddle.control.v1.ReleaseRequest"> & {
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 22);
+  messageDesc(file_fabric, 24);
 
 /**
  * Nothing of this earlier term is in use on the node any more.
@@ -862,7 +895,7 @@ export type RelinquishRequest = Message<"heddle.control.v1.RelinquishRequest"> &
  * Use `create(RelinquishRequestSchema)` to create a new message.
  */
 export const RelinquishRequestSchema: GenMessage<RelinquishRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 23);
+  messageDesc(file_fabric, 25);
 
 /**
  * @generated from message heddle.control.v1.RestateRequest
@@ -891,7 +924,7 @@ export type RestateRequest = Message<"heddle.control.v1.RestateRequest"> & {
  * Use `create(RestateRequestSchema)` to create a new message.
  */
 export const RestateRequestSchema: GenMessage<RestateRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 24);
+  messageDesc(file_fabric, 26);
 
 /**
  * @generated from message heddle.control.v1.ClaimReply
@@ -908,7 +941,7 @@ export type ClaimReply = Message<"heddle.control.v1.ClaimReply"> & {
  * Use `create(ClaimReplySchema)` to create a new message.
  */
 export const ClaimReplySchema: GenMessage<ClaimReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 25);
+  messageDesc(file_fabric, 27);
 
 /**
  * @generated from message heddle.control.v1.ReleaseReply
@@ -921,7 +954,7 @@ export type ReleaseReply = Message<"heddle.control.v1.ReleaseReply"> & {
  * Use `create(ReleaseReplySchema)` to create a new message.
  */
 export const ReleaseReplySchema: GenMessage<ReleaseReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 26);
+  messageDesc(file_fabric, 28);
 
 /**
  * One request to the HTTP API, made on another node.
@@ -962,7 +995,7 @@ export type HttpRequest = Message<"heddle.control.v1.HttpRequest"> & {
  * Use `create(HttpRequestSchema)` to create a new message.
  */
 export const HttpRequestSchema: GenMessage<HttpRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 27);
+  messageDesc(file_fabric, 29);
 
 /**
  * @generated from message heddle.control.v1.HttpResponse
@@ -989,7 +1022,7 @@ export type HttpResponse = Message<"heddle.control.v1.HttpResponse"> & {
  * Use `create(HttpResponseSchema)` to create a new message.
  */
 export const HttpResponseSchema: GenMessage<HttpResponse> = /*@__PURE__*/
-  messageDesc(file_fabric, 28);
+  messageDesc(file_fabric, 30);
 
 /**
  * The head comes first and its body is empty.
@@ -1020,7 +1053,7 @@ export type HttpRequestPart = Message<"heddle.control.v1.HttpRequestPart"> & {
  * Use `create(HttpRequestPartSchema)` to create a new message.
  */
 export const HttpRequestPartSchema: GenMessage<HttpRequestPart> = /*@__PURE__*/
-  messageDesc(file_fabric, 29);
+  messageDesc(file_fabric, 31);
 
 /**
  * @generated from message heddle.control.v1.HttpResponsePart
@@ -1049,7 +1082,7 @@ export type HttpResponsePart = Message<"heddle.control.v1.HttpResponsePart"> & {
  * Use `create(HttpResponsePartSchema)` to create a new message.
  */
 export const HttpResponsePartSchema: GenMessage<HttpResponsePart> = /*@__PURE__*/
-  messageDesc(file_fabric, 30);
+  messageDesc(file_fabric, 32);
 
 /**
  * @generated from message heddle.control.v1.HttpHeader
@@ -1071,7 +1104,7 @@ export type HttpHeader = Message<"heddle.control.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_fabric, 31);
+  messageDesc(file_fabric, 33);
 
 /**
  * @generated from service heddle.control.v1.Control
@@ -1157,17 +1190,39 @@ export const Control: GenService<{
   serviceDesc(file_fabric, 0);
 
 /**
- * For a peer with a join token and no certificate yet.
+ * For a peer that has no certificate, or none that is still good.
  *
  * @generated from service heddle.control.v1.Enrollment
  */
 export const Enrollment: GenService<{
   /**
+   * What this server's certificate may be verified by; a join token tells which of them to believe.
+   *
+   * @generated from rpc heddle.control.v1.Enrollment.Authorities
+   */
+  authorities: {
+    methodKind: "unary";
+    input: typeof AuthoritiesRequestSchema;
+    output: typeof AuthoritiesReplySchema;
+  },
+  /**
+   * With a join token.
+   *
    * @generated from rpc heddle.control.v1.Enrollment.Enroll
    */
   enroll: {
     methodKind: "unary";
     input: typeof EnrollRequestSchema;
+    output: typeof CertificateReplySchema;
+  },
+  /**
+   * With the key of a certificate that has ended: the request is signed with it.
+   *
+   * @generated from rpc heddle.control.v1.Enrollment.Return
+   */
+  return: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
     output: typeof CertificateReplySchema;
   },
 }> = /*@__PURE__*/

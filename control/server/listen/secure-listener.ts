@@ -11,13 +11,21 @@ import { FabricError } from "../../../errors/index.ts";
 import type { NodeRecord, RegistryReads } from "../../../registry/index.ts";
 import type { Store } from "../../../store/index.ts";
 import { enrollmentService } from "../../control-service.ts";
-import { CertificateReplySchema, type EnrollRequest, type RenewRequest } from "../../proto/gen/fabric_pb.ts";
 import {
+  AuthoritiesReplySchema,
+  CertificateReplySchema,
+  type EnrollRequest,
+  type RenewRequest,
+} from "../../proto/gen/fabric_pb.ts";
+import {
+  believedOf,
   type ConnectionGate,
+  fingerprintOf,
   namesOfNode,
   Revocations,
   TlsListener,
   type TrustBook,
+  tlsListenerLimits,
 } from "../../trust/index.ts";
 import { unary } from "../calls/unary.ts";
 import { readNodeName } from "../session/read-hello.ts";
@@ -38,7 +46,8 @@ export interface SecureListenerOptions {
 
 export type TrustEvent =
   | { readonly kind: "peerRefused"; readonly address: string; readonly why: string }
-  | { readonly kind: "enrolled"; readonly node: string }
+  | { readonly kind: "enrolled" | "cameBack"; readonly node: string }
+  | { readonly kind: "certifyFailed"; readonly error: unknown }
   | { readonly kind: "enrollFailed"; readonly error: unknown };
 
 export interface SecureListener {
@@ -54,6 +63,7 @@ export async function listenSecurely(
 ): Promise<SecureListener> {
   const { grpc, name, trust, store, gate, clock, log } = options;
   const { host, port } = splitHostPort(address);
+  const { serverCertificateMs } = tlsListenerLimits;
   const plain = ServerCredentials.createInsecure();
   const strangers = new Server();
   strangers.addService(enrollmentService, enrollment(trust, log));
@@ -66,23 +76,28 @@ export async function listenSecurely(
     listener = await TlsListener.listen({
       host,
       port,
-      server: name,
-      authority: await trust.authority(),
+      certify: async (request) => {
+        const { chain, authority, state } = await trust.issueServer(name, request, serverCertificateMs);
+        return { chain, authority, fabric: state.fabric, resets: state.resets ?? 0 };
+      },
       revocations,
       nodes: forNodes,
       strangers: forStrangers,
       gate,
       clock,
       onRefused: (peer, why) => log({ kind: "peerRefused", address: peer, why }),
+      onUncertified: (error) => log({ kind: "certifyFailed", error }),
     });
   } catch (error) {
     revocations.close();
     throw error;
   }
   const bound = listener;
+  const stop = trust.authorities.onChange(() => void bound.renew());
   return {
     address: `${address.slice(0, address.lastIndexOf(":"))}:${bound.port}`,
     close: async () => {
+      stop();
       revocations.close();
       await bound.close();
       forNodes.destroy();
@@ -93,15 +108,22 @@ export async function listenSecurely(
 }
 
 function enrollment(trust: TrustBook, log: (event: TrustEvent) => void): UntypedServiceImplementation {
+  const failed = (error: unknown) => log({ kind: "enrollFailed", error });
   return {
-    enroll: unary(
-      async ({ node, tokenId, secret, request }: EnrollRequest) => {
-        const issued = await trust.enroll({ node: readNodeName(node), tokenId, secret, request });
-        log({ kind: "enrolled", node });
-        return create(CertificateReplySchema, issued);
-      },
-      (error) => log({ kind: "enrollFailed", error }),
-    ),
+    authorities: unary(async () => {
+      const certificates = [...believedOf(await trust.authorities.state())];
+      return create(AuthoritiesReplySchema, { certificates });
+    }, failed),
+    enroll: unary(async ({ node, tokenId, secret, request }: EnrollRequest) => {
+      const issued = await trust.enroll({ node: readNodeName(node), tokenId, secret, request });
+      log({ kind: "enrolled", node });
+      return create(CertificateReplySchema, issued);
+    }, failed),
+    return: unary(async ({ node, request }: RenewRequest) => {
+      const issued = await trust.comeBack(readNodeName(node), request);
+      log({ kind: "cameBack", node });
+      return create(CertificateReplySchema, issued);
+    }, failed),
   };
 }
 
@@ -114,9 +136,11 @@ export function renewal(
   const failed = (error: unknown) => log({ kind: "enrollFailed", error });
   return {
     renew: unary(async ({ node, request }: RenewRequest, call) => {
-      const peer = peerOf(call.getAuthContext());
+      const context = call.getAuthContext();
+      const peer = peerOf(context);
       if (peer?.kind !== "node") throw withoutCertificate(node);
-      return create(CertificateReplySchema, await trust.renew(peer.name, peer.generation, request));
+      const by = fingerprintOf(context.sslPeerCertificate?.raw ?? "");
+      return create(CertificateReplySchema, await trust.renew(peer.name, peer.generation, request, by));
     }, failed),
     serving: unary(async ({ node, request }: RenewRequest, call) => {
       const peer = peerOf(call.getAuthContext());

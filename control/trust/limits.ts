@@ -1,0 +1,28 @@
+/** Bounds of trust, each with its default. Times in milliseconds. */
+export interface TrustLimits {
+  readonly tokensMax: number;
+  readonly tokenUsesMax: number;
+  readonly tokenTtlMaxMs: number;
+  readonly nodeCertificateMs: number;
+  /** Of a certificate for HTTPS: long enough for a node that reaches no server for a while. */
+  readonly servingCertificateMs: number;
+  /** After the end of its certificate a node is given another for the key of it. */
+  readonly returnWithinMs: number;
+  /** After a rotation servers lead those who believe only the earlier authority to the present one. */
+  readonly bridgeMs: number;
+  /** Longest time of a rotation's step: by then every node has renewed, or its certificate has ended. */
+  readonly rotationStepMs: number;
+}
+
+const dayMs = 24 * 3600_000;
+
+export const trustLimits: TrustLimits = {
+  tokensMax: 1000,
+  tokenUsesMax: 10_000,
+  tokenTtlMaxMs: 30 * dayMs,
+  nodeCertificateMs: dayMs,
+  servingCertificateMs: 3 * dayMs,
+  returnWithinMs: 30 * dayMs,
+  bridgeMs: 30 * dayMs,
+  rotationStepMs: dayMs,
+};

@@ -22,7 +22,6 @@ import { peersMax } from "./statement.ts";
 
 const clock = new ManualClock();
 const boot = () => ({ bootId: "b", steadyMs: clock.monotonicMs(), uptimeMs: clock.monotonicMs() });
-const network = { name: "web", pools: [{ cidr: "10.9.0.0/26", blockPrefix: 30 }] };
 
 /** A node with its disk, which outlives every store. */
 class Node {
@@ -172,8 +171,9 @@ async function perform(nodes: readonly Node[], fabric: Fabric, action: Op): Prom
   }
 }
 
-async function setUp(): Promise<{ nodes: readonly Node[]; fabric: Fabric }> {
+async function setUp(cidr = "10.9.0.0/26"): Promise<{ nodes: readonly Node[]; fabric: Fabric }> {
   const fabric = fabricOn(new MemoryStore({ clock }));
+  const network = { name: "web", pools: [{ cidr, blockPrefix: 30 }] };
   fabric.views.set("web", await fabric.servers.createNetwork(network));
   const nodes = ["n0", "n1", "n2"].map((name) => new Node(name));
   for (const one of nodes) {
@@ -250,6 +250,23 @@ describe("a recovery", () => {
       { numRuns: 150 },
     );
     expect(kept).toBeGreaterThan(500);
+  });
+
+  it("leaves a block that changed hands after the copy to its present holder", async () => {
+    const { nodes, fabric } = await setUp("10.9.0.0/29");
+    const [one, other] = nodes as [Node, Node];
+    for (const each of [one, other]) await each.allocate();
+    const backup = await copyOf(fabric.store);
+    await one.release();
+    await clock.advance(31_000);
+    await one.ipam.tick();
+    await one.ipam.surrenderEmptyBlocks("web");
+    while (other.ipam.holdings().blocks.length < 2) await other.allocate();
+    const { after, recovery } = await recover(nodes, backup, [...fabric.views.values()]);
+    await recovery.finish([], async () => undefined);
+    for (const each of nodes) expect(await each.join(after)).toBe(true);
+    await expect(one.allocate()).rejects.toMatchObject({ code: "IPAM_POOL_EXHAUSTED" });
+    assertUnique(nodes);
   });
 
   it("has terms and claims above all that was stated, so that nothing old is taken for new", async () => {

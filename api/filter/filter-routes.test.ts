@@ -25,6 +25,9 @@ test.each([
   ["health/checks/web", "ServiceID == a", 1],
   ["health/node/n1", 'CheckID matches "^service:"', 2],
   ["health/state/passing", "Name == `Serf Health Status`", 1],
+  ["catalog/services", "ServiceMeta.zone == b", 1],
+  ["catalog/services", "ServicePorts.Name == metrics or ServicePort == 80", 2],
+  ["catalog/services", "ServicePort == 1", 0],
   ["catalog/service/web", "v2 in ServiceTags", 1],
   ["catalog/service/web", "ServicePort == 80 or ServicePort == 81", 2],
   ["catalog/nodes", "Node == n1 and Meta is empty", 1],
@@ -42,6 +45,17 @@ test.each([
   const { status, body } = await client.exchange("GET", `/v1/${path}?filter=${encodeURIComponent(filter)}`);
   expect(status, body.toString()).toBe(200);
   expect(Object.keys(JSON.parse(body.toString()))).toHaveLength(count);
+});
+
+test("of services only those are named, with the tags, of the instances that fit; and a change of any wakes", async () => {
+  const { client } = await withServices();
+  const path = `/v1/catalog/services?filter=${encodeURIComponent("ServiceMeta.zone == b")}`;
+  const first = await client.exchange("GET", path);
+  expect(JSON.parse(first.body.toString())).toEqual({ web: ["v2"] });
+  const later = client.exchange("GET", `${path}&wait=1m&index=${first.headers["x-consul-index"]}`);
+  const moved = { Name: "web", ID: "b", Tags: ["v2"], Port: 81, Meta: { zone: "c" } };
+  await client.exchange("PUT", "/v1/agent/service/register", JSON.stringify(moved));
+  expect(JSON.parse((await later).body.toString())).toEqual({});
 });
 
 test("of a node the services are filtered, not the node", async () => {

@@ -12,14 +12,23 @@ type Services = readonly ReturnType<typeof serviceJson>[];
 export function catalogRoutes(context: ReadContext): readonly Route[] {
   const { registry } = context;
 
-  const services = (call: Call) =>
-    blockingRead(context, call, { kind: "services" }, (headers, reads) => {
-      const meta = nodeMetaOf(call.query);
+  /** Names with their tags; where instances are chosen among, those of the chosen ones. */
+  const services = (call: Call) => {
+    const meta = nodeMetaOf(call.query);
+    const filter = filterOf(call.query);
+    const isFiltered = call.query.get("filter") !== undefined;
+    const isShown = (instance: ServiceInstance) =>
+      matchesMeta(instance.node, meta) && filter(catalogServiceJson(instance));
+    const answer = (headers: Record<string, string>, reads: ContentReads) => {
       const names = [...reads.serviceNames()];
       const shown =
-        meta.length === 0 ? names : names.flatMap(([name]) => tagsOn(name, reads.service(name), meta));
+        meta.length === 0 && !isFiltered
+          ? names
+          : names.flatMap(([name]) => tagsOn(name, reads.service(name).filter(isShown)));
       return json(call, Object.fromEntries(shown), headers);
-    });
+    };
+    return blockingRead(context, call, { kind: isFiltered ? "instances" : "services" }, answer, ["filter"]);
+  };
 
   const instances = (kind: "service" | "connect") => (call: Call) => {
     const name = argument(call, "Missing service name");
@@ -89,12 +98,8 @@ export function nodeTopic(reads: ContentReads, nameOrId: string) {
   return { kind: "node", name: reads.node(nameOrId)?.name ?? nameOrId } as const;
 }
 
-function tagsOn(
-  name: string,
-  instances: readonly ServiceInstance[],
-  meta: readonly (readonly [string, string])[],
-): [string, string[]][] {
-  const found = instances.filter(({ node, service }) => service.name === name && matchesMeta(node, meta));
+function tagsOn(name: string, instances: readonly ServiceInstance[]): [string, string[]][] {
+  const found = instances.filter(({ service }) => service.name === name);
   return found.length === 0
     ? []
     : [[name, [...new Set(found.flatMap(({ service }) => service.tags))].sort()]];

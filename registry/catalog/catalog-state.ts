@@ -170,6 +170,7 @@ export class CatalogState {
       case "resource":
         return this.resources.has(topic.path);
       case "services":
+      case "instances":
       case "nodes":
       case "checks":
         return true;
@@ -199,6 +200,7 @@ export class CatalogState {
     this.#mark({ kind: "checks", state: "warning" });
     for (const service of this.services.get(name)?.values() ?? []) {
       this.#mark({ kind: "services" });
+      this.#mark({ kind: "instances" });
       this.#mark({ kind: "serviceChecks", service: service.name });
     }
     this.#livenessMoved(name);
@@ -240,6 +242,7 @@ export class CatalogState {
     // Lists of services do not show the names of containers, so their watchers sleep on.
     if ((after ?? before)?.kind === containerNameKind && (before ?? after)?.kind === containerNameKind)
       return;
+    this.#mark({ kind: "instances" });
     const sameNames = before && after && before.name === after.name;
     if (!sameNames || before.tags.join("\0") !== after.tags.join("\0")) this.#mark({ kind: "services" });
   }

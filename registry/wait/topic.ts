@@ -16,6 +16,8 @@ export type Topic =
   | { readonly kind: "resource"; readonly path: string }
   /** Names of all services and their tags. */
   | { readonly kind: "services" }
+  /** Records of all instances and of their nodes. */
+  | { readonly kind: "instances" }
   /** Records of all nodes. */
   | { readonly kind: "nodes" }
   /** One node's record, services, checks and liveness. */
@@ -55,6 +57,7 @@ export function topicKey(topic: Topic): string {
     case "resource":
       return `resource:${topic.path}`;
     case "services":
+    case "instances":
     case "nodes":
     case "sessions":
     case "events":

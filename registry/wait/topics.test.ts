@@ -13,6 +13,11 @@ import type { Topic } from "./topic.ts";
 const answers: readonly (readonly [Topic, (registry: RegistryReads) => unknown])[] = [
   [{ kind: "nodes" }, (registry) => registry.nodes()],
   [{ kind: "services" }, (registry) => [...registry.serviceNames()]],
+  [
+    { kind: "instances" },
+    (registry) =>
+      serviceNames.map((name) => registry.service(name).map(({ node, service }) => ({ node, service }))),
+  ],
   ...serviceNames.flatMap((name): (readonly [Topic, (registry: RegistryReads) => unknown])[] => [
     [{ kind: "service", name }, (registry) => registry.service(name)],
     [{ kind: "serviceChecks", service: name }, (registry) => registry.checksOfService(name)],

@@ -7,7 +7,7 @@
 import type { Clock } from "../../../clock/index.ts";
 
 const restFactor = 4;
-export const restMaxMs = 2000;
+export const restMaxMs = 500;
 
 export class RefreshPace {
   readonly #clock: Clock;

@@ -1,8 +1,8 @@
 /**
  * When views are computed again after a change: in the next turn of the event loop, as long as that is cheap. Under a
  * stream of changes (all agents of a server come back, and each turns what runs on it alive) refreshes rest for four
- * times as long as the last one took, at most `restMaxMs`: so they take a fifth of the time at most, and what changes
- * meanwhile is computed once.
+ * times as long as the last one took, at most `restMaxMs`: so they take a fifth of the time, as long as one
+ * takes less than an eighth of a second, and what changes meanwhile is computed once.
  */
 import type { Clock } from "../../../clock/index.ts";
 

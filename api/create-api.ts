@@ -4,7 +4,7 @@
  *
  * Cost: one look-up in a radix tree a request; a query is parsed only when there is one.
  */
-import createRouter from "find-my-way";
+import createRouter, { type HTTPVersion, type Instance } from "find-my-way";
 import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import { allRights, type RegistryReads, type RegistryWrites, type Rights } from "../registry/index.ts";
@@ -91,18 +91,20 @@ export interface ApiOptions {
   readonly onError?: (error: unknown, request: ApiRequest) => void;
 }
 
+type Router = Instance<HTTPVersion.V1>;
+
 /** The answer never rejects, unless the request's signal aborted. */
 export function createApi(options: ApiOptions): ApiHandler {
-  const router = createRouter({ maxParamLength: 16_384, querystringParser: () => ({}) });
-  for (const route of routesOf(options)) router.on("GET", route.path, () => undefined, route);
-
+  // Made for the first request: a process has up to three of these, and starts before anybody asks.
+  let made: Router | undefined;
+  const router = () => (made ??= routerOf(options));
   const { rightsOf = serverRights(options.server?.acl) } = options;
 
   const answer = (request: ApiRequest): ApiResponse | Promise<ApiResponse> => {
     const { target } = request;
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
-    const found = router.find("GET", path);
+    const found = router().find("GET", path);
     if (!found) return notFound(options, request, path);
     const { methods } = found.store as Route;
     const handler = methods[request.method] ?? (request.method === "HEAD" ? methods["GET"] : undefined);
@@ -128,6 +130,12 @@ export function createApi(options: ApiOptions): ApiHandler {
     new Promise<ApiResponse>((resolve) => resolve(answer(request))).catch((error: unknown) =>
       refuse(error, request),
     );
+}
+
+function routerOf(options: ApiOptions): Router {
+  const router = createRouter({ maxParamLength: 16_384, querystringParser: () => ({}) });
+  for (const route of routesOf(options)) router.on("GET", route.path, () => undefined, route);
+  return router;
 }
 
 /** Every route of a process. */

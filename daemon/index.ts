@@ -1,5 +1,4 @@
 /** The processes: agent, server, and both in one. */
-export { startAgent } from "./agent.ts";
 export { httpsRefreshMs } from "./http/pem-files.ts";
 export { agentTokensMax, tokenTtlMs } from "./link/node-rights.ts";
 export { viewCatalogLimits } from "./names/view-catalog.ts";
@@ -19,6 +18,6 @@ export {
 } from "./process/options.ts";
 export { claimRole, type Role, type RunningProcess, runningProcesses } from "./process/pid-file.ts";
 export { version } from "./process/version.ts";
-export { startServer } from "./server.ts";
 export { restoreWhole, wholeBackup } from "./servers/whole-backup.ts";
-export { startUp, type UpOptions } from "./up.ts";
+export { startAgent, startServer, startUp } from "./start.ts";
+export type { UpOptions } from "./up.ts";

@@ -89,14 +89,18 @@ describe("the bundle", () => {
 
   it("runs a server, whose disk thread is of the bundle, too", async () => {
     const places = ["--run-dir", join(root, "run"), "--data-dir", join(root, "data")];
-    const listen = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
+    const listen = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--insecure"];
     const server = new Background([join(root, "cli/heddle"), "server", ...places, ...listen, "--json"]);
-    await waitFor("the server", () => {
-      if (!server.running) throw new Error(server.stderr);
-      return server.stdout.includes("\n") || undefined;
-    });
-    expect(await server.stop()).toBe(0);
-  });
+    try {
+      const isUp = () => {
+        if (!server.running) throw new Error(server.stderr);
+        return server.stdout.includes("\n") || undefined;
+      };
+      await waitFor("the server", isUp, 60_000);
+    } finally {
+      expect(await server.stop(20_000)).toBe(0);
+    }
+  }, 120_000);
 
   it("is made again only when something changed, and leaves the one before to who still runs on it", async () => {
     const made = () => readdirSync(join(root, "dist")).filter((name) => name !== "current");

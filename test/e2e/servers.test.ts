@@ -134,6 +134,50 @@ describe("two servers over one etcd", () => {
     );
   }, 60_000);
 
+  it("drain on SIGTERM: agents move, long polls are sent home, nothing that was answered is lost", async () => {
+    first = await startServer("s1", 7301);
+    const index = (await fetch(`${second.http}/v1/kv/parked`)).headers.get("x-consul-index") ?? "1";
+    const poll = `/v1/kv/parked?index=${index}&wait=5m`;
+    const parked = [fetch(`${second.http}${poll}`), fetch(`${agentHttp}${poll}`)];
+    const answered: string[] = [];
+    let stop = false;
+    const writing = (async () => {
+      for (let n = 0; !stop; n++) {
+        const key = `drain/${n}`;
+        const ok = await fetch(`${agentHttp}/v1/kv/${key}`, { method: "PUT", body: "1" }).then(
+          (answer) => answer.ok,
+          () => false,
+        );
+        if (ok) answered.push(key);
+        await put(`${agentHttp}/v1/agent/service/register`, { ID: `drain-${n}`, Name: "drain", Port: n + 1 });
+      }
+    })();
+    const written = (count: number) => () => answered.length >= count || undefined;
+    await waitFor("writes by way of the second server", written(20));
+    second.process.kill("SIGTERM");
+    expect(await second.process.ended).toBe(0);
+    const home = await Promise.all(parked);
+    // At once, for the clients to ask again: the agent speaks of a server that went away, as Consul's does.
+    expect(home.map(({ status }) => status)).toEqual([503, 500]);
+    await waitFor("writes by way of the first server", written(answered.length + 20));
+    stop = true;
+    await writing;
+    // Its node was alive all the time: it moved before its lease was over.
+    expect(await passing(first, "web")).toBe(1);
+    const there = (await (await fetch(`${first.http}/v1/kv/drain/?keys&consistent`)).json()) as string[];
+    expect(answered.filter((key) => !there.includes(key))).toEqual([]);
+    const registered = (await (await fetch(`${agentHttp}/v1/agent/services`)).json()) as Record<
+      string,
+      unknown
+    >;
+    const drained = Object.keys(registered).filter((id) => id.startsWith("drain-"));
+    await waitFor(
+      "all registrations at the first server",
+      async () => (await passing(first, "drain")) === drained.length || undefined,
+    );
+    second = await startServer("s2", 7401);
+  }, 120_000);
+
   it("say that they are behind when etcd is away, and refuse consistent reads", async () => {
     for (const index of [0, 1, 2]) await etcd.kill(index);
     const url = `${second.http}/v1/health/service/web?passing`;

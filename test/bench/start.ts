@@ -35,7 +35,7 @@ const etcd: Subject = {
   isReady: async () => (await fetch("http://127.0.0.1:2379/health")).ok,
 };
 
-/** Its budgets are those of docs/operations.md. */
+/** With what each may take at most: decision 016. */
 const subjects: readonly (Subject & { readonly budgets: Partial<Start> })[] = [
   { ...ours("up", ["up", "--no-docker"]), budgets: { readyMs: 700 } },
   { ...ours("up_grpc", ["up", "--no-docker", "--grpc", grpc]), budgets: { readyMs: 700 } },

@@ -91,6 +91,24 @@ describe("tokens", () => {
     expect((await call("GET", "/v1/kv/a?token=nobody", root)).status).toBe(403);
   });
 
+  test("of one service leave the agent's others out of lists, and are refused where they ask for one", async () => {
+    const { call, root, tokenFor } = await start();
+    const { secret } = await tokenFor('service "web" { policy = "write" }');
+    expect((await call("PUT", "/v1/agent/service/register", secret, { Name: "web" })).status).toBe(200);
+    expect((await call("PUT", "/v1/agent/service/register", root, { Name: "db" })).status).toBe(200);
+    const asked = [
+      "service/db",
+      "health/service/id/db",
+      "health/service/name/db",
+      "health/service/name/none",
+    ];
+    for (const path of asked) expect((await call("GET", `/v1/agent/${path}`, secret)).status, path).toBe(403);
+    for (const path of ["service/none", "health/service/id/none"])
+      expect((await call("GET", `/v1/agent/${path}`, secret)).status, path).toBe(404);
+    expect((await call("GET", "/v1/agent/service/web", secret)).status).toBe(200);
+    expect(Object.keys((await call("GET", "/v1/agent/services", secret)).json())).toEqual(["web"]);
+  });
+
   test("of a service and of a node are enough to register", async () => {
     const { call, root } = await start();
     const made = await call("PUT", "/v1/acl/token", root, { ServiceIdentities: [{ ServiceName: "web" }] });

@@ -9,7 +9,7 @@ import type { Clock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
 import { allRights, type RegistryReads, type RegistryWrites, type Rights } from "../registry/index.ts";
 import { everybody, type RightsSource, type ServerAcl, secretOf } from "./access/access.ts";
-import { guardedAgent } from "./access/guarded-agent.ts";
+import { guardedAgent, openAgent } from "./access/guarded-agent.ts";
 import { GuardedReads } from "./access/guarded-reads.ts";
 import { guardedWrites } from "./access/guarded-writes.ts";
 import type { AgentBackend, SelfInfo } from "./agent/agent-backend.ts";
@@ -145,9 +145,10 @@ export function routesOf(options: ApiOptions): readonly Route[] {
   const forwards = options.forward !== undefined && !server;
   const routes = [selfRoute(self)];
   if (agent) {
+    const open = openAgent(agent);
     const agentOf = (call: Call) => {
       const rights = call.rights();
-      return rights === allRights ? agent : guardedAgent(agent, self.node, rights);
+      return rights === allRights ? open : guardedAgent(agent, self.node, rights);
     };
     routes.push(...agentRoutes({ agentOf, clock, random }, self), ...agentHealthRoutes(agentOf, self));
     routes.push(...maintenanceRoutes(agentOf), ...agentProcessRoutes(agent, self, clock));

@@ -1,9 +1,20 @@
 /** The agent of this node as one token may see and change it: what guarded-reads and guarded-writes are of a server. */
-import type { CheckRecord, Rights } from "../../registry/index.ts";
+import type { CheckRecord, Rights, ServiceRecord } from "../../registry/index.ts";
 import type { AgentBackend } from "../agent/agent-backend.ts";
 
+/** One service that is asked for by its id is refused where a list leaves it out, as Consul does. */
+export interface AgentView extends AgentBackend {
+  /** @throws REGISTRY_PERMISSION_DENIED */
+  service(id: string): ServiceRecord | undefined;
+}
+
+/** For who may do everything. */
+export function openAgent(agent: AgentBackend): AgentView {
+  return { ...agent, service: (id) => agent.services().find((one) => one.id === id) };
+}
+
 /** Its writes @throws REGISTRY_PERMISSION_DENIED */
-export function guardedAgent(agent: AgentBackend, node: string, rights: Rights): AgentBackend {
+export function guardedAgent(agent: AgentBackend, node: string, rights: Rights): AgentView {
   const assertService = (id: string) => {
     const held = agent.services().find((service) => service.id === id);
     if (held) rights.assert("service", held.name, "write");
@@ -17,6 +28,11 @@ export function guardedAgent(agent: AgentBackend, node: string, rights: Rights):
     if (held) assertOwner(held.serviceId);
   };
   return {
+    service(id) {
+      const held = agent.services().find((one) => one.id === id);
+      if (held) rights.assert("service", held.name, "read");
+      return held;
+    },
     services: () => agent.services().filter(({ name }) => rights.allows("service", name, "read")),
     checks: () => agent.checks().filter((check: CheckRecord) => seesCheckOf(check)),
     onChange: (listener) => agent.onChange(listener),

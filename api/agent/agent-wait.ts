@@ -2,15 +2,16 @@
  * Blocking by content: `?hash=H` answers once what is asked for no longer hashes to H, or when the time is over.
  * For what an agent knows by itself there is no index; its changes are looked at one by one.
  */
+
 import { createHash } from "node:crypto";
 import type { Clock } from "../../clock/index.ts";
+import type { AgentView } from "../access/guarded-agent.ts";
 import { waitDefaultMs, waitMaxMs } from "../parked-reads.ts";
 import type { Call } from "../route.ts";
-import type { AgentBackend } from "./agent-backend.ts";
 
 export interface AgentWaitContext {
   /** As the request may see and change it. */
-  agentOf(call: Call): AgentBackend;
+  agentOf(call: Call): AgentView;
   readonly clock: Clock;
   readonly random: () => number;
 }

@@ -2,12 +2,14 @@
  * `/v1/agent/health/service/…`: the state of local services as a status code, for load balancers that look at
  * nothing else: 200 passing, 429 warning, 503 critical or in maintenance, 404 not here.
  */
+
 import {
   type CheckRecord,
   isMaintenanceCheck,
   type ServiceRecord,
   worstStatus,
 } from "../../registry/index.ts";
+import type { AgentView } from "../access/guarded-agent.ts";
 import type { AgentBackend, SelfInfo } from "../agent/agent-backend.ts";
 import { agentCheckJson, agentServiceJson } from "../json/consul-json.ts";
 import { refuseUnsupported } from "../read-mode.ts";
@@ -20,7 +22,7 @@ const statusCodes = { passing: 200, warning: 429, critical: 503, maintenance: 50
 /** From best to worst. */
 const order: readonly Aggregated[] = ["passing", "warning", "critical", "maintenance"];
 
-export function agentHealthRoutes(agentOf: (call: Call) => AgentBackend, self: SelfInfo): readonly Route[] {
+export function agentHealthRoutes(agentOf: (call: Call) => AgentView, self: SelfInfo): readonly Route[] {
   const stateOf = (agent: AgentBackend, service: ServiceRecord) => {
     const checks = agent.checks().filter(({ serviceId }) => serviceId === "" || serviceId === service.id);
     return { service, checks, status: aggregated(checks) };
@@ -35,7 +37,7 @@ export function agentHealthRoutes(agentOf: (call: Call) => AgentBackend, self: S
     refuseUnsupported(call.query);
     const id = argument(call, "Missing serviceID");
     const agent = agentOf(call);
-    const service = agent.services().find((one) => one.id === id);
+    const service = agent.service(id);
     if (!service) {
       if (isText(call)) return plainText(404, `ServiceId ${id} not found`);
       return json(call, { AggregatedStatus: "critical", Service: null, Checks: [] }, {}, 404);
@@ -49,6 +51,7 @@ export function agentHealthRoutes(agentOf: (call: Call) => AgentBackend, self: S
   const byName = (call: Call) => {
     refuseUnsupported(call.query);
     const name = argument(call, "Missing service Name");
+    call.rights().assert("service", name, "read");
     const agent = agentOf(call);
     const states = agent
       .services()

@@ -34,9 +34,7 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
     refuseUnsupported(call.query, ["hash"]);
     const id = argument(call, "Missing service ID");
     const shown = () => {
-      const found = agentOf(call)
-        .services()
-        .find((one) => one.id === id);
+      const found = agentOf(call).service(id);
       const content = found && agentServiceJson(found, self.datacenter);
       return content && { ...content, ContentHash: contentHash(content) };
     };
@@ -72,12 +70,7 @@ export function agentRoutes(context: AgentWaitContext, self: SelfInfo): readonly
     const body = BodyFields.parse(call.request.body);
     if (!body.text("name")) throw badRequest("Missing check name");
     const serviceId = body.text("serviceid") ?? "";
-    if (
-      serviceId !== "" &&
-      !agentOf(call)
-        .services()
-        .some(({ id }) => id === serviceId)
-    )
+    if (serviceId !== "" && !agentOf(call).service(serviceId))
       return plainText(404, `ServiceID "${serviceId}" does not exist`);
     await agentOf(call).registerCheck(readCheck(body), serviceId);
     return empty();

@@ -446,3 +446,11 @@ describe("blocking queries", () => {
     expect((await poll).status).toBe(503);
   });
 });
+
+test("a read that waits is told when nobody follows the store any more", async () => {
+  const api = await startApi();
+  const waiting = call(api, "GET /v1/kv/a?index=1000&wait=5m");
+  await until(() => api.registry.status().waiters === 1);
+  await api.registry.close();
+  expect(await waiting).toMatchObject({ status: 503, text: expect.stringContaining("closed") });
+});

@@ -144,7 +144,7 @@ describe("a parked request", () => {
     leave(wire);
     await until(() => reasons.length === 1);
     expect(reasons).toEqual([undefined]);
-    await wire.toEnd();
+    expect(await wire.toEnd()).not.toContain("503");
   });
 
   test("is not told that its client left after it was answered", async () => {
@@ -159,6 +159,20 @@ describe("a parked request", () => {
     await wire.toEnd();
     await client.exchange("GET", "/");
     expect(reasons).toEqual([]);
+  });
+
+  test("that asked by a signal is not told so either", async () => {
+    let signal: AbortSignal | undefined;
+    const wire = new MemoryWire();
+    connectionOn(wire, async (request) => {
+      signal = request.signal;
+      return answer("done");
+    });
+    wire.push(`GET / HTTP/1.1\r\n${host}\r\n`);
+    while (!wire.text.includes("done")) await turn();
+    wire.push(null);
+    while (!wire.destroyed) await turn();
+    expect(signal?.aborted).toBe(false);
   });
 
   test("is sent home when the listener closes, and its client hears why", async () => {
@@ -299,6 +313,7 @@ describe("what a stranger can do", () => {
     const alive = setInterval(() => wire.send("\r\n"), 20);
     await closed;
     clearInterval(alive);
+    expect(await wire.toEnd()).toBe("");
   });
 });
 
@@ -330,10 +345,10 @@ describe("an upload", () => {
     expect(wire.text).toContain(`took ${4 * 0x8000}`);
   });
 
-  test.each([
-    ["answered before its end", async () => answer("enough")],
-    ["that is malformed", undefined],
-  ])("%s ends the connection", async (_, early) => {
+  test.each<[string, ApiHandler | undefined, string]>([
+    ["answered before its end", async () => answer("enough"), "8\r\nx"],
+    ["that is malformed", undefined, "1\r\nx\r\n!\r\n"],
+  ])("%s ends the connection", async (_, early, chunks) => {
     const handle: ApiHandler = async ({ upload }) => {
       try {
         for await (const part of upload ?? []) part.length;
@@ -343,7 +358,7 @@ describe("an upload", () => {
       }
     };
     const { http } = await startHttp(early ?? handle);
-    const got = await talk(http.port, `${put}1\r\nx\r\n!\r\n`);
+    const got = await talk(http.port, put + chunks);
     expect(got).toMatch(/Connection: close/);
     expect(got).not.toContain("whole");
   });

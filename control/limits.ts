@@ -42,8 +42,13 @@ export interface ControlServerLimits {
   readonly registrationsPendingMax: number;
   /** Time of a new connection to open a stream, and of a new stream to say hello. */
   readonly helloTimeoutMs: number;
+  /** Between two heartbeats of an agent, at most. */
   readonly heartbeatIntervalMs: number;
-  /** Silence after which a session is over. */
+  /** The same, at least: how often the agents of a server that has few of them beat. */
+  readonly heartbeatMinMs: number;
+  /** Heartbeats of all agents in a second, about, above which those that come later beat more slowly. */
+  readonly heartbeatsPerSecond: number;
+  /** Silence after which a session is over; an agent that knows another server waits less (`silenceMinMs`). */
   readonly deadAfterMs: number;
   /** TTL of the lease that `live/<node>` hangs on. */
   readonly liveTtlMs: number;
@@ -82,6 +87,8 @@ export const controlServerLimits: ControlServerLimits = {
   registrationsPendingMax: 4,
   helloTimeoutMs: 10_000,
   heartbeatIntervalMs: 2000,
+  heartbeatMinMs: 250,
+  heartbeatsPerSecond: 200,
   deadAfterMs: 6000,
   liveTtlMs: 10_000,
   returnPerNodeMs: 5,
@@ -112,6 +119,13 @@ export interface ControlClientLimits {
   readonly backoffMaxMs: number;
   /** A connection that was lost after less counts as failed. */
   readonly stableAfterMs: number;
+  /**
+   * Silence of a server after which another one is tried, if there is one: at least so long, one and a half heartbeats, and
+   * twice as long after each time that it came to this, up to the server's `deadAfterMs`.
+   */
+  readonly silenceMinMs: number;
+  /** A connection that stood so long makes an agent as impatient again as it was. */
+  readonly calmAfterMs: number;
   /** Longest block or static claim. */
   readonly callTimeoutMs: number;
   /** Longest forwarded HTTP request, unless its caller says otherwise: Consul's longest blocking query and its jitter. */
@@ -138,6 +152,8 @@ export const controlClientLimits: ControlClientLimits = {
   backoffMinMs: 250,
   backoffMaxMs: 10_000,
   stableAfterMs: 1000,
+  silenceMinMs: 750,
+  calmAfterMs: 60_000,
   callTimeoutMs: 5000,
   httpTimeoutMs: 660_000,
   antiEntropyMs: 60_000,

@@ -85,6 +85,8 @@ export interface RegistryReads {
   /** By name or by id. */
   node(nameOrId: string): NodeEntry | undefined;
   isLive(node: string): boolean;
+  /** The store's lease that the node's liveness hangs on; undefined when it is dead. */
+  liveLease(node: string): string | undefined;
   /** Service name → sorted union of its instances' tags, in order of name. */
   serviceNames(): ReadonlyMap<string, readonly string[]>;
   /** In order of node and id. Instances whose node is unknown are left out. */

@@ -193,7 +193,12 @@ export class RegistryState {
         return node !== undefined;
       }
       case "live":
-        this.catalog.setLiveness({ node: parts.node, alive: true, revision: item.createRevision });
+        this.catalog.setLiveness({
+          node: parts.node,
+          alive: true,
+          revision: item.createRevision,
+          ...(item.lease !== undefined && { lease: item.lease }),
+        });
         return true;
       case "service": {
         const service = decodeService(item.value);

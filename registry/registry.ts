@@ -190,6 +190,10 @@ export class Registry implements RegistryReads {
     return this.#state.catalog.liveness.get(fold(node))?.alive ?? false;
   }
 
+  liveLease(node: string): string | undefined {
+    return this.#state.catalog.liveness.get(fold(node))?.lease;
+  }
+
   serviceNames(): ReadonlyMap<string, readonly string[]> {
     const index = this.indexOf({ kind: "services" });
     if (this.#names?.index !== index)

@@ -93,6 +93,10 @@ export class GuardedReads implements ContentReads {
     return this.#held.isLive(node);
   }
 
+  liveLease(node: string): string | undefined {
+    return this.#held.liveLease(node);
+  }
+
   serviceNames(): ReadonlyMap<string, readonly string[]> {
     const all = this.#held.serviceNames();
     const seen = this.#only([...all], ([name]) => this.#seesService(name));

@@ -11,6 +11,7 @@ import type { ControlClientLimits } from "../limits.ts";
 import {
   type AgentMessage,
   AgentMessageSchema,
+  HeartbeatSchema,
   type Hello,
   type ServerMessage,
   type Welcome,
@@ -22,6 +23,8 @@ export interface ConnectionEvents {
   /** Any message but the welcome. */
   readonly onMessage: (kind: ServerMessage["kind"]) => void;
   readonly onLost: (error: FabricError) => void;
+  /** How long silence is borne when the server asks for these. Default: until it is to be taken for dead. */
+  readonly patienceMs?: (heartbeatIntervalMs: number, deadAfterMs: number) => number;
 }
 
 /** Heartbeats whose time of sending is remembered for a renewal that names them. */
@@ -38,6 +41,8 @@ export class Connection {
   readonly #httpStreams = new Set<HttpStream>();
   #stream: ControlStream | undefined;
   #timer: Timer | undefined;
+  #silence: Timer | undefined;
+  #isSilent = false;
   #sequence = 0n;
   #heardAtMs = 0;
   #welcomed: ((welcome: Welcome) => void) | undefined;
@@ -60,6 +65,11 @@ export class Connection {
 
   get heardAtMs(): number {
     return this.#heardAtMs;
+  }
+
+  /** It was lost as the server said nothing any more. */
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   /** Why it is over. */
@@ -167,20 +177,33 @@ export class Connection {
     }
     if (kind.case !== "welcome") return;
     this.#welcomed = undefined;
-    const { heartbeatIntervalMs, deadAfterMs } = kind.value;
-    this.#beat(Math.max(heartbeatIntervalMs, heartbeatFloorMs), Math.max(deadAfterMs, heartbeatFloorMs));
+    const intervalMs = Math.max(kind.value.heartbeatIntervalMs, heartbeatFloorMs);
+    const deadAfterMs = Math.max(kind.value.deadAfterMs, heartbeatFloorMs);
+    this.#beat(intervalMs);
+    this.#bearSilence(this.#events.patienceMs?.(intervalMs, deadAfterMs) ?? deadAfterMs);
     welcomed(kind.value);
   }
 
-  /** What came while this process was busy is read before the server is given up: hence another look a moment later. */
-  #beat(intervalMs: number, deadAfterMs: number, isSecondLook = false): void {
-    this.#timer?.cancel();
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#heardAtMs >= deadAfterMs) {
-      if (isSecondLook) this.#lose(this.#silent("heartbeat"));
-      else this.#timer = this.#clock.setTimer(0, () => this.#beat(intervalMs, deadAfterMs, true));
+  /** `sinceMs`: what was said before it does not count. */
+  #bearSilence(patienceMs: number, sinceMs = 0): void {
+    const dueMs = Math.max(this.#heardAtMs, sinceMs) + patienceMs;
+    const leftMs = dueMs - this.#clock.monotonicMs();
+    if (leftMs <= 0) {
+      this.#isSilent = true;
+      this.#lose(this.#silent("heartbeat"));
       return;
     }
+    this.#silence = this.#clock.setTimer(leftMs, () => {
+      const nowMs = this.#clock.monotonicMs();
+      // This process was held up itself: what the server said meanwhile waits to be read.
+      if (nowMs - dueMs > lateMs) this.#bearSilence(patienceMs, nowMs);
+      else this.#bearSilence(patienceMs, sinceMs);
+    });
+  }
+
+  #beat(intervalMs: number): void {
+    this.#timer?.cancel();
+    const nowMs = this.#clock.monotonicMs();
     this.#sequence += 1n;
     this.#beats.set(this.#sequence, nowMs);
     for (const old of this.#beats.keys()) {
@@ -189,12 +212,10 @@ export class Connection {
     }
     // Behind a full stream a heartbeat would only wait; the server hears what is in it.
     if (!this.#stream?.writableNeedDrain) {
-      this.send({
-        case: "heartbeat",
-        value: { $typeName: "heddle.control.v1.Heartbeat", sequence: this.#sequence },
-      });
+      const value = create(HeartbeatSchema, { sequence: this.#sequence });
+      this.send({ case: "heartbeat", value });
     }
-    this.#timer = this.#clock.setTimer(intervalMs, () => this.#beat(intervalMs, deadAfterMs));
+    this.#timer = this.#clock.setTimer(intervalMs, () => this.#beat(intervalMs));
   }
 
   #lose(error: FabricError): void {
@@ -208,6 +229,7 @@ export class Connection {
   #release(error: FabricError): void {
     this.#lost = error;
     this.#timer?.cancel();
+    this.#silence?.cancel();
     for (const stream of this.#httpStreams) stream.cancel();
     this.#rejectOpen?.(error);
   }
@@ -235,5 +257,7 @@ export class Connection {
 
 /** However a server is configured, an agent beats no faster. */
 const heartbeatFloorMs = 10;
+/** A timer that fires so late tells of a process that was held up. */
+const lateMs = 100;
 /** Time for the last word to reach the server. */
 const goodbyeWaitMs = 1000;

@@ -21,17 +21,15 @@ import {
   type StreamedResponse,
 } from "../http-exchange.ts";
 import { type ControlClientLimits, controlClientLimits } from "../limits.ts";
-import {
-  type Hello,
-  HttpRequestSchema,
-  RestateRequestSchema,
-  type ServerMessage,
-} from "../proto/gen/fabric_pb.ts";
-import { grpcChannels } from "./channel.ts";
+import { type Hello, HttpRequestSchema, type ServerMessage } from "../proto/gen/fabric_pb.ts";
+import { type Channel, grpcChannels } from "./channel.ts";
 import type { ControlClientOptions, ControlEvent, ControlState, ServerWelcome } from "./client-contract.ts";
-import { Connection } from "./connection.ts";
-import { helloOf, readWelcome } from "./greeting.ts";
+import { Connection, type ConnectionEvents } from "./connection.ts";
+import { helloOf, readWelcome, viewMessageOf } from "./greeting.ts";
+import { serverThatTakes } from "./other-server.ts";
+import { Patience } from "./patience.ts";
 import { RegistrationSync } from "./registration-sync.ts";
+import { restate, restateAction } from "./restate.ts";
 import { afterFailure, afterLoss, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
 import type { ViewHandle } from "./view-handle.ts";
 import { ViewTable } from "./view-table.ts";
@@ -44,6 +42,7 @@ export class ControlClient {
   readonly #random: () => number;
   readonly #views: ViewTable;
   readonly #sync: RegistrationSync | undefined;
+  readonly #patience: Patience;
   readonly #ending = new AbortController();
   readonly #listeners = new Set<(state: ControlState) => void>();
   #running: Promise<void> | undefined;
@@ -55,6 +54,10 @@ export class ControlClient {
   #address: string;
   #error: FabricError | undefined;
   #calls = 0;
+  /** Gives the connection of now up for this server. */
+  #move: (address: string) => void = () => undefined;
+  #moveTo: string | undefined;
+  #isLooking = false;
 
   constructor(options: ControlClientOptions) {
     const { clock, random = Math.random, cache, registrations } = options;
@@ -66,6 +69,7 @@ export class ControlClient {
     this.#random = random;
     this.#sinceMs = clock.monotonicMs();
     this.#address = options.servers[0] ?? "";
+    this.#patience = new Patience(limits, options.servers.length);
     const onFailure = (action: string, error: unknown) => this.#log({ kind: "failed", action, error });
     this.#views = new ViewTable({ clock, limits, cache, onFailure });
     this.#sync =
@@ -202,6 +206,11 @@ export class ControlClient {
       if (this.#ending.signal.aborted) return;
       this.#address = servers[choice.next] ?? "";
       const wasStable = await this.#session(this.#address);
+      if (this.#moveTo !== undefined) {
+        choice = { next: servers.indexOf(this.#moveTo), failures: 0 };
+        this.#moveTo = undefined;
+        continue;
+      }
       choice = wasStable ? afterLoss(choice, servers.length) : afterFailure(choice, servers.length);
     }
   }
@@ -215,16 +224,19 @@ export class ControlClient {
     const losing = new Promise<FabricError>((resolve) => {
       lost = resolve;
     });
-    const own = await this.#credentials(address).catch((error: unknown) => {
-      this.#refused(address, isFabricError(error) ? error : unavailable("join", undefined, error));
-    });
-    if (!own || this.#ending.signal.aborted) return false;
-    const { channels = grpcChannels(this.#limits) } = this.#options;
-    const connection = new Connection(address, channels(address, own), this.#clock, this.#limits, {
-      onMessage: (kind) => this.#receive(connection, kind),
+    const connection = await this.#connectionTo(address, {
+      onMessage: (kind) => this.#receive(connection as Connection, kind),
       onLost: (error) => lost(error),
+      patienceMs: (intervalMs, deadAfterMs) => this.#patience.ms(intervalMs, deadAfterMs),
     });
+    if (!connection || this.#ending.signal.aborted) return false;
     this.#connection = connection;
+    this.#move = (to) => {
+      this.#moveTo = to;
+      lost(
+        unavailable(`keep session: server ${address} has lost its store, server ${to} has not`, undefined),
+      );
+    };
     const ending = () => lost(this.#ending.signal.reason as FabricError);
     this.#ending.signal.addEventListener("abort", ending, { once: true });
     const failed = this.#join(connection).then(
@@ -234,31 +246,54 @@ export class ControlClient {
     const error = await Promise.race([losing, failed]);
     this.#ending.signal.removeEventListener("abort", ending);
     const stoodMs = this.#connected ? this.#clock.monotonicMs() - this.#sinceMs : 0;
+    this.#patience.ended(stoodMs, connection.isSilent);
     if (this.#connected) this.#disconnected(address, error);
     else this.#refused(address, error);
     await connection.close(false);
     this.#connection = undefined;
-    if (error.code === "IPAM_RECOVERING") await this.#restate(address, own);
+    if (error.code === "IPAM_RECOVERING") await this.#restate(address);
     return stoodMs >= this.#limits.stableAfterMs && error.code !== "CONTROL_REPLACED";
   }
 
   /** The servers gather the address plan: they hear what this node holds, and let it in later. */
-  async #restate(address: string, own: ChannelCredentials): Promise<void> {
+  async #restate(address: string): Promise<void> {
     const statement = this.#options.statement?.();
-    if (statement === undefined) return;
+    const channel = statement && (await this.#channelTo(address));
+    if (!channel) return;
+    const said = { node: this.node.name, hello: this.#hello(), statement };
+    await restate(channel, said, this.#limits, this.#ending.signal).then(
+      () => this.#log({ kind: "restated", address }),
+      (error: unknown) => this.#log({ kind: "failed", action: restateAction, error }),
+    );
+  }
+
+  async #lookElsewhere(connection: Connection): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const isOver = () => connection.lost !== undefined || this.#connection !== connection;
+    const found = await serverThatTakes({
+      servers: this.#options.servers.filter((address) => address !== connection.server),
+      connect: (address) => this.#connectionTo(address, { onMessage: noop, onLost: noop }),
+      hello: () => this.#hello(),
+      isOver,
+    });
+    this.#isLooking = false;
+    if (found !== undefined && !isOver()) this.#move(found);
+  }
+
+  async #connectionTo(address: string, events: ConnectionEvents): Promise<Connection | undefined> {
+    const channel = await this.#channelTo(address);
+    return channel && new Connection(address, channel, this.#clock, this.#limits, events);
+  }
+
+  /** Undefined, and told, when there are no credentials. */
+  async #channelTo(address: string): Promise<Channel | undefined> {
     const { channels = grpcChannels(this.#limits) } = this.#options;
-    const channel = channels(address, own);
-    const action = "state what this node holds";
     try {
-      const request = create(RestateRequestSchema, { node: this.node.name, hello: this.#hello(), statement });
-      const { callTimeoutMs: timeoutMs, handshakeTimeoutMs } = this.#limits;
-      await channel.reached(handshakeTimeoutMs);
-      await channel.call("restate", request, { action, timeoutMs, signal: this.#ending.signal });
-      this.#log({ kind: "restated", address });
+      return channels(address, await this.#credentials(address));
     } catch (error) {
-      this.#log({ kind: "failed", action, error });
-    } finally {
-      channel.close();
+      this.#refused(address, isFabricError(error) ? error : unavailable("join", undefined, error));
+      return undefined;
     }
   }
 
@@ -277,19 +312,7 @@ export class ControlClient {
     this.#error = undefined;
     this.#sinceMs = this.#clock.monotonicMs();
     this.#views.heard();
-    this.#views.connected(welcome.storeId, (request) => {
-      if (request.case === "subscribe") {
-        connection.send({
-          case: "subscribe",
-          value: { $typeName: "heddle.control.v1.Subscribe", ...request.value },
-        });
-      } else {
-        connection.send({
-          case: "unsubscribe",
-          value: { $typeName: "heddle.control.v1.Unsubscribe", ...request.value },
-        });
-      }
-    });
+    this.#views.connected(welcome.storeId, (request) => connection.send(viewMessageOf(request)));
     this.#sync?.connected((sequence, body) => {
       connection.send({
         case: "registrations",
@@ -322,6 +345,9 @@ export class ControlClient {
       }
       case "emptyBlocksWanted":
         this.#options.onEmptyBlocksWanted?.({ network: kind.value.network, deleting: kind.value.deleting });
+        return;
+      case "storeLost":
+        void this.#lookElsewhere(connection);
         return;
       case "welcome":
       case "heartbeat":
@@ -363,3 +389,5 @@ function unavailable(action: string, last: FabricError | undefined, cause?: unkn
     },
   );
 }
+
+function noop(): void {}

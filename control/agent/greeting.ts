@@ -1,9 +1,10 @@
-/** Hello and welcome as messages. */
+/** Hello, welcome and requests for views as messages. */
 import { create } from "@bufbuild/protobuf";
 import type { AgentIdentity } from "../agent-identity.ts";
 import { protocolVersion } from "../control-service.ts";
-import { type Hello, HelloSchema, type Welcome } from "../proto/gen/fabric_pb.ts";
+import { type AgentMessage, type Hello, HelloSchema, type Welcome } from "../proto/gen/fabric_pb.ts";
 import type { ServerWelcome } from "./client-contract.ts";
+import type { ViewRequest } from "./view-table.ts";
 
 export function helloOf(
   node: AgentIdentity,
@@ -35,4 +36,10 @@ export function readWelcome(welcome: Welcome, sentAtMs: number): ServerWelcome {
     reclaimAfterMs: Number(welcome.reclaimAfterMs),
     sentAtMs,
   };
+}
+
+export function viewMessageOf(request: ViewRequest): AgentMessage["kind"] {
+  return request.case === "subscribe"
+    ? { case: "subscribe", value: { $typeName: "heddle.control.v1.Subscribe", ...request.value } }
+    : { case: "unsubscribe", value: { $typeName: "heddle.control.v1.Unsubscribe", ...request.value } };
 }

@@ -53,8 +53,8 @@ export interface DataplaneOptions {
   readonly relinquish: (epoch: number) => Promise<void>;
   readonly runDir: string;
   readonly log: Log;
-  /** Of this host unless given. */
-  readonly bootClock?: BootClock;
+  /** Other than the defaults of the allocator and of this host. */
+  readonly terms?: { readonly bootClock: BootClock; readonly marginMs: number };
   readonly netnsExists?: (path: string) => boolean;
 }
 
@@ -78,7 +78,7 @@ export class Dataplane {
       journal: storeLeaseJournal(journal, "leases/"),
       source,
       clock,
-      bootClock: options.bootClock ?? systemBootClock(),
+      ...(options.terms ?? { bootClock: systemBootClock() }),
       onFenced: (leases) => {
         log.warn(
           { leases: leases.length },

@@ -21,7 +21,9 @@ import type { Topic } from "../wait/topic.ts";
 export interface Liveness {
   readonly node: string;
   readonly alive: boolean;
-  /** When it last changed. */
+  /** That it hangs on. */
+  readonly lease?: string;
+  /** When it last changed between alive and not. */
   readonly revision: number;
 }
 
@@ -102,7 +104,9 @@ export class CatalogState {
 
   setLiveness(liveness: Liveness): void {
     const name = fold(liveness.node);
-    if (liveness.alive === (this.liveness.get(name)?.alive ?? false)) return;
+    const before = this.liveness.get(name);
+    if (before?.alive && liveness.alive) this.liveness.set(name, { ...liveness, revision: before.revision });
+    if (liveness.alive === (before?.alive ?? false)) return;
     if (liveness.alive || this.nodes.has(name)) this.liveness.set(name, liveness);
     else this.liveness.delete(name);
     this.#livenessMoved(name);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fabric.proto.
  */
 export const file_fabric: GenFile = /*@__PURE__*/
-  fileDesc("CgxmYWJyaWMucHJvdG8SEWhlZGRsZS5jb250cm9sLnYxIhQKEkF1dGhvcml0aWVzUmVxdWVzdCIoChBBdXRob3JpdGllc1JlcGx5EhQKDGNlcnRpZmljYXRlcxgBIAMoCSJQCg1FbnJvbGxSZXF1ZXN0EgwKBG5vZGUYASABKAkSEAoIdG9rZW5faWQYAiABKAkSDgoGc2VjcmV0GAMgASgJEg8KB3JlcXVlc3QYBCABKAkiLQoMUmVuZXdSZXF1ZXN0EgwKBG5vZGUYASABKAkSDwoHcmVxdWVzdBgCIAEoCSI0ChBDZXJ0aWZpY2F0ZVJlcGx5Eg0KBWNoYWluGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCSLIAgoMQWdlbnRNZXNzYWdlEikKBWhlbGxvGAEgASgLMhguaGVkZGxlLmNvbnRyb2wudjEuSGVsbG9IABIxCgloZWFydGJlYXQYAiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5IZWFydGJlYXRIABIxCglzdWJzY3JpYmUYAyABKAsyHC5oZWRkbGUuY29udHJvbC52MS5TdWJzY3JpYmVIABI1Cgt1bnN1YnNjcmliZRgEIAEoCzIeLmhlZGRsZS5jb250cm9sLnYxLlVuc3Vic2NyaWJlSAASOQoNcmVnaXN0cmF0aW9ucxgFIAEoCzIgLmhlZGRsZS5jb250cm9sLnYxLlJlZ2lzdHJhdGlvbnNIABItCgdnb29kYnllGAYgASgLMhouaGVkZGxlLmNvbnRyb2wudjEuR29vZGJ5ZUgAQgYKBGtpbmQi3gIKDVNlcnZlck1lc3NhZ2USLQoHd2VsY29tZRgBIAEoCzIaLmhlZGRsZS5jb250cm9sLnYxLldlbGNvbWVIABIxCgloZWFydGJlYXQYAiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5IZWFydGJlYXRIABItCgR2aWV3GAMgASgLMh0uaGVkZGxlLmNvbnRyb2wudjEuVmlld1VwZGF0ZUgAEkAKEXJlZ2lzdHJhdGlvbnNfYWNrGAQgASgLMiMuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uc0Fja0gAEi0KB3JlbmV3ZWQYBSABKAsyGi5oZWRkbGUuY29udHJvbC52MS5SZW5ld2VkSAASQwoTZW1wdHlfYmxvY2tzX3dhbnRlZBgGIAEoCzIkLmhlZGRsZS5jb250cm9sLnYxLkVtcHR5QmxvY2tzV2FudGVkSABCBgoEa2luZCKcAwoFSGVsbG8SEAoIcHJvdG9jb2wYASABKA0SDAoEbm9kZRgCIAEoCRIKCgJpZBgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEg8KB2FkZHJlc3MYBSABKAkSDAoEem9uZRgGIAEoCRIQCgh1bmRlcmxheRgHIAMoCRIQCgh2dGVwX21hYxgIIAEoCRISCgp2eGxhbl9wb3J0GAkgASgNEjAKBG1ldGEYCiADKAsyIi5oZWRkbGUuY29udHJvbC52MS5IZWxsby5NZXRhRW50cnkSRwoQdGFnZ2VkX2FkZHJlc3NlcxgLIAMoCzItLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvLlRhZ2dlZEFkZHJlc3Nlc0VudHJ5EhAKCHN0b3JlX2lkGAwgASgJEg0KBWVwb2NoGA0gASgEGisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFRhZ2dlZEFkZHJlc3Nlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1QEKB1dlbGNvbWUSDgoGc2VydmVyGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEgoKZGF0YWNlbnRlchgDIAEoCRIQCghzdG9yZV9pZBgEIAEoCRIQCghyZXZpc2lvbhgFIAEoBBINCgVlcG9jaBgGIAEoBBIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYByABKA0SFQoNZGVhZF9hZnRlcl9tcxgIIAEoDRIYChByZWNsYWltX2FmdGVyX21zGAkgASgEEhIKCnRha2VuX292ZXIYCiABKAgiHQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEIkQKB1JlbmV3ZWQSEAoIc2VxdWVuY2UYASABKAQSDQoFZXBvY2gYAiABKAQSGAoQcmVjbGFpbV9hZnRlcl9tcxgDIAEoBCI2ChFFbXB0eUJsb2Nrc1dhbnRlZBIPCgduZXR3b3JrGAEgASgJEhAKCGRlbGV0aW5nGAIgASgIIjsKCVN1YnNjcmliZRIMCgR2aWV3GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBiIbCgtVbnN1YnNjcmliZRIMCgR2aWV3GAEgASgJIvkBCgpWaWV3VXBkYXRlEgwKBHZpZXcYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgGEgwKBGxhc3QYBCABKAgSMQoJdW5jaGFuZ2VkGAUgASgLMhwuaGVkZGxlLmNvbnRyb2wudjEuVW5jaGFuZ2VkSAASMAoIc25hcHNob3QYBiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5WaWV3SXRlbXNIABItCgVkZWx0YRgHIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtc0gAEhEKB3JlZnVzZWQYCCABKAlIAEIGCgRib2R5IgsKCVVuY2hhbmdlZCJHCglWaWV3SXRlbXMSKQoEcHV0cxgBIAMoCzIbLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtEg8KB2RlbGV0ZXMYAiADKAkiJQoIVmlld0l0ZW0SCwoDa2V5GAEgASgJEgwKBGpzb24YAiABKAkiowEKDVJlZ2lzdHJhdGlvbnMSEAoIc2VxdWVuY2UYASABKAQSDwoFcHJvYmUYAiABKAZIABIyCgRmdWxsGAMgASgLMiIuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uU2V0SAASMwoFZGVsdGEYBCABKAsyIi5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25TZXRIAEIGCgRib2R5ImUKD1JlZ2lzdHJhdGlvblNldBIQCghzZXJ2aWNlcxgBIAMoCRIOCgZjaGVja3MYAiADKAkSGAoQcmVtb3ZlZF9zZXJ2aWNlcxgDIAMoCRIWCg5yZW1vdmVkX2NoZWNrcxgEIAMoCSJWChBSZWdpc3RyYXRpb25zQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEg8KB2luX3N5bmMYAyABKAgSDQoFZXJyb3IYBCABKAkiCQoHR29vZGJ5ZSJtChFDbGFpbUJsb2NrUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB25ldHdvcmsYAyABKAkSDAoEcG9vbBgEIAEoCRIMCgRoZWxkGAUgAygJEg4KBndpdGhpbhgGIAEoCSJ0ChJDbGFpbVN0YXRpY1JlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBIPCgduZXR3b3JrGAMgASgJEgoKAmlwGAQgASgJEhQKDGNvbnRhaW5lcl9pZBgFIAEoCRIOCgZpZm5hbWUYBiABKAkiPAoOUmVsZWFzZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRINCgVlcG9jaBgCIAEoBBINCgVjbGFpbRgDIAEoCSIwChFSZWxpbnF1aXNoUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEIloKDlJlc3RhdGVSZXF1ZXN0EgwKBG5vZGUYASABKAkSJwoFaGVsbG8YAiABKAsyGC5oZWRkbGUuY29udHJvbC52MS5IZWxsbxIRCglzdGF0ZW1lbnQYAyABKAkiGwoKQ2xhaW1SZXBseRINCgVjbGFpbRgBIAEoCSIOCgxSZWxlYXNlUmVwbHkieQoLSHR0cFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIOCgZtZXRob2QYAiABKAkSDgoGdGFyZ2V0GAMgASgJEi4KB2hlYWRlcnMYBCADKAsyHS5oZWRkbGUuY29udHJvbC52MS5IdHRwSGVhZGVyEgwKBGJvZHkYBSABKAwiXAoMSHR0cFJlc3BvbnNlEg4KBnN0YXR1cxgBIAEoDRIuCgdoZWFkZXJzGAIgAygLMh0uaGVkZGxlLmNvbnRyb2wudjEuSHR0cEhlYWRlchIMCgRib2R5GAMgASgMIlkKD0h0dHBSZXF1ZXN0UGFydBIuCgRoZWFkGAEgASgLMh4uaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlcXVlc3RIABIOCgRkYXRhGAIgASgMSABCBgoEa2luZCJbChBIdHRwUmVzcG9uc2VQYXJ0Ei8KBGhlYWQYASABKAsyHy5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVzcG9uc2VIABIOCgRkYXRhGAIgASgMSABCBgoEa2luZCIpCgpIdHRwSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAky9AUKB0NvbnRyb2wSUAoHU2Vzc2lvbhIfLmhlZGRsZS5jb250cm9sLnYxLkFnZW50TWVzc2FnZRogLmhlZGRsZS5jb250cm9sLnYxLlNlcnZlck1lc3NhZ2UoATABElEKCkNsYWltQmxvY2sSJC5oZWRkbGUuY29udHJvbC52MS5DbGFpbUJsb2NrUmVxdWVzdBodLmhlZGRsZS5jb250cm9sLnYxLkNsYWltUmVwbHkSUgoMUmVsZWFzZUJsb2NrEiEuaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSUwoLQ2xhaW1TdGF0aWMSJS5oZWRkbGUuY29udHJvbC52MS5DbGFpbVN0YXRpY1JlcXVlc3QaHS5oZWRkbGUuY29udHJvbC52MS5DbGFpbVJlcGx5ElMKDVJlbGVhc2VTdGF0aWMSIS5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXBseRJTCgpSZWxpbnF1aXNoEiQuaGVkZGxlLmNvbnRyb2wudjEuUmVsaW5xdWlzaFJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSTQoHUmVzdGF0ZRIhLmhlZGRsZS5jb250cm9sLnYxLlJlc3RhdGVSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5EkcKBEh0dHASHi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXNwb25zZRJZCgpIdHRwU3RyZWFtEiIuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlcXVlc3RQYXJ0GiMuaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlUGFydCgBMAEyiAIKCkVucm9sbG1lbnQSWQoLQXV0aG9yaXRpZXMSJS5oZWRkbGUuY29udHJvbC52MS5BdXRob3JpdGllc1JlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5BdXRob3JpdGllc1JlcGx5Ek8KBkVucm9sbBIgLmhlZGRsZS5jb250cm9sLnYxLkVucm9sbFJlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5Ek4KBlJldHVybhIfLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3UmVxdWVzdBojLmhlZGRsZS5jb250cm9sLnYxLkNlcnRpZmljYXRlUmVwbHkyqQEKB1JlbmV3YWwSTQoFUmVuZXcSHy5oZWRkbGUuY29udHJvbC52MS5SZW5ld1JlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5Ek8KB1NlcnZpbmcSHy5oZWRkbGUuY29udHJvbC52MS5SZW5ld1JlcXVlc3QaIy5oZWRkbGUuY29udHJvbC52MS5DZXJ0aWZpY2F0ZVJlcGx5YgZwcm90bzM");
+  fileDesc("CgxmYWJyaWMucHJvdG8SEWhlZGRsZS5jb250cm9sLnYxIhQKEkF1dGhvcml0aWVzUmVxdWVzdCIoChBBdXRob3JpdGllc1JlcGx5EhQKDGNlcnRpZmljYXRlcxgBIAMoCSJQCg1FbnJvbGxSZXF1ZXN0EgwKBG5vZGUYASABKAkSEAoIdG9rZW5faWQYAiABKAkSDgoGc2VjcmV0GAMgASgJEg8KB3JlcXVlc3QYBCABKAkiLQoMUmVuZXdSZXF1ZXN0EgwKBG5vZGUYASABKAkSDwoHcmVxdWVzdBgCIAEoCSI0ChBDZXJ0aWZpY2F0ZVJlcGx5Eg0KBWNoYWluGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCSLIAgoMQWdlbnRNZXNzYWdlEikKBWhlbGxvGAEgASgLMhguaGVkZGxlLmNvbnRyb2wudjEuSGVsbG9IABIxCgloZWFydGJlYXQYAiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5IZWFydGJlYXRIABIxCglzdWJzY3JpYmUYAyABKAsyHC5oZWRkbGUuY29udHJvbC52MS5TdWJzY3JpYmVIABI1Cgt1bnN1YnNjcmliZRgEIAEoCzIeLmhlZGRsZS5jb250cm9sLnYxLlVuc3Vic2NyaWJlSAASOQoNcmVnaXN0cmF0aW9ucxgFIAEoCzIgLmhlZGRsZS5jb250cm9sLnYxLlJlZ2lzdHJhdGlvbnNIABItCgdnb29kYnllGAYgASgLMhouaGVkZGxlLmNvbnRyb2wudjEuR29vZGJ5ZUgAQgYKBGtpbmQikgMKDVNlcnZlck1lc3NhZ2USLQoHd2VsY29tZRgBIAEoCzIaLmhlZGRsZS5jb250cm9sLnYxLldlbGNvbWVIABIxCgloZWFydGJlYXQYAiABKAsyHC5oZWRkbGUuY29udHJvbC52MS5IZWFydGJlYXRIABItCgR2aWV3GAMgASgLMh0uaGVkZGxlLmNvbnRyb2wudjEuVmlld1VwZGF0ZUgAEkAKEXJlZ2lzdHJhdGlvbnNfYWNrGAQgASgLMiMuaGVkZGxlLmNvbnRyb2wudjEuUmVnaXN0cmF0aW9uc0Fja0gAEi0KB3JlbmV3ZWQYBSABKAsyGi5oZWRkbGUuY29udHJvbC52MS5SZW5ld2VkSAASQwoTZW1wdHlfYmxvY2tzX3dhbnRlZBgGIAEoCzIkLmhlZGRsZS5jb250cm9sLnYxLkVtcHR5QmxvY2tzV2FudGVkSAASMgoKc3RvcmVfbG9zdBgHIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlN0b3JlTG9zdEgAQgYKBGtpbmQinAMKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEgwKBG5vZGUYAiABKAkSCgoCaWQYAyABKAkSDwoHdmVyc2lvbhgEIAEoCRIPCgdhZGRyZXNzGAUgASgJEgwKBHpvbmUYBiABKAkSEAoIdW5kZXJsYXkYByADKAkSEAoIdnRlcF9tYWMYCCABKAkSEgoKdnhsYW5fcG9ydBgJIAEoDRIwCgRtZXRhGAogAygLMiIuaGVkZGxlLmNvbnRyb2wudjEuSGVsbG8uTWV0YUVudHJ5EkcKEHRhZ2dlZF9hZGRyZXNzZXMYCyADKAsyLS5oZWRkbGUuY29udHJvbC52MS5IZWxsby5UYWdnZWRBZGRyZXNzZXNFbnRyeRIQCghzdG9yZV9pZBgMIAEoCRINCgVlcG9jaBgNIAEoBBorCglNZXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo2ChRUYWdnZWRBZGRyZXNzZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItUBCgdXZWxjb21lEg4KBnNlcnZlchgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhIKCmRhdGFjZW50ZXIYAyABKAkSEAoIc3RvcmVfaWQYBCABKAkSEAoIcmV2aXNpb24YBSABKAQSDQoFZXBvY2gYBiABKAQSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAcgASgNEhUKDWRlYWRfYWZ0ZXJfbXMYCCABKA0SGAoQcmVjbGFpbV9hZnRlcl9tcxgJIAEoBBISCgp0YWtlbl9vdmVyGAogASgIIh0KCUhlYXJ0YmVhdBIQCghzZXF1ZW5jZRgBIAEoBCILCglTdG9yZUxvc3QiRAoHUmVuZXdlZBIQCghzZXF1ZW5jZRgBIAEoBBINCgVlcG9jaBgCIAEoBBIYChByZWNsYWltX2FmdGVyX21zGAMgASgEIjYKEUVtcHR5QmxvY2tzV2FudGVkEg8KB25ldHdvcmsYASABKAkSEAoIZGVsZXRpbmcYAiABKAgiOwoJU3Vic2NyaWJlEgwKBHZpZXcYASABKAkSEAoIcmV2aXNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgGIhsKC1Vuc3Vic2NyaWJlEgwKBHZpZXcYASABKAki+QEKClZpZXdVcGRhdGUSDAoEdmlldxgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBBIOCgZkaWdlc3QYAyABKAYSDAoEbGFzdBgEIAEoCBIxCgl1bmNoYW5nZWQYBSABKAsyHC5oZWRkbGUuY29udHJvbC52MS5VbmNoYW5nZWRIABIwCghzbmFwc2hvdBgGIAEoCzIcLmhlZGRsZS5jb250cm9sLnYxLlZpZXdJdGVtc0gAEi0KBWRlbHRhGAcgASgLMhwuaGVkZGxlLmNvbnRyb2wudjEuVmlld0l0ZW1zSAASEQoHcmVmdXNlZBgIIAEoCUgAQgYKBGJvZHkiCwoJVW5jaGFuZ2VkIkcKCVZpZXdJdGVtcxIpCgRwdXRzGAEgAygLMhsuaGVkZGxlLmNvbnRyb2wudjEuVmlld0l0ZW0SDwoHZGVsZXRlcxgCIAMoCSIlCghWaWV3SXRlbRILCgNrZXkYASABKAkSDAoEanNvbhgCIAEoCSKjAQoNUmVnaXN0cmF0aW9ucxIQCghzZXF1ZW5jZRgBIAEoBBIPCgVwcm9iZRgCIAEoBkgAEjIKBGZ1bGwYAyABKAsyIi5oZWRkbGUuY29udHJvbC52MS5SZWdpc3RyYXRpb25TZXRIABIzCgVkZWx0YRgEIAEoCzIiLmhlZGRsZS5jb250cm9sLnYxLlJlZ2lzdHJhdGlvblNldEgAQgYKBGJvZHkiZQoPUmVnaXN0cmF0aW9uU2V0EhAKCHNlcnZpY2VzGAEgAygJEg4KBmNoZWNrcxgCIAMoCRIYChByZW1vdmVkX3NlcnZpY2VzGAMgAygJEhYKDnJlbW92ZWRfY2hlY2tzGAQgAygJIlYKEFJlZ2lzdHJhdGlvbnNBY2sSEAoIc2VxdWVuY2UYASABKAQSEAoIcmV2aXNpb24YAiABKAQSDwoHaW5fc3luYxgDIAEoCBINCgVlcnJvchgEIAEoCSIJCgdHb29kYnllIm0KEUNsYWltQmxvY2tSZXF1ZXN0EgwKBG5vZGUYASABKAkSDQoFZXBvY2gYAiABKAQSDwoHbmV0d29yaxgDIAEoCRIMCgRwb29sGAQgASgJEgwKBGhlbGQYBSADKAkSDgoGd2l0aGluGAYgASgJInQKEkNsYWltU3RhdGljUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB25ldHdvcmsYAyABKAkSCgoCaXAYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEg4KBmlmbmFtZRgGIAEoCSI8Cg5SZWxlYXNlUmVxdWVzdBIMCgRub2RlGAEgASgJEg0KBWVwb2NoGAIgASgEEg0KBWNsYWltGAMgASgJIjAKEVJlbGlucXVpc2hSZXF1ZXN0EgwKBG5vZGUYASABKAkSDQoFZXBvY2gYAiABKAQiWgoOUmVzdGF0ZVJlcXVlc3QSDAoEbm9kZRgBIAEoCRInCgVoZWxsbxgCIAEoCzIYLmhlZGRsZS5jb250cm9sLnYxLkhlbGxvEhEKCXN0YXRlbWVudBgDIAEoCSIbCgpDbGFpbVJlcGx5Eg0KBWNsYWltGAEgASgJIg4KDFJlbGVhc2VSZXBseSJ5CgtIdHRwUmVxdWVzdBIMCgRub2RlGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIOCgZ0YXJnZXQYAyABKAkSLgoHaGVhZGVycxgEIAMoCzIdLmhlZGRsZS5jb250cm9sLnYxLkh0dHBIZWFkZXISDAoEYm9keRgFIAEoDCJcCgxIdHRwUmVzcG9uc2USDgoGc3RhdHVzGAEgASgNEi4KB2hlYWRlcnMYAiADKAsyHS5oZWRkbGUuY29udHJvbC52MS5IdHRwSGVhZGVyEgwKBGJvZHkYAyABKAwiWQoPSHR0cFJlcXVlc3RQYXJ0Ei4KBGhlYWQYASABKAsyHi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdEgAEg4KBGRhdGEYAiABKAxIAEIGCgRraW5kIlsKEEh0dHBSZXNwb25zZVBhcnQSLwoEaGVhZBgBIAEoCzIfLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXNwb25zZUgAEg4KBGRhdGEYAiABKAxIAEIGCgRraW5kIikKCkh0dHBIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCTL0BQoHQ29udHJvbBJQCgdTZXNzaW9uEh8uaGVkZGxlLmNvbnRyb2wudjEuQWdlbnRNZXNzYWdlGiAuaGVkZGxlLmNvbnRyb2wudjEuU2VydmVyTWVzc2FnZSgBMAESUQoKQ2xhaW1CbG9jaxIkLmhlZGRsZS5jb250cm9sLnYxLkNsYWltQmxvY2tSZXF1ZXN0Gh0uaGVkZGxlLmNvbnRyb2wudjEuQ2xhaW1SZXBseRJSCgxSZWxlYXNlQmxvY2sSIS5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXBseRJTCgtDbGFpbVN0YXRpYxIlLmhlZGRsZS5jb250cm9sLnYxLkNsYWltU3RhdGljUmVxdWVzdBodLmhlZGRsZS5jb250cm9sLnYxLkNsYWltUmVwbHkSUwoNUmVsZWFzZVN0YXRpYxIhLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuUmVsZWFzZVJlcGx5ElMKClJlbGlucXVpc2gSJC5oZWRkbGUuY29udHJvbC52MS5SZWxpbnF1aXNoUmVxdWVzdBofLmhlZGRsZS5jb250cm9sLnYxLlJlbGVhc2VSZXBseRJNCgdSZXN0YXRlEiEuaGVkZGxlLmNvbnRyb2wudjEuUmVzdGF0ZVJlcXVlc3QaHy5oZWRkbGUuY29udHJvbC52MS5SZWxlYXNlUmVwbHkSRwoESHR0cBIeLmhlZGRsZS5jb250cm9sLnYxLkh0dHBSZXF1ZXN0Gh8uaGVkZGxlLmNvbnRyb2wudjEuSHR0cFJlc3BvbnNlElkKCkh0dHBTdHJlYW0SIi5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVxdWVzdFBhcnQaIy5oZWRkbGUuY29udHJvbC52MS5IdHRwUmVzcG9uc2VQYXJ0KAEwATKIAgoKRW5yb2xsbWVudBJZCgtBdXRob3JpdGllcxIlLmhlZGRsZS5jb250cm9sLnYxLkF1dGhvcml0aWVzUmVxdWVzdBojLmhlZGRsZS5jb250cm9sLnYxLkF1dGhvcml0aWVzUmVwbHkSTwoGRW5yb2xsEiAuaGVkZGxlLmNvbnRyb2wudjEuRW5yb2xsUmVxdWVzdBojLmhlZGRsZS5jb250cm9sLnYxLkNlcnRpZmljYXRlUmVwbHkSTgoGUmV0dXJuEh8uaGVkZGxlLmNvbnRyb2wudjEuUmVuZXdSZXF1ZXN0GiMuaGVkZGxlLmNvbnRyb2wudjEuQ2VydGlmaWNhdGVSZXBseTKpAQoHUmVuZXdhbBJNCgVSZW5ldxIfLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3UmVxdWVzdBojLmhlZGRsZS5jb250cm9sLnYxLkNlcnRpZmljYXRlUmVwbHkSTwoHU2VydmluZxIfLmhlZGRsZS5jb250cm9sLnYxLlJlbmV3UmVxdWVzdBojLmhlZGRsZS5jb250cm9sLnYxLkNlcnRpZmljYXRlUmVwbHliBnByb3RvMw");
 
 /**
  * @generated from message heddle.control.v1.AuthoritiesRequest
@@ -225,6 +225,12 @@ export type ServerMessage = Message<"heddle.control.v1.ServerMessage"> & {
      */
     value: EmptyBlocksWanted;
     case: "emptyBlocksWanted";
+  } | {
+    /**
+     * @generated from field: heddle.control.v1.StoreLost store_lost = 7;
+     */
+    value: StoreLost;
+    case: "storeLost";
   } | { case: undefined; value?: undefined };
 };
 
@@ -406,6 +412,21 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
   messageDesc(file_fabric, 9);
 
 /**
+ * The server cannot keep the node alive, as it has lost its store. Another one may have not.
+ *
+ * @generated from message heddle.control.v1.StoreLost
+ */
+export type StoreLost = Message<"heddle.control.v1.StoreLost"> & {
+};
+
+/**
+ * Describes the message heddle.control.v1.StoreLost.
+ * Use `create(StoreLostSchema)` to create a new message.
+ */
+export const StoreLostSchema: GenMessage<StoreLost> = /*@__PURE__*/
+  messageDesc(file_fabric, 10);
+
+/**
  * The node's term was renewed some time after the agent sent this heartbeat.
  *
  * @generated from message heddle.control.v1.Renewed
@@ -432,7 +453,7 @@ export type Renewed = Message<"heddle.control.v1.Renewed"> & {
  * Use `create(RenewedSchema)` to create a new message.
  */
 export const RenewedSchema: GenMessage<Renewed> = /*@__PURE__*/
-  messageDesc(file_fabric, 10);
+  messageDesc(file_fabric, 11);
 
 /**
  * The pool is full: nodes that hold a block of it without a single address in use should release that.
@@ -458,7 +479,7 @@ export type EmptyBlocksWanted = Message<"heddle.control.v1.EmptyBlocksWanted"> &
  * Use `create(EmptyBlocksWantedSchema)` to create a new message.
  */
 export const EmptyBlocksWantedSchema: GenMessage<EmptyBlocksWanted> = /*@__PURE__*/
-  messageDesc(file_fabric, 11);
+  messageDesc(file_fabric, 12);
 
 /**
  * What the agent holds of the view already, if anything: digest of the content and the revision it is of.
@@ -487,7 +508,7 @@ export type Subscribe = Message<"heddle.control.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_fabric, 12);
+  messageDesc(file_fabric, 13);
 
 /**
  * @generated from message heddle.control.v1.Unsubscribe
@@ -504,7 +525,7 @@ export type Unsubscribe = Message<"heddle.control.v1.Unsubscribe"> & {
  * Use `create(UnsubscribeSchema)` to create a new message.
  */
 export const UnsubscribeSchema: GenMessage<Unsubscribe> = /*@__PURE__*/
-  messageDesc(file_fabric, 13);
+  messageDesc(file_fabric, 14);
 
 /**
  * A whole view or what changed in it. A long update comes in parts; only the last part has `last` set, and
@@ -570,7 +591,7 @@ export type ViewUpdate = Message<"heddle.control.v1.ViewUpdate"> & {
  * Use `create(ViewUpdateSchema)` to create a new message.
  */
 export const ViewUpdateSchema: GenMessage<ViewUpdate> = /*@__PURE__*/
-  messageDesc(file_fabric, 14);
+  messageDesc(file_fabric, 15);
 
 /**
  * @generated from message heddle.control.v1.Unchanged
@@ -583,7 +604,7 @@ export type Unchanged = Message<"heddle.control.v1.Unchanged"> & {
  * Use `create(UnchangedSchema)` to create a new message.
  */
 export const UnchangedSchema: GenMessage<Unchanged> = /*@__PURE__*/
-  messageDesc(file_fabric, 15);
+  messageDesc(file_fabric, 16);
 
 /**
  * @generated from message heddle.control.v1.ViewItems
@@ -605,7 +626,7 @@ export type ViewItems = Message<"heddle.control.v1.ViewItems"> & {
  * Use `create(ViewItemsSchema)` to create a new message.
  */
 export const ViewItemsSchema: GenMessage<ViewItems> = /*@__PURE__*/
-  messageDesc(file_fabric, 16);
+  messageDesc(file_fabric, 17);
 
 /**
  * @generated from message heddle.control.v1.ViewItem
@@ -627,7 +648,7 @@ export type ViewItem = Message<"heddle.control.v1.ViewItem"> & {
  * Use `create(ViewItemSchema)` to create a new message.
  */
 export const ViewItemSchema: GenMessage<ViewItem> = /*@__PURE__*/
-  messageDesc(file_fabric, 17);
+  messageDesc(file_fabric, 18);
 
 /**
  * What runs on the node. A probe asks whether the server holds exactly what the digest says.
@@ -669,7 +690,7 @@ export type Registrations = Message<"heddle.control.v1.Registrations"> & {
  * Use `create(RegistrationsSchema)` to create a new message.
  */
 export const RegistrationsSchema: GenMessage<Registrations> = /*@__PURE__*/
-  messageDesc(file_fabric, 18);
+  messageDesc(file_fabric, 19);
 
 /**
  * @generated from message heddle.control.v1.RegistrationSet
@@ -701,7 +722,7 @@ export type RegistrationSet = Message<"heddle.control.v1.RegistrationSet"> & {
  * Use `create(RegistrationSetSchema)` to create a new message.
  */
 export const RegistrationSetSchema: GenMessage<RegistrationSet> = /*@__PURE__*/
-  messageDesc(file_fabric, 19);
+  messageDesc(file_fabric, 20);
 
 /**
  * @generated from message heddle.control.v1.RegistrationsAck
@@ -739,7 +760,7 @@ export type RegistrationsAck = Message<"heddle.control.v1.RegistrationsAck"> & {
  * Use `create(RegistrationsAckSchema)` to create a new message.
  */
 export const RegistrationsAckSchema: GenMessage<RegistrationsAck> = /*@__PURE__*/
-  messageDesc(file_fabric, 20);
+  messageDesc(file_fabric, 21);
 
 /**
  * The agent ends on purpose: its node is not alive from now on.
@@ -754,7 +775,7 @@ export type Goodbye = Message<"heddle.control.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_fabric, 21);
+  messageDesc(file_fabric, 22);
 
 /**
  * @generated from message heddle.control.v1.ClaimBlockRequest
@@ -800,7 +821,7 @@ export type ClaimBlockRequest = Message<"heddle.control.v1.ClaimBlockRequest"> &
  * Use `create(ClaimBlockRequestSchema)` to create a new message.
  */
 export const ClaimBlockRequestSchema: GenMessage<ClaimBlockRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 22);
+  messageDesc(file_fabric, 23);
 
 /**
  * @generated from message heddle.control.v1.ClaimStaticRequest
@@ -842,7 +863,7 @@ export type ClaimStaticRequest = Message<"heddle.control.v1.ClaimStaticRequest">
  * Use `create(ClaimStaticRequestSchema)` to create a new message.
  */
 export const ClaimStaticRequestSchema: GenMessage<ClaimStaticRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 23);
+  messageDesc(file_fabric, 24);
 
 /**
  * @generated from message heddle.control.v1.ReleaseRequest
@@ -871,7 +892,7 @@ export type ReleaseRequest = Message<"heddle.control.v1.ReleaseRequest"> & {
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 24);
+  messageDesc(file_fabric, 25);
 
 /**
  * Nothing of this earlier term is in use on the node any more.
@@ -895,7 +916,7 @@ export type RelinquishRequest = Message<"heddle.control.v1.RelinquishRequest"> &
  * Use `create(RelinquishRequestSchema)` to create a new message.
  */
 export const RelinquishRequestSchema: GenMessage<RelinquishRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 25);
+  messageDesc(file_fabric, 26);
 
 /**
  * @generated from message heddle.control.v1.RestateRequest
@@ -924,7 +945,7 @@ export type RestateRequest = Message<"heddle.control.v1.RestateRequest"> & {
  * Use `create(RestateRequestSchema)` to create a new message.
  */
 export const RestateRequestSchema: GenMessage<RestateRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 26);
+  messageDesc(file_fabric, 27);
 
 /**
  * @generated from message heddle.control.v1.ClaimReply
@@ -941,7 +962,7 @@ export type ClaimReply = Message<"heddle.control.v1.ClaimReply"> & {
  * Use `create(ClaimReplySchema)` to create a new message.
  */
 export const ClaimReplySchema: GenMessage<ClaimReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 27);
+  messageDesc(file_fabric, 28);
 
 /**
  * @generated from message heddle.control.v1.ReleaseReply
@@ -954,7 +975,7 @@ export type ReleaseReply = Message<"heddle.control.v1.ReleaseReply"> & {
  * Use `create(ReleaseReplySchema)` to create a new message.
  */
 export const ReleaseReplySchema: GenMessage<ReleaseReply> = /*@__PURE__*/
-  messageDesc(file_fabric, 28);
+  messageDesc(file_fabric, 29);
 
 /**
  * One request to the HTTP API, made on another node.
@@ -995,7 +1016,7 @@ export type HttpRequest = Message<"heddle.control.v1.HttpRequest"> & {
  * Use `create(HttpRequestSchema)` to create a new message.
  */
 export const HttpRequestSchema: GenMessage<HttpRequest> = /*@__PURE__*/
-  messageDesc(file_fabric, 29);
+  messageDesc(file_fabric, 30);
 
 /**
  * @generated from message heddle.control.v1.HttpResponse
@@ -1022,7 +1043,7 @@ export type HttpResponse = Message<"heddle.control.v1.HttpResponse"> & {
  * Use `create(HttpResponseSchema)` to create a new message.
  */
 export const HttpResponseSchema: GenMessage<HttpResponse> = /*@__PURE__*/
-  messageDesc(file_fabric, 30);
+  messageDesc(file_fabric, 31);
 
 /**
  * The head comes first and its body is empty.
@@ -1053,7 +1074,7 @@ export type HttpRequestPart = Message<"heddle.control.v1.HttpRequestPart"> & {
  * Use `create(HttpRequestPartSchema)` to create a new message.
  */
 export const HttpRequestPartSchema: GenMessage<HttpRequestPart> = /*@__PURE__*/
-  messageDesc(file_fabric, 31);
+  messageDesc(file_fabric, 32);
 
 /**
  * @generated from message heddle.control.v1.HttpResponsePart
@@ -1082,7 +1103,7 @@ export type HttpResponsePart = Message<"heddle.control.v1.HttpResponsePart"> & {
  * Use `create(HttpResponsePartSchema)` to create a new message.
  */
 export const HttpResponsePartSchema: GenMessage<HttpResponsePart> = /*@__PURE__*/
-  messageDesc(file_fabric, 32);
+  messageDesc(file_fabric, 33);
 
 /**
  * @generated from message heddle.control.v1.HttpHeader
@@ -1104,7 +1125,7 @@ export type HttpHeader = Message<"heddle.control.v1.HttpHeader"> & {
  * Use `create(HttpHeaderSchema)` to create a new message.
  */
 export const HttpHeaderSchema: GenMessage<HttpHeader> = /*@__PURE__*/
-  messageDesc(file_fabric, 33);
+  messageDesc(file_fabric, 34);
 
 /**
  * @generated from service heddle.control.v1.Control

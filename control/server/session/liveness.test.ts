@@ -60,6 +60,20 @@ test("a session that slept through its TTL and writes over a newer one cannot ma
   expect([registry.isLive("n1"), failures]).toEqual([true, []]);
 });
 
+test("a join that comes late at another server takes no beating node along when its lease ends", async () => {
+  const { registry, liveness, beat } = await fixture();
+  const current = liveness();
+  await current.start();
+  await beat(current, 5000);
+  const late = liveness();
+  await late.start();
+  await late.stop(false);
+  for (let second = 0; second < 20; second++) {
+    await beat(current, 1000);
+    expect(registry.isLive("n1")).toBe(true);
+  }
+});
+
 test("a lease that the store lost is replaced at the next beat", async () => {
   const { registry, liveness, beat, clock } = await fixture();
   const live = liveness();

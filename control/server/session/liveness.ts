@@ -3,9 +3,9 @@
  * agent's heartbeats, not by a timer of the server's, so that a server with a dead agent on its hands lets go.
  *
  * A broken stream leaves the key to its TTL: the agent is usually back within a second and nobody noticed. A
- * goodbye takes it at once. A new session brings its own lease; the old one then ends without a key. A session
- * that slept through all that may write the key once more under a lease of its own, and take it along when that
- * ends: so who keeps a lease also looks whether the key is there.
+ * goodbye takes it at once. A new session brings its own lease; the old one then ends without a key. A join that
+ * comes late, when its agent has long gone to another server, writes the key once more under a lease of its own and takes
+ * it along when that ends: so who hears the agent also looks on whose lease the key hangs, and takes it back.
  *
  * Whoever frees a node's blocks at once does so only while that key is not there (ipam/node-terms.ts). So after it was
  * written the term is looked at again: a node whose blocks were freed just before is not welcomed into that term.
@@ -18,7 +18,7 @@ import type { Store } from "../../../store/index.ts";
 export interface LivenessOptions {
   readonly store: Pick<Store, "grantLease" | "keepAlive" | "revokeLease">;
   readonly writer: Pick<RegistryWrites, "setLive">;
-  readonly registry: Pick<RegistryReads, "isLive">;
+  readonly registry: Pick<RegistryReads, "liveLease">;
   readonly clock: Clock;
   readonly ttlMs: number;
   /** Whether the node's term still stands, asked each time after the key was written. @throws IPAM_STALE_EPOCH */
@@ -49,10 +49,16 @@ export class Liveness {
     await this.#write(writer, lease.id);
   }
 
+  /** The lease was not kept when it was due: the node will be taken for dead although its agent is heard. */
+  get isFailing(): boolean {
+    return this.#options.clock.monotonicMs() - this.#keptAtMs >= this.#options.ttlMs / 2;
+  }
+
   /** The agent was heard. Never rejects. */
   beat(): void {
     const { clock, ttlMs } = this.#options;
-    if (this.#isBusy || this.#ended || clock.monotonicMs() - this.#keptAtMs < ttlMs / 3) return;
+    const isDue = clock.monotonicMs() - this.#keptAtMs >= ttlMs / 3;
+    if (this.#isBusy || this.#ended || !(isDue || this.#isAnothers())) return;
     this.#isBusy = true;
     this.#busy = this.#keep()
       .catch(this.#options.onFailure)
@@ -73,6 +79,11 @@ export class Liveness {
     await this.#options.confirm();
   }
 
+  #isAnothers(): boolean {
+    const lease = this.#options.registry.liveLease(this.#node);
+    return lease !== undefined && lease !== this.#lease;
+  }
+
   async #keep(): Promise<void> {
     const { store, clock, writer, registry } = this.#options;
     const atMs = clock.monotonicMs();
@@ -80,7 +91,7 @@ export class Liveness {
       if (this.#lease === undefined) return;
       await store.keepAlive(this.#lease);
       this.#keptAtMs = atMs;
-      if (!registry.isLive(this.#node)) await this.#write(writer, this.#lease);
+      if (registry.liveLease(this.#node) !== this.#lease) await this.#write(writer, this.#lease);
     } catch (error) {
       if (!isFabricError(error, "STORE_LEASE_NOT_FOUND")) throw error;
       await this.start();

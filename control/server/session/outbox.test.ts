@@ -14,7 +14,10 @@ function connection(windowBytes: number) {
 }
 
 const beat = (sequence: bigint) =>
-  ({ case: "heartbeat", value: { $typeName: "heddle.control.v1.Heartbeat", sequence } }) as const;
+  ({
+    case: "heartbeat",
+    value: { $typeName: "heddle.control.v1.Heartbeat", sequence },
+  }) as const;
 
 describe("Outbox", () => {
   it("hands over no more than the window, and asks for an update only when it can be sent", () => {

@@ -21,6 +21,7 @@ import {
   RegistrationsAckSchema,
   RenewedSchema,
   type ServerMessage,
+  StoreLostSchema,
   WelcomeSchema,
 } from "../../proto/gen/fabric_pb.ts";
 import { asFabricError, toWireStatus } from "../../wire-error.ts";
@@ -152,6 +153,8 @@ export class Session {
     switch (kind.case) {
       case "heartbeat":
         this.#outbox.send("heartbeat", { case: "heartbeat", value: kind.value });
+        if (phase.live.isFailing)
+          this.#outbox.send("storeLost", { case: "storeLost", value: create(StoreLostSchema) });
         phase.live.beat();
         phase.keeper.beat(kind.value.sequence);
         return;
@@ -220,7 +223,7 @@ export class Session {
   }
 
   #welcome({ epoch, reclaimAfterMs }: NodeTerm, takenOver: boolean): void {
-    const { server, version, registry, store, limits } = this.#context;
+    const { server, version, registry, store, limits, table } = this.#context;
     const value = create(WelcomeSchema, {
       server,
       version,
@@ -228,7 +231,7 @@ export class Session {
       storeId: store.id,
       revision: BigInt(registry.index),
       epoch: BigInt(epoch),
-      heartbeatIntervalMs: limits.heartbeatIntervalMs,
+      heartbeatIntervalMs: heartbeatIntervalMs(table.size, limits),
       deadAfterMs: limits.deadAfterMs,
       reclaimAfterMs: BigInt(reclaimAfterMs),
       takenOver,
@@ -275,6 +278,14 @@ export class Session {
   #failed(action: string, error: unknown): void {
     this.#context.log({ kind: "failed", node: this.#agent?.name ?? "", action, error });
   }
+}
+
+/** The more agents there are, the more slowly the next one beats. */
+function heartbeatIntervalMs(
+  agents: number,
+  { heartbeatIntervalMs: mostMs, heartbeatMinMs, heartbeatsPerSecond }: ControlServerLimits,
+): number {
+  return Math.min(mostMs, Math.max(heartbeatMinMs, (agents * 1000) / heartbeatsPerSecond));
 }
 
 function silent(what: string): FabricError {

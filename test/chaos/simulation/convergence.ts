@@ -1,58 +1,55 @@
-/**
- * What must come to hold once nothing fails any more: every agent's views are what the store says, every kernel is what
- * its plan says, and who is dead is seen as dead everywhere within its bound.
- */
+/** What must come to hold once nothing fails any more, as reasons why it does not yet: undefined when it does. */
 import { hostCidr } from "../../../addr/index.ts";
-import type { ServiceViewItem } from "../../../control/index.ts";
 import type { BlockClaim, StaticClaim } from "../../../ipam/index.ts";
-import { liveKey, livenessCheckId } from "../../../registry/index.ts";
-import type { KernelNode } from "./kernel-node.ts";
-import type { SessionAgent } from "./session-agent.ts";
+import { liveKey } from "../../../registry/index.ts";
+import type { AgentNode } from "./agent-node.ts";
 import type { Truth } from "./truth.ts";
 
 const fabricPrefixes = ["ipam/networks/", "ipam/blocks/", "ipam/statics/", "catalog/nodes/"];
 
-/** Why the agent's views are not the truth yet; undefined when they are. */
-export function viewsLag(agents: readonly SessionAgent[], truth: Truth): string | undefined {
-  const registered = agents.flatMap(({ running, machine }) =>
-    (running?.state.services() ?? []).map(({ id, port }) => `${machine.name}/${id} ${port}`),
-  );
+/** Every agent has the store's view of the fabric, and names what runs everywhere with the status that it has. */
+export function viewsLag(nodes: readonly AgentNode[], truth: Truth): string | undefined {
+  const expected = nodes.flatMap((node) => [
+    ...(node.process?.registrations.state.services() ?? []).map(
+      ({ id, port }) => `${node.name}/${id}:${port} ${node.workloads.status(id)}`,
+    ),
+  ]);
   const stored = stock(truth).map(({ key, value }) => `${key} ${JSON.stringify(JSON.parse(value))}`);
-  for (const { running, machine } of agents) {
-    if (!running) return `${machine.name} does not run`;
-    const fabric = [...running.fabric.items].map(([key, item]) => `${key} ${JSON.stringify(item)}`);
-    if (!isSame(fabric, stored)) return `${machine.name} has another view of the fabric than the store`;
-    const service = [...running.service.items.values()].map((item) => {
-      const { node, service: instance } = item as ServiceViewItem;
-      return `${node.name}/${instance.id} ${instance.port}`;
-    });
-    if (!isSame(service, registered)) return `${machine.name} sees ${service.join()} of ${registered.join()}`;
+  for (const { process, name } of nodes) {
+    if (!process) return `${name} does not run`;
+    if (!process.client.state.connected) return `${name} has no server`;
+    if (!truth.at(liveKey(name), truth.revision)) return `${name} is dead in the store`;
+    const fabric = [...process.fabric.items].map(([key, item]) => `${key} ${JSON.stringify(item)}`);
+    if (!isSame(fabric, stored)) return `${name} has another view of the fabric than the store`;
+    const named = process.names()?.map((one) => `${one.node}/${one.id}:${one.port} ${one.status}`);
+    if (!named || !isSame(named, expected))
+      return `${name} names ${named?.join() ?? "nothing yet"} instead of ${expected.join()}`;
+    if (process.isMarkedStale()) return `${name} says that its names may be out of date`;
   }
   return undefined;
 }
 
-export async function kernelLag(name: string, kernel: KernelNode, truth: Truth): Promise<string | undefined> {
-  if ((await kernel.plan()).length > 0) return `the kernel of ${name} is not at its plan`;
-  const [routes, wanted] = [await kernel.routes(), remotePrefixes(name, truth)];
+/** The kernel is at its plan, and has a route to each prefix of another node. */
+export async function kernelLag(
+  { name, host, process }: AgentNode,
+  truth: Truth,
+  work: <T>(promise: Promise<T>) => Promise<T | undefined>,
+): Promise<string | undefined> {
+  if (!process) return `${name} does not run`;
+  const plan = await work(process.dataplane.reconciler.dryRun());
+  if (!plan) return `a pass over the kernel of ${name} does not end`;
+  if (plan.words.length > 0 || plan.ruleset)
+    return `the kernel of ${name} lacks ${plan.words.join() || "its table"}`;
+  const [routes, wanted] = [await host.remotePrefixes(), remotePrefixes(name, truth)];
   if (isSame(routes, wanted)) return undefined;
   return `the kernel of ${name} has routes to ${routes.join()}; others hold ${wanted.join()}`;
 }
 
-/** Where the dead node is taken for alive still. */
-export function deadSeenAlive(
-  dead: string,
-  agents: readonly SessionAgent[],
-  truth: Truth,
-): string | undefined {
-  if (truth.at(liveKey(dead), truth.revision)) return "in the store";
-  for (const { running, machine } of agents) {
-    for (const item of running?.service.items.values() ?? []) {
-      const { node, checks } = item as ServiceViewItem;
-      const isDead = checks.some(({ id, status }) => id === livenessCheckId && status === "critical");
-      if (node.name === dead && !isDead) return `by ${machine.name}`;
-    }
-  }
-  return undefined;
+/** Who names an instance of the dead node as one to go to. */
+export function namersOf(dead: string, nodes: readonly AgentNode[]): readonly string[] {
+  return nodes
+    .filter(({ process }) => process?.names()?.some((one) => one.node === dead && one.status !== "critical"))
+    .map(({ name }) => name);
 }
 
 function stock(truth: Truth): { readonly key: string; readonly value: string }[] {

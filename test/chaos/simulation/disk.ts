@@ -1,11 +1,9 @@
 /**
  * A disk that takes its time and loses what was not synced. Writes are transactions in a log; a commit is written,
- * then synced, then answered, and each is a point. Who dies in between finds, on the next start, all that was
- * synced and some first part of the rest.
+ * then synced, then answered, and each is a point; a slow disk takes seconds for a sync. Who dies in between finds, on
+ * the next start, all that was synced and some first part of the rest. A full disk refuses; one that is lost is empty.
  */
-
-import type { LeaseJournal } from "../../../ipam/index.ts";
-import { storeLeaseJournal } from "../../../ipam/index.ts";
+import { FabricError } from "../../../errors/index.ts";
 import {
   MemoryStore,
   type Store,
@@ -16,6 +14,7 @@ import {
 import type { Life } from "./life.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { isRead } from "./store-link.ts";
 
 export interface DiskOptions {
   readonly scheduler: Scheduler;
@@ -30,8 +29,11 @@ export class Disk {
   readonly #options: DiskOptions;
   readonly #log: Txn[] = [];
   #synced = 0;
-  /** Points that a sync takes. */
-  syncPoints = 1;
+  /** How long a sync takes. */
+  syncMs = 0;
+  isFull = false;
+  /** Nothing is refused any more. */
+  isCalm = false;
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -49,26 +51,41 @@ export class Disk {
     return content;
   }
 
-  async journal(life: Life): Promise<LeaseJournal> {
-    return storeLeaseJournal(await this.open(life), "leases/");
+  /** Nothing of it is left. Only while no process has it open. */
+  lose(): void {
+    this.#log.length = 0;
+    this.#synced = 0;
+  }
+
+  #errs(): boolean {
+    return !this.isCalm && this.#options.random.chance(errorChance);
   }
 
   async #commit(life: Life, txn: Txn, apply: () => Promise<TxnResult>): Promise<TxnResult> {
-    const { scheduler, random, skipsSync } = this.#options;
+    const { scheduler, skipsSync } = this.#options;
     await scheduler.point(life, "write");
-    if (random.chance(errorChance)) throw new Error("the disk refused the write");
+    if (this.isFull || this.#errs()) throw refused();
     const answer = await apply();
     const end = this.#log.push(txn);
     const sync = async () => {
-      for (let i = 0; i < this.syncPoints; i++) await scheduler.point(life, "sync");
+      if (this.syncMs > 0) await life.clock.sleep(this.syncMs);
+      await scheduler.point(life, "sync");
       this.#synced = Math.max(this.#synced, end);
     };
     if (skipsSync) void sync();
     else await sync();
-    if (random.chance(errorChance)) throw new Error("the disk refused the sync");
+    if (this.#errs()) throw uncertain();
     await scheduler.point(life, "committed");
     return answer;
   }
+}
+
+function refused(): FabricError {
+  return new FabricError("STORE_UNAVAILABLE", "write: the disk refused, nothing happened; look at it");
+}
+
+function uncertain(): FabricError {
+  return new FabricError("STORE_AMBIGUOUS", "sync: the disk refused; read before you write again");
 }
 
 type Commit = (txn: Txn, apply: () => Promise<TxnResult>) => Promise<TxnResult>;
@@ -83,6 +100,7 @@ class DiskStore extends MemoryStore {
   }
 
   override txn(txn: Txn): Promise<TxnResult> {
+    if (isRead(txn)) return this.apply(txn);
     return this.#commit(txn, () => this.apply(txn));
   }
 

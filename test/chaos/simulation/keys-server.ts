@@ -21,10 +21,11 @@ export class KeysServer {
   #open: OpenRegistry | undefined;
   #checkedIndex = 0;
 
-  constructor(world: World, life: Life, store: Store) {
+  /** `onOpen` is called once the store has answered. */
+  constructor(world: World, life: Life, store: Store, onOpen: (open: OpenRegistry) => void) {
     this.#world = world;
     this.#life = life;
-    world.start(this.#begin(store));
+    world.start(this.#begin(store, onOpen));
   }
 
   /** Undefined until the store has answered. */
@@ -32,7 +33,7 @@ export class KeysServer {
     return this.#open;
   }
 
-  async #begin(store: Store): Promise<void> {
+  async #begin(store: Store, onOpen: (open: OpenRegistry) => void): Promise<void> {
     const { clock, signal } = this.#life;
     const random = () => this.#world.random.next();
     while (this.#life.isAlive) {
@@ -41,6 +42,7 @@ export class KeysServer {
         let ids = 0;
         const newId = () => `00000000-0000-4000-8000-${String(ids++).padStart(12, "0")}`;
         this.#open = { registry, writer: new RegistryWriter({ store, registry, clock, newId }) };
+        onOpen(this.#open);
         return;
       } catch {
         await clock.sleep(openRetryMs);

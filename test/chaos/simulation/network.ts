@@ -17,7 +17,8 @@ const duplicateChance = 0.03;
 export class Network {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
-  readonly #cut = new Set<string>();
+  /** Cut links, and who waits for each. */
+  readonly #cut = new Map<string, PromiseWithResolvers<void>>();
 
   constructor(scheduler: Scheduler, random: Random) {
     this.#scheduler = scheduler;
@@ -25,12 +26,25 @@ export class Network {
   }
 
   cut(from: string, to: string): void {
-    this.#cut.add(`${from} ${to}`);
+    if (!this.isCut(from, to)) this.#cut.set(`${from} ${to}`, Promise.withResolvers());
   }
 
+  /** One link, or all. */
   heal(from?: string, to?: string): void {
-    if (from === undefined) this.#cut.clear();
-    else this.#cut.delete(`${from} ${to}`);
+    const links = from === undefined ? [...this.#cut.keys()] : [`${from} ${to}`];
+    for (const link of links) {
+      this.#cut.get(link)?.resolve();
+      this.#cut.delete(link);
+    }
+  }
+
+  /** Resolves when the link is not cut. */
+  async passable(from: string, to: string): Promise<void> {
+    for (;;) {
+      const cut = this.#cut.get(`${from} ${to}`);
+      if (!cut) return;
+      await cut.promise;
+    }
   }
 
   isCut(from: string, to: string): boolean {
@@ -43,6 +57,7 @@ export class Network {
     const [near, far] = [from.machine.name, to.name];
     const isLate = () => from.clock.monotonicMs() - askedAtMs > callTimeoutMs;
     await this.#scheduler.point(from, `→ ${far} ${label}`);
+    await to.awake();
     const at = to.life;
     if (this.isCut(near, far) || !at?.isAlive) throw new NoAnswer(`${label}: unreachable`);
     if (this.#random.chance(duplicateChance)) void this.#again(to, label, act);

@@ -32,8 +32,17 @@ export class Scheduler {
     return new Promise((pass) => this.#points.push({ life, label, pass }));
   }
 
-  /** Lets one point pass. False if none waits. */
+  /** Lets one point pass. False if none can. */
   async passOne(): Promise<boolean> {
+    const frozen: Point[] = [];
+    try {
+      return await this.#passOne(frozen);
+    } finally {
+      this.#points.push(...frozen);
+    }
+  }
+
+  async #passOne(frozen: Point[]): Promise<boolean> {
     for (;;) {
       const index = this.#random.below(this.#points.length);
       const point = this.#points[index];
@@ -41,6 +50,10 @@ export class Scheduler {
       const last = this.#points.pop() as Point;
       if (last !== point) this.#points[index] = last;
       if (!point.life.isAlive) continue;
+      if (point.life.machine.isFrozen) {
+        frozen.push(point);
+        continue;
+      }
       this.#trace.add(`${point.life.machine.name} ${point.label}`);
       point.pass();
       await settle();

@@ -16,8 +16,11 @@ export interface StoreLinkOptions {
   readonly scheduler: Scheduler;
   /** Planted bug: a watch that goes on after a loss begins one revision late. */
   readonly resumesLate?: boolean;
+  /** Planted bug: a node's liveness hangs on no lease. */
+  readonly outlivesLease?: boolean;
 }
 
+const livePrefix = "live/";
 /** The machine of the store, as far as links are concerned. */
 export const storeName = "store";
 export const storeTimeoutMs = 5000;
@@ -56,7 +59,10 @@ export function storeLink(options: StoreLinkOptions): Store {
   return {
     id: store.id,
     range: (prefix, range) => read(`range ${prefix}`, () => store.range(prefix, range)),
-    txn: (txn) => (isRead(txn) ? read : write)(`txn ${firstKey(txn)}`, () => store.txn(txn)),
+    txn: (txn) =>
+      (isRead(txn) ? read : write)(`txn ${firstKey(txn)}`, () =>
+        store.txn(options.outlivesLease ? withoutLease(txn) : txn),
+      ),
     replace: (replacement) => write("replace", () => store.replace(replacement)),
     watch,
     grantLease: (ttlMs) => write("grant", () => store.grantLease(ttlMs)),
@@ -66,8 +72,17 @@ export function storeLink(options: StoreLinkOptions): Store {
   };
 }
 
-function isRead({ success, failure = [] }: Txn): boolean {
+export function isRead({ success, failure = [] }: Txn): boolean {
   return [...success, ...failure].every(({ op }) => op === "get" || op === "range");
+}
+
+function withoutLease(txn: Txn): Txn {
+  const success = txn.success.map((operation) => {
+    if (operation.op !== "put" || !operation.key.startsWith(livePrefix)) return operation;
+    const { lease: _, ...free } = operation;
+    return free;
+  });
+  return { ...txn, success };
 }
 
 function firstKey({ success }: Txn): string {

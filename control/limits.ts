@@ -121,7 +121,7 @@ export interface ControlClientLimits {
   readonly stableAfterMs: number;
   /**
    * Silence of a server after which another one is tried, if there is one: at least so long, one and a half heartbeats, and
-   * twice as long after each time that it came to this, up to the server's `deadAfterMs`.
+   * twice as long after each time that it came to this, up to half of the server's `deadAfterMs`.
    */
   readonly silenceMinMs: number;
   /** A connection that stood so long makes an agent as impatient again as it was. */

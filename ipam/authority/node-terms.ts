@@ -21,8 +21,9 @@ import {
   transaction,
 } from "../plan/index.ts";
 import { offsetOf } from "../recovery/index.ts";
+import { endEmptyTerms } from "./empty-terms.ts";
 
-/** Terms of one node that wait to be reclaimed: a node that forgets its journal at each start is refused at last. */
+/** Terms of one node that hold addresses and wait to be reclaimed: a node that forgets its journal at each start is refused at last. */
 export const retiredTermsMax = 16;
 
 /** What a node's journal knows of its term. */
@@ -56,6 +57,7 @@ export async function joinNode(
     const goesOn = current !== undefined && isOfIt && current.epoch === held.epoch;
     const heldEpoch = isOfIt ? held.epoch : 0;
     if (current && !goesOn && retired.length >= retiredTermsMax) {
+      if (await endEmptyTerms(store, node, snapshot.unchanged(ipamKeys.recovery))) return { kind: "again" };
       throw new FabricError(
         "IPAM_LIMIT",
         `join node "${node}": ${retired.length} earlier terms of it wait to be reclaimed; keep the agent's data directory, or run \`heddle node forget --force ${node}\` if no container of them runs`,

@@ -3,6 +3,7 @@ import { parseCidr, parseIp } from "../../addr/index.ts";
 import { ManualClock } from "../../clock/index.ts";
 import { MemoryStore, type Store } from "../../store/index.ts";
 import { PoolAuthority } from "../index.ts";
+import { Recovery } from "../recovery/index.ts";
 
 const hourMs = 3600 * 1000;
 const pool = parseCidr("10.9.0.0/24");
@@ -203,9 +204,52 @@ describe("terms", () => {
     });
   });
 
-  test("a node that loses its journal at each start is refused in the end", async () => {
-    for (let i = 0; i < 17; i++) await authority.joinNode("n1");
-    await expect(authority.joinNode("n1")).rejects.toEqual(code("IPAM_LIMIT"));
+  describe("a node that comes without its term again and again", () => {
+    const ipAt = (last: number) => parseIp(`10.9.0.${last}`);
+    const joinAndHold = async (last: number) => {
+      const { epoch } = await authority.joinNode("n1");
+      await authority.claimStatic("n1", epoch, { network: "web", ip: ipAt(last), owner });
+    };
+
+    test("and leaves addresses behind each time is refused in the end, and let in when their time is over", async () => {
+      for (let i = 0; i < 17; i++) await joinAndHold(10 + i);
+      await expect(authority.joinNode("n1")).rejects.toEqual(code("IPAM_LIMIT"));
+      await authority.reclaimTick();
+      await clock.advance(25 * hourMs);
+      await authority.reclaimTick();
+      await authority.joinNode("n1");
+    });
+
+    test("as no welcome reached it is never refused, and what it held before waits for its time", async () => {
+      const held = await authority.joinNode("n1");
+      const block = await claim("n1", held.epoch);
+      await joinAndHold(200);
+      const epochs = [held.epoch];
+      for (let i = 0; i < 50; i++) epochs.push((await authority.joinNode("n1")).epoch);
+      expect(epochs).toEqual([...new Set(epochs)].toSorted((a, b) => a - b));
+      const waiting = (await authority.terms()).map(({ epoch }) => epoch);
+      expect(waiting).toContain(held.epoch);
+      await authority.relinquish("n1", 0);
+      const n2 = await authority.joinNode("n2");
+      const others = await Promise.all([0, 1].map(() => claim("n2", n2.epoch)));
+      expect(others.map(({ cidr }) => cidr)).not.toContain(block.cidr);
+      const static200 = authority.claimStatic("n2", n2.epoch, { network: "web", ip: ipAt(200), owner });
+      await expect(static200).rejects.toEqual(code("IPAM_ADDRESS_IN_USE"));
+    });
+
+    test("loses no term when the plan begins to be gathered meanwhile: what it holds is not known yet", async () => {
+      for (let i = 0; i < 17; i++) await authority.joinNode("n1");
+      const before = await authority.terms();
+      const racing: Store = Object.create(store);
+      racing.txn = (txn) => store.txn(txn);
+      racing.range = async (prefix, options) => {
+        const page = await store.range(prefix, options);
+        if (prefix === "ipam/statics/") await new Recovery(store, clock).begin();
+        return page;
+      };
+      await expect(new PoolAuthority(racing, clock).joinNode("n1")).rejects.toEqual(code("IPAM_RECOVERING"));
+      expect(await authority.terms()).toEqual(before);
+    });
   });
 });
 

@@ -159,12 +159,15 @@ describe("terms", () => {
     }
   });
 
-  it("that were ended make the agent join again in a new one", async () => {
+  it("that were ended make the agent join again in a new one, at the server that said so", async () => {
     const server = await fabric.server({ limits: { heartbeatIntervalMs: 30, renewEveryMs: 30 } });
-    const agent = await joined(server);
+    const other = await fabric.server();
+    const agent = fabric.agent([server.address, other.address], { limits: { stableAfterMs: 0 } });
+    await connected(agent);
     const epoch = agent.client.state.welcome?.epoch ?? 0;
     await fabric.pools.forgetNode(agent.client.node.name);
     await vi.waitFor(() => expect(agent.client.state.welcome?.epoch).toBeGreaterThan(epoch));
+    expect(agent.client.state.address).toBe(server.address);
   });
 });
 

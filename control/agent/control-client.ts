@@ -30,7 +30,13 @@ import { serverThatTakes } from "./other-server.ts";
 import { Patience } from "./patience.ts";
 import { RegistrationSync } from "./registration-sync.ts";
 import { restate, restateAction } from "./restate.ts";
-import { afterFailure, afterLoss, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
+import {
+  afterSession,
+  firstChoice,
+  type ServerChoice,
+  type SessionEnd,
+  waitBeforeMs,
+} from "./server-choice.ts";
 import type { ViewHandle } from "./view-handle.ts";
 import { ViewTable } from "./view-table.ts";
 
@@ -205,21 +211,18 @@ export class ControlClient {
       if (waitMs > 0) await this.#clock.sleep(waitMs, this.#ending.signal).catch(() => undefined);
       if (this.#ending.signal.aborted) return;
       this.#address = servers[choice.next] ?? "";
-      const wasStable = await this.#session(this.#address);
+      const ended = await this.#session(this.#address);
       if (this.#moveTo !== undefined) {
         choice = { next: servers.indexOf(this.#moveTo), failures: 0 };
         this.#moveTo = undefined;
         continue;
       }
-      choice = wasStable ? afterLoss(choice, servers.length) : afterFailure(choice, servers.length);
+      choice = afterSession(choice, servers.length, ended, this.#limits);
     }
   }
 
-  /**
-   * One connection from beginning to end. True if it stood for a while: what breaks at once, or gives way to a
-   * twin of this node, must not be tried again without a wait.
-   */
-  async #session(address: string): Promise<boolean> {
+  /** One connection from beginning to end. Undefined if there was none. */
+  async #session(address: string): Promise<SessionEnd | undefined> {
     let lost: (error: FabricError) => void = () => undefined;
     const losing = new Promise<FabricError>((resolve) => {
       lost = resolve;
@@ -229,7 +232,7 @@ export class ControlClient {
       onLost: (error) => lost(error),
       patienceMs: (intervalMs, deadAfterMs) => this.#patience.ms(intervalMs, deadAfterMs),
     });
-    if (!connection || this.#ending.signal.aborted) return false;
+    if (!connection || this.#ending.signal.aborted) return undefined;
     this.#connection = connection;
     this.#move = (to) => {
       this.#moveTo = to;
@@ -252,7 +255,7 @@ export class ControlClient {
     await connection.close(false);
     this.#connection = undefined;
     if (error.code === "IPAM_RECOVERING") await this.#restate(address);
-    return stoodMs >= this.#limits.stableAfterMs && error.code !== "CONTROL_REPLACED";
+    return { stoodMs, code: error.code };
   }
 
   /** The servers gather the address plan: they hear what this node holds, and let it in later. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { afterFailure, afterLoss, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
+import { afterFailure, afterSession, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
 
 const limits = { backoffMinMs: 100, backoffMaxMs: 1000 };
 
@@ -19,9 +19,24 @@ describe("the next server", () => {
     expect(waits(1, 3, 0)).toEqual([0, 50, 100]);
   });
 
+  const choice = { next: 1, failures: 7 };
+  const next = (stoodMs: number, code: string) =>
+    afterSession(choice, 3, { stoodMs, code }, { stableAfterMs: 1000 });
+
   it("after a loss is another one, at once", () => {
-    const lost = afterLoss({ next: 1, failures: 7 }, 3);
+    const lost = next(1000, "CONTROL_UNAVAILABLE");
     expect(lost).toEqual({ next: 2, failures: 0 });
     expect(waitBeforeMs(lost, 3, limits, () => 1)).toBe(0);
+  });
+
+  it("is the same, at once, when it only ended the node's term", () => {
+    expect(next(1000, "IPAM_STALE_EPOCH")).toEqual({ next: 1, failures: 0 });
+  });
+
+  it("is another one, and counts as failed, after what broke at once or was taken over", () => {
+    const failed = { next: 2, failures: 8 };
+    expect(next(999, "CONTROL_UNAVAILABLE")).toEqual(failed);
+    expect(next(999, "IPAM_STALE_EPOCH")).toEqual(failed);
+    expect(next(60_000, "CONTROL_REPLACED")).toEqual(failed);
   });
 });

@@ -15,9 +15,28 @@ export function afterFailure(choice: ServerChoice, servers: number): ServerChoic
   return { next: (choice.next + 1) % servers, failures: choice.failures + 1 };
 }
 
-/** The one that was lost is tried last. */
-export function afterLoss(choice: ServerChoice, servers: number): ServerChoice {
-  return { next: (choice.next + 1) % servers, failures: 0 };
+/** A session with the chosen server that is over; where there could be none: undefined. */
+export interface SessionEnd {
+  /** How long the agent was welcome; 0: never. */
+  readonly stoodMs: number;
+  /** Of the error that ended it. */
+  readonly code: string;
+}
+
+/**
+ * The one that was lost is tried last; but who says that the node's term has ended is well, and may begin the next. What
+ * breaks at once, or gives way to a twin of this node, must not be tried again without a wait.
+ */
+export function afterSession(
+  choice: ServerChoice,
+  servers: number,
+  ended: SessionEnd | undefined,
+  { stableAfterMs }: { readonly stableAfterMs: number },
+): ServerChoice {
+  if (!ended || ended.stoodMs < stableAfterMs || ended.code === "CONTROL_REPLACED")
+    return afterFailure(choice, servers);
+  const isWell = ended.code === "IPAM_STALE_EPOCH";
+  return { next: isWell ? choice.next : (choice.next + 1) % servers, failures: 0 };
 }
 
 export function waitBeforeMs(

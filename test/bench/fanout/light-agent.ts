@@ -13,10 +13,10 @@ import { Connection } from "../../../control/agent/connection.ts";
 import { helloOf, readWelcome } from "../../../control/agent/greeting.ts";
 import { RegistrationSync } from "../../../control/agent/registration-sync.ts";
 import {
-  afterFailure,
-  afterLoss,
+  afterSession,
   firstChoice,
   type ServerChoice,
+  type SessionEnd,
   waitBeforeMs,
 } from "../../../control/agent/server-choice.ts";
 import { type AgentIdentity, controlClientLimits, type ServerWelcome } from "../../../control/index.ts";
@@ -130,19 +130,17 @@ export class LightAgent {
     for (;;) {
       const waitMs = waitBeforeMs(choice, 1, controlClientLimits, Math.random);
       if (waitMs > 0) await systemClock.sleep(waitMs);
-      const stoodMs = await this.#session();
-      const wasStable = stoodMs >= controlClientLimits.stableAfterMs;
-      choice = wasStable ? afterLoss(choice, 1) : afterFailure(choice, 1);
+      choice = afterSession(choice, 1, await this.#session(), controlClientLimits);
     }
   }
 
-  /** Answers how long it stood. */
-  async #session(): Promise<number> {
-    const { promise: lost, resolve: lose } = Promise.withResolvers<void>();
+  /** Answers how long it stood; undefined: not at all. */
+  async #session(): Promise<SessionEnd | undefined> {
+    const { promise: lost, resolve: lose } = Promise.withResolvers<FabricError>();
     const own = await this.#credentials().catch((error: FabricError) => {
       this.#error = error;
     });
-    if (!own) return 0;
+    if (!own) return undefined;
     const connection = new Connection(
       this.#server,
       grpcChannels(controlClientLimits)(this.#server, own),
@@ -153,7 +151,7 @@ export class LightAgent {
         onLost: (error) => {
           this.#error = error;
           this.#sync.disconnected(error);
-          lose();
+          lose(error);
         },
       },
     );
@@ -164,7 +162,7 @@ export class LightAgent {
       this.#welcome = readWelcome(welcome, sentAtMs);
     } catch {
       await connection.close(false);
-      return 0;
+      return undefined;
     }
     const atMs = nowMs();
     this.connectedAtMs = atMs;
@@ -176,11 +174,11 @@ export class LightAgent {
         value: { $typeName: "heddle.control.v1.Registrations", sequence, body },
       }),
     );
-    await lost;
+    const { code } = await lost;
     this.connectedAtMs = undefined;
     this.inStepAtMs = undefined;
     await connection.close(false);
-    return nowMs() - atMs;
+    return { stoodMs: nowMs() - atMs, code };
   }
 
   async #credentials(): Promise<ChannelCredentials> {

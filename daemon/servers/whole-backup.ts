@@ -6,7 +6,7 @@
  * tokens (one that was used up would be good again), history.
  *
  * Always holds: it is put into an empty store only, which then gathers the address plan from the nodes before it lets one in
- * (docs/decisions/016-recovery.md): the plan of a backup may be older than what nodes hold.
+ * (docs/decisions/019-recovery.md): the plan of a backup may be older than what nodes hold.
  */
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";

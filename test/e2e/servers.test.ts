@@ -178,6 +178,25 @@ describe("two servers over one etcd", () => {
     second = await startServer("s2", 7401);
   }, 120_000);
 
+  it("are left when they hang: a frozen server closes nothing, the agent goes to the other one", async () => {
+    await waitFor("web at the second server", async () => (await passing(second, "web")) === 1 || undefined);
+    first.process.kill("SIGSTOP");
+    const startMs = performance.now();
+    try {
+      await put(`${agentHttp}/v1/agent/service/register`, { Name: "thawless", Port: 82 });
+      await waitFor("what was registered meanwhile", async () => {
+        // Its node is alive all the time.
+        expect(await passing(second, "web")).toBe(1);
+        return (await passing(second, "thawless")) === 1 || undefined;
+      });
+    } finally {
+      first.process.kill("SIGCONT");
+    }
+    process.stdout.write(
+      `agent left the frozen server and registered after ${Math.round(performance.now() - startMs)} ms\n`,
+    );
+  }, 60_000);
+
   it("say that they are behind when etcd is away, and refuse consistent reads", async () => {
     for (const index of [0, 1, 2]) await etcd.kill(index);
     const url = `${second.http}/v1/health/service/web?passing`;

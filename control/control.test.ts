@@ -591,13 +591,17 @@ describe("fail-over", () => {
     const server = await fabric.server({ limits: { heartbeatIntervalMs: 50, deadAfterMs: 200 } });
     const { createServer } = await import("node:net");
     const port = Number(server.address.split(":")[1]);
+    // Frozen, it tells neither side of the other's end: each has to notice the silence by itself.
     let frozen = false;
+    const whole = new AbortController();
     const proxy = createServer((socket) => {
       const far = connectTcp(port, "127.0.0.1");
       socket.on("data", (bytes) => frozen || far.write(bytes));
       far.on("data", (bytes) => frozen || socket.write(bytes));
-      socket.on("error", () => far.destroy()).on("close", () => far.destroy());
-      far.on("error", () => socket.destroy());
+      const ends = [socket, far];
+      for (const end of ends) end.on("error", () => undefined);
+      for (const end of ends) end.on("close", () => frozen || ends.forEach((each) => void each.destroy()));
+      whole.signal.addEventListener("abort", () => ends.forEach((each) => void each.destroy()));
     }).listen(0, "127.0.0.1");
     await new Promise((resolve) => proxy.once("listening", resolve));
     const agent = fabric.agent([`127.0.0.1:${(proxy.address() as { port: number }).port}`]);
@@ -611,6 +615,7 @@ describe("fail-over", () => {
         error: expect.objectContaining({ code: "CONTROL_TIMEOUT" }),
       }),
     );
+    whole.abort();
     proxy.close();
   });
 });

@@ -96,8 +96,11 @@ export interface RegistryReads {
   /** Instances that meet every need (at least one), in order of node and id. */
   providersOf(needs: readonly string[]): readonly ServiceInstance[];
   servicesOfNode(node: string): readonly ServiceEntry[];
+  /** One of servicesOfNode, at a cost that does not grow with their number. */
+  serviceOfNode(node: string, id: string): ServiceEntry | undefined;
   /** With the synthesised `serfHealth` of a fabric node. */
   checksOfNode(node: string): readonly CheckEntry[];
+  checkOfNode(node: string, id: string): CheckEntry | undefined;
   checksOfService(name: string): readonly CheckEntry[];
   checksInState(state: CheckStatus | "any"): readonly CheckEntry[];
   /** Nodes and service instances with this address of their own. */

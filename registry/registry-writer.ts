@@ -84,7 +84,7 @@ export class RegistryWriter implements RegistryWrites {
 
   async syncNode(node: string, epoch: number, sync: NodeSync): Promise<WriteResult> {
     return this.#perNode.run(node, async () => {
-      const held = sync.full ? await this.#storedBytes(node) : this.#rememberedBytes(node);
+      const held = sync.full ? await this.#storedBytes(node) : this.#rememberedBytes(node, sync);
       const wanted = wantedBytes(node, sync);
       const writes: Write[] = [];
       for (const [key, value] of wanted)
@@ -109,7 +109,7 @@ export class RegistryWriter implements RegistryWrites {
 
   async registerCheck(check: CheckRecord): Promise<WriteResult> {
     const { node, serviceId } = check;
-    const known = serviceId === "" || this.#registry.servicesOfNode(node).some(({ id }) => id === serviceId);
+    const known = serviceId === "" || this.#registry.serviceOfNode(node, serviceId) !== undefined;
     if (!known) throw notFound("REGISTRY_SERVICE_NOT_FOUND", `register check "${check.id}"`, node, serviceId);
     return this.#put(node, { full: false, services: [], checks: [check] });
   }
@@ -119,7 +119,7 @@ export class RegistryWriter implements RegistryWrites {
   }
 
   async updateCheck(node: string, id: string, status: CheckStatus, output: string): Promise<WriteResult> {
-    const held = this.#registry.checksOfNode(node).find((check) => check.id === id);
+    const held = this.#registry.checkOfNode(node, id);
     if (!held) throw notFound("REGISTRY_CHECK_NOT_FOUND", "update check", node, id);
     return this.#put(node, { full: false, services: [], checks: [{ ...held, status, output }] });
   }
@@ -199,7 +199,7 @@ export class RegistryWriter implements RegistryWrites {
 
   async #put(node: string, sync: NodeSync): Promise<WriteResult> {
     return this.#perNode.run(node, async () => {
-      const held = this.#rememberedBytes(node);
+      const held = this.#rememberedBytes(node, sync);
       const writes: Write[] = [];
       for (const [key, value] of wantedBytes(node, sync))
         if (!same(held.get(key), value)) writes.push({ op: "put", key, value });
@@ -212,12 +212,17 @@ export class RegistryWriter implements RegistryWrites {
     return result;
   }
 
-  #rememberedBytes(node: string): Map<string, Uint8Array> {
+  /** Of what the change names only: a node may have thousands of others. */
+  #rememberedBytes(node: string, { services, checks, removedServices = [], removedChecks = [] }: NodeSync) {
     const held = new Map<string, Uint8Array>();
-    for (const service of this.#registry.servicesOfNode(node))
-      held.set(serviceKey(node, service.id), encodeService(service));
-    for (const check of this.#registry.checksOfNode(node))
-      held.set(checkKey(node, check.id), encodeCheck(check));
+    for (const id of [...services.map((service) => service.id), ...removedServices]) {
+      const service = this.#registry.serviceOfNode(node, id);
+      if (service) held.set(serviceKey(node, id), encodeService(service));
+    }
+    for (const id of [...checks.map((check) => check.id), ...removedChecks]) {
+      const check = this.#registry.checkOfNode(node, id);
+      if (check) held.set(checkKey(node, id), encodeCheck(check));
+    }
     return held;
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { parseIp, parseMac } from "../addr/index.ts";
 import { ManualClock, systemClock } from "../clock/index.ts";
 import { FabricError } from "../errors/index.ts";
@@ -252,6 +252,23 @@ describe("indexes", () => {
   });
 });
 
+describe("one service or check of a node", () => {
+  test("is what the whole list has of that id", async () => {
+    const { registry, writer } = await setup();
+    await writer.upsertNode(node("n1", true));
+    await writer.upsertNode(node("outside"));
+    for (const name of ["n1", "outside"]) {
+      await writer.registerService(service(name, "web"), [check(name, "service:web", "web")]);
+      await writer.registerCheck(check(name, "serfHealth", ""));
+      for (const one of registry.servicesOfNode(name)) expect(registry.serviceOfNode(name, one.id)).toBe(one);
+      for (const one of registry.checksOfNode(name)) expect(registry.checkOfNode(name, one.id)).toBe(one);
+    }
+    expect(registry.serviceOfNode("n1", "absent")).toBeUndefined();
+    expect(registry.checkOfNode("n1", "absent")).toBeUndefined();
+    expect(registry.checkOfNode("absent", "serfHealth")).toBeUndefined();
+  });
+});
+
 describe("syncNode()", () => {
   test("a full sync writes the difference and removes what the agent does not know", async () => {
     const { registry, writer } = await setup();
@@ -283,6 +300,20 @@ describe("syncNode()", () => {
       removedServices: ["s0", "absent"],
     });
     expect(registry.servicesOfNode("n1")).toHaveLength(149);
+  });
+
+  test("a delta costs what it lists, whatever else the node has", async () => {
+    const { registry, writer } = await setup();
+    await writer.upsertNode(node("n1", true));
+    const services = Array.from({ length: 50 }, (_, at) => service("n1", `s${at}`));
+    const checks = services.map(({ id }) => check("n1", `service:${id}`, id));
+    await writer.syncNode("n1", 1, { full: false, services, checks });
+    const listed = [vi.spyOn(registry, "servicesOfNode"), vi.spyOn(registry, "checksOfNode")];
+    const moves = { services: [service("n1", "s7", "renamed")], checks: [check("n1", "service:s7", "s7")] };
+    expect(await writer.syncNode("n1", 1, { full: false, ...moves })).toMatchObject({ changed: true });
+    expect(await writer.syncNode("n1", 1, { full: false, ...moves })).toMatchObject({ changed: false });
+    for (const spy of listed) expect(spy).not.toHaveBeenCalled();
+    expect(registry.serviceOfNode("N1", "s7")).toMatchObject({ name: "renamed" });
   });
 
   test("an agent of an earlier term and an unknown node are refused", async () => {

@@ -217,8 +217,16 @@ export class Registry implements RegistryReads {
     return catalog.servicesOn(this.#state.catalog, node);
   }
 
+  serviceOfNode(node: string, id: string): ServiceEntry | undefined {
+    return catalog.serviceOn(this.#state.catalog, node, id);
+  }
+
   checksOfNode(node: string): readonly CheckEntry[] {
     return catalog.checksOn(this.#state.catalog, node);
+  }
+
+  checkOfNode(node: string, id: string): CheckEntry | undefined {
+    return catalog.checkOn(this.#state.catalog, node, id);
   }
 
   checksOfService(name: string): readonly CheckEntry[] {

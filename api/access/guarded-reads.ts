@@ -42,6 +42,8 @@ export interface ContentReads
     | Exclude<keyof RegistryProgress, "datacenter" | "index" | "indexOf">
     | "onChange"
     | "status"
+    | "serviceOfNode"
+    | "checkOfNode"
     | "keyTime"
     | "keyLeases"
     | "kvHeldBy"

@@ -141,7 +141,7 @@ function assertOperation(
     }
     case "service": {
       const { verb, record } = operation;
-      const held = registry.servicesOfNode(record.node).find(({ id }) => id === record.id);
+      const held = registry.serviceOfNode(record.node, record.id);
       const names =
         verb === "set" || verb === "cas" ? [held?.name, record.name] : [held?.name ?? record.name];
       if (verb === "get") rights.assert("node", record.node, "read");
@@ -151,7 +151,7 @@ function assertOperation(
     }
     case "check": {
       const { verb, record } = operation;
-      const held = registry.checksOfNode(record.node).find(({ id }) => id === record.id);
+      const held = registry.checkOfNode(record.node, record.id);
       const access = verb === "get" ? "read" : "write";
       const services = [
         ...registry.servicesOfNode(record.node),

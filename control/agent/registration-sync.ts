@@ -7,6 +7,7 @@
  */
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import type { CheckRecord, ServiceRecord } from "../../registry/index.ts";
 import type { ControlClientLimits } from "../limits.ts";
 import type { RegistrationSet, Registrations, RegistrationsAck } from "../proto/gen/fabric_pb.ts";
 import { canonicalJson, type RegistrationRecords, registrationDigest } from "../registration-digest.ts";
@@ -224,9 +225,20 @@ export class RegistrationSync {
 
 function textsOf({ services, checks }: RegistrationRecords): Pick<InFlight, "services" | "checks"> {
   return {
-    services: new Map(services.map((service) => [service.id, canonicalJson(service)])),
-    checks: new Map(checks.map((check) => [check.id, canonicalJson(check)])),
+    services: new Map(services.map((service) => [service.id, textOf(service)])),
+    checks: new Map(checks.map((check) => [check.id, textOf(check)])),
   };
+}
+
+/** Records are never written to, and of thousands usually one is new. */
+const writtenTexts = new WeakMap<object, string>();
+
+function textOf(record: ServiceRecord | CheckRecord): string {
+  const known = writtenTexts.get(record);
+  if (known !== undefined) return known;
+  const text = canonicalJson(record);
+  writtenTexts.set(record, text);
+  return text;
 }
 
 function bytesOf({ services, checks }: RegistrationSet): number {

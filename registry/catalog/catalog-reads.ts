@@ -54,6 +54,10 @@ export function servicesOn(state: CatalogState, node: string): ServiceEntry[] {
   return [...(state.services.get(fold(node))?.values() ?? [])].sort((a, b) => compare(a.id, b.id));
 }
 
+export function serviceOn(state: CatalogState, node: string, id: string): ServiceEntry | undefined {
+  return state.services.get(fold(node))?.get(id);
+}
+
 /** All checks on the node, its services' included; empty for an unknown node. */
 export function checksOn(state: CatalogState, nodeName: string): CheckEntry[] {
   const node = state.nodes.get(fold(nodeName));
@@ -63,6 +67,12 @@ export function checksOn(state: CatalogState, nodeName: string): CheckEntry[] {
   registered.sort((a, b) => compare(a.id, b.id));
   if (!liveness) return registered;
   return [liveness, ...registered.filter((check) => check.id !== livenessCheckId)];
+}
+
+export function checkOn(state: CatalogState, nodeName: string, id: string): CheckEntry | undefined {
+  const node = state.nodes.get(fold(nodeName));
+  const liveness = node && id === livenessCheckId ? livenessCheck(state, node) : undefined;
+  return liveness ?? (node && state.checks.get(fold(nodeName))?.get(id));
 }
 
 export function checksOfServiceNamed(state: CatalogState, name: string): CheckEntry[] {
@@ -122,7 +132,7 @@ export function instancesOn(
   if (!node) return found;
   const { ofNode, ofService } = checksByService(state, node, (id) => ids.has(id));
   for (const id of ids) {
-    const service = state.services.get(fold(nodeName))?.get(id);
+    const service = serviceOn(state, nodeName, id);
     if (service) found.set(id, { node, service, checks: [...ofNode, ...(ofService.get(id) ?? [])] });
   }
   return found;

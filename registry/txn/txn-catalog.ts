@@ -50,10 +50,7 @@ export function stepService(registry: RegistryReads, draft: TxnDraft, operation:
   const node = seeNode(registry, draft, record.node);
   const name = node ?? record.node;
   const key = serviceKey(name, record.id);
-  const held = draft.see(
-    key,
-    registry.servicesOfNode(name).find(({ id }) => id === record.id),
-  );
+  const held = draft.see(key, registry.serviceOfNode(name, record.id));
   if (node === undefined && (operation.verb === "set" || operation.verb === "cas"))
     return { refused: "Missing node registration" };
   return step(
@@ -85,15 +82,12 @@ export function stepCheck(registry: RegistryReads, draft: TxnDraft, operation: C
   const name = node ?? record.node;
   const key = checkKey(name, record.id);
   const isMade = registry.node(name)?.fabric !== undefined && record.id === livenessCheckId;
-  const held = draft.see(
-    key,
-    isMade ? undefined : registry.checksOfNode(name).find(({ id }) => id === record.id),
-  );
+  const held = draft.see(key, isMade ? undefined : registry.checkOfNode(name, record.id));
   const writes = verb === "set" || verb === "cas";
   if (writes && isMade)
     return { refused: `check "${livenessCheckId}" of a node of the fabric follows its agent` };
   if (writes && node === undefined) return { refused: "Missing node registration" };
-  const service = registry.servicesOfNode(name).find(({ id }) => id === record.serviceId);
+  const service = registry.serviceOfNode(name, record.serviceId);
   const known = record.serviceId === "" ? undefined : draft.see(serviceKey(name, record.serviceId), service);
   if (writes && record.serviceId !== "" && !known) return { refused: "Missing service registration" };
   const written = {

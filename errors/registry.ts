@@ -8,6 +8,7 @@ import { daemonCodes } from "./codes/daemon.ts";
 import { dnsCodes } from "./codes/dns.ts";
 import { dockerCodes } from "./codes/docker.ts";
 import { endpointCodes } from "./codes/endpoint.ts";
+import { filesCodes } from "./codes/files.ts";
 import { healthCodes } from "./codes/health.ts";
 import { ipamCodes } from "./codes/ipam.ts";
 import { kernelCodes } from "./codes/kernel.ts";
@@ -27,6 +28,7 @@ export const errorCodes = {
   ...dnsCodes,
   ...dockerCodes,
   ...endpointCodes,
+  ...filesCodes,
   ...healthCodes,
   ...ipamCodes,
   ...kernelCodes,

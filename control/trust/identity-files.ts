@@ -2,10 +2,11 @@
  * Keys and certificates of a node on disk, each one JSON file that only its owner may read, replaced in one step: a crash
  * leaves the old identity or the new one, whole.
  */
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
+import { makeDirectory } from "../../files/index.ts";
 
 /** A directory. */
 export type IdentityFiles = string;
@@ -50,12 +51,13 @@ export async function loadIdentity(
   }
 }
 
+/** @throws FILES_DIRECTORY_FAILED */
 export async function saveIdentity(
   directory: IdentityFiles,
   identity: NodeCertificate,
   name: IdentityName = "identity",
 ): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   const path = join(directory, `${name}.json`);
   const file = await open(`${path}.new`, "w", 0o600);
   try {

@@ -3,7 +3,7 @@
  * that lost its disk is another node: it gets a new id, and the fabric gives it a new epoch.
  */
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import {
@@ -18,6 +18,7 @@ import {
   privateMac,
 } from "../../addr/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
+import { makeDirectory } from "../../files/index.ts";
 import type { Kernel } from "../../kernel/index.ts";
 
 export interface NodeIdentity {
@@ -34,7 +35,7 @@ export interface IdentityOptions {
   readonly advertise?: string;
 }
 
-/** @throws DAEMON_OPTION_INVALID */
+/** @throws DAEMON_OPTION_INVALID, FILES_DIRECTORY_FAILED */
 export async function nodeIdentity(kernel: Kernel, options: IdentityOptions): Promise<NodeIdentity> {
   const name = (options.node ?? hostname().split(".")[0] ?? "").toLowerCase();
   if (!isHostLabel(name)) {
@@ -53,7 +54,7 @@ function kept(dataDir: string): { id: string; vtepMac: Mac } {
     return { id, vtepMac: parseMac(vtepMac) };
   }
   const made = { id: randomUUID(), vtepMac: privateMac(randomBytes(6)) };
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeDirectory(dataDir, 0o700);
   writeFileSync(`${path}.new`, `${JSON.stringify(made)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
   return made;

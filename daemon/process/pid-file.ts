@@ -2,9 +2,10 @@
  * Which process runs a role on this node: `<run-dir>/<role>.pid` with its pid and its start time in clock
  * ticks (proc_pid_stat(5) field 22), so that a recycled pid is never taken for ours.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FabricError } from "../../errors/index.ts";
+import { makeDirectory } from "../../files/index.ts";
 
 export const roles = ["up", "agent", "server"] as const;
 export type Role = (typeof roles)[number];
@@ -14,9 +15,9 @@ export interface RunningProcess {
   readonly pid: number;
 }
 
-/** Claims the role in the directory. Answers how to give it back. @throws DAEMON_ALREADY_RUNNING */
+/** Claims the role in the directory. Answers how to give it back. @throws DAEMON_ALREADY_RUNNING, FILES_DIRECTORY_FAILED */
 export function claimRole(runDir: string, role: Role): () => void {
-  mkdirSync(runDir, { recursive: true, mode: 0o755 });
+  makeDirectory(runDir, 0o755);
   const rivals: readonly Role[] = role === "server" ? ["up", "server"] : ["up", "agent"];
   const other = runningProcesses(runDir).find((running) => rivals.includes(running.role));
   if (other) {

@@ -98,7 +98,7 @@ test("a list that an operator added to stays, the binary comes and goes", () => 
 test("a directory that cannot be made is an error with the path", () => {
   writeFileSync(join(directory, "file"), "");
   const blocked = { ...options, binDir: join(directory, "file", "bin") };
-  expect(() => installCni(blocked)).toThrow(expect.objectContaining({ code: "CNI_INSTALL_FAILED" }));
+  expect(() => installCni(blocked)).toThrow(expect.objectContaining({ code: "FILES_DIRECTORY_FAILED" }));
 });
 
 test("uninstall removes exactly ours, and again is a success", () => {

@@ -7,10 +7,11 @@
  * `heddle`, with no key that we do not write. A list that an operator has added to stays as it is. A file of
  * that name that is foreign stops both before anything is changed.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
+import { makeDirectory } from "../../files/index.ts";
 import { pluginType } from "./config.ts";
 import { buildShim, isShim } from "./shim/index.ts";
 import { type CniVersion, cniVersions } from "./version.ts";
@@ -50,12 +51,15 @@ interface OwnFile {
   readonly ownerOf: (content: Uint8Array) => Owner;
 }
 
-/** Idempotent. @throws CNI_FILE_FOREIGN before anything is changed, CNI_SHIM_UNSUPPORTED, CNI_INSTALL_FAILED */
+/** Idempotent. @throws CNI_FILE_FOREIGN before anything is changed, CNI_SHIM_UNSUPPORTED, CNI_INSTALL_FAILED, FILES_DIRECTORY_FAILED */
 export function installCni(options: CniInstallOptions): readonly InstallAction[] {
   const files = ownFiles(options).map((file) => ({ file, state: stateOf(file) }));
   return files.map(({ file, state }) => {
     if (state === "same" || state === "edited") return { kind: "keep", path: file.path };
-    if (!options.dryRun) attempt("write", file.path, () => writeWhole(file));
+    if (!options.dryRun) {
+      makeDirectory(dirname(file.path), 0o755);
+      attempt("write", file.path, () => writeWhole(file));
+    }
     return { kind: "write", path: file.path };
   });
 }
@@ -116,7 +120,6 @@ function stateOf({ path, mode, content, ownerOf }: OwnFile): "absent" | "same" |
 }
 
 function writeWhole({ path, mode, content }: OwnFile): void {
-  mkdirSync(dirname(path), { recursive: true });
   const beside = `${path}.${process.pid}.tmp`;
   try {
     writeFileSync(beside, content, { flush: true });

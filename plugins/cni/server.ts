@@ -4,11 +4,12 @@
  *
  * Bounds: connections, size and time of a request. Callers beyond them are answered with an error.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import { makeDirectory } from "../../files/index.ts";
 import { clearSocket } from "../unix-socket/index.ts";
 import { type CniAnswer, cniErrorNumbers, errorAnswer } from "./answer.ts";
 import { requestBytesMax } from "./shim/index.ts";
@@ -48,10 +49,10 @@ export class CniServer {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
   }
 
-  /** @throws CNI_SOCKET_IN_USE when another agent answers there or the path is something else */
+  /** @throws CNI_SOCKET_IN_USE when another agent answers there or the path is something else, FILES_DIRECTORY_FAILED */
   static async listen(options: CniServerOptions): Promise<CniServer> {
     await clearSocket(options.socketPath, "CNI_SOCKET_IN_USE");
-    mkdirSync(dirname(options.socketPath), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(options.socketPath), 0o700);
     const server = new CniServer(options);
     await server.#bind();
     return server;

@@ -6,10 +6,11 @@
  * it is in the file; the revision never goes back; file 0600, a directory made for it 0700.
  * Source: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_locking_mode.
  */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { chmodSync, closeSync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { FabricError } from "../../errors/index.ts";
+import { makeDirectory } from "../../files/index.ts";
 import type { Changes, DiskOptions, Durability, ItemRow, LeaseRow, Opened } from "./protocol.ts";
 import { applicationId, createSchema, schemaVersion } from "./schema.ts";
 
@@ -34,7 +35,7 @@ export class Database {
     this.#setRevision = db.prepare("UPDATE store SET revision = ?");
   }
 
-  /** Makes the file if there is none. Throws SQLite's errors, or STORE_CORRUPT, STORE_SCHEMA_NEWER, STORE_UNAVAILABLE. */
+  /** Makes the file if there is none. Throws SQLite's errors, or STORE_CORRUPT, STORE_SCHEMA_NEWER, STORE_UNAVAILABLE, FILES_DIRECTORY_FAILED. */
   static open(options: DiskOptions): Database {
     const { path } = options;
     createFile(path);
@@ -107,7 +108,7 @@ export class Database {
 /** Never opens a file that is there: closing it again would drop the locks that this process holds on it (fcntl(2)). */
 function createFile(path: string): void {
   const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   try {
     closeSync(openSync(path, "wx", 0o600));
   } catch (error) {

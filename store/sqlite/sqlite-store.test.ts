@@ -140,7 +140,7 @@ describe("the file", () => {
     const file = join(directory, "file");
     writeFileSync(file, "");
     await expect(SqliteStore.open(join(file, "store.db"))).rejects.toMatchObject({
-      code: "STORE_UNAVAILABLE",
+      code: "FILES_DIRECTORY_FAILED",
     });
     await expect(SqliteStore.open(directory)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
   });

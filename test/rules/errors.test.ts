@@ -29,7 +29,7 @@ describe("error codes", () => {
     expect(
       codes.filter(
         (code) =>
-          !/^(ADDR|API|CLI|CNI|CONTROL|DAEMON|DNS|HEALTH|IPAM|KERNEL|OVERLAY|REGISTRY|STORE|ENDPOINT|REGISTRAR|DOCKER)_/.test(
+          !/^(ADDR|API|CLI|CNI|CONTROL|DAEMON|DNS|FILES|HEALTH|IPAM|KERNEL|OVERLAY|REGISTRY|STORE|ENDPOINT|REGISTRAR|DOCKER)_/.test(
             code,
           ),
       ),

@@ -15,7 +15,7 @@ const rows: readonly (readonly string[])[] = [
   ["dns", "health", "overlay"],
   ["ipam", "registry"],
   ["store", "kernel"],
-  ["addr"],
+  ["addr", "files"],
   ["clock", "errors"],
 ];
 

@@ -5,9 +5,10 @@
  *
  * Source: https://docs.docker.com/engine/extend/plugin_api/#plugin-discovery
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FabricError } from "../../../errors/index.ts";
+import { makeDirectory } from "../../../files/index.ts";
 
 export interface DockerInstallOptions {
   /** Of engines: /etc/docker/plugins or /usr/lib/docker/plugins. */
@@ -30,7 +31,7 @@ export function specPath(pluginDir: string): string {
   return join(pluginDir, "heddle.spec");
 }
 
-/** Idempotent. @throws DOCKER_FILE_FOREIGN, DOCKER_INSTALL_FAILED */
+/** Idempotent. @throws DOCKER_FILE_FOREIGN, DOCKER_INSTALL_FAILED, FILES_DIRECTORY_FAILED */
 export function installDocker({
   pluginDir,
   address,
@@ -41,8 +42,8 @@ export function installDocker({
   const current = readOwn(path);
   if (current === wanted) return [{ kind: "keep", path }];
   if (!dryRun) {
+    makeDirectory(pluginDir, 0o755);
     attempt("write", path, () => {
-      mkdirSync(pluginDir, { recursive: true, mode: 0o755 });
       writeFileSync(`${path}.new`, wanted, { mode: 0o644, flush: true });
       renameSync(`${path}.new`, path);
     });

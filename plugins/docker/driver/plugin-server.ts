@@ -4,10 +4,11 @@
  *
  * Source: https://docs.docker.com/engine/extend/plugin_api/
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import { FabricError } from "../../../errors/index.ts";
+import { makeDirectory } from "../../../files/index.ts";
 import { clearSocket } from "../../unix-socket/index.ts";
 import type { PluginAnswer } from "./docker-plugin.ts";
 
@@ -53,10 +54,10 @@ export class PluginServer {
     this.#server.maxConnections = connectionsMax;
   }
 
-  /** @throws DOCKER_SOCKET_IN_USE when another agent answers there or the path is something else */
+  /** @throws DOCKER_SOCKET_IN_USE when another agent answers there or the path is something else, FILES_DIRECTORY_FAILED */
   static async listen(options: PluginServerOptions): Promise<PluginServer> {
     await clearSocket(options.socketPath, "DOCKER_SOCKET_IN_USE");
-    mkdirSync(dirname(options.socketPath), { recursive: true, mode: 0o755 });
+    makeDirectory(dirname(options.socketPath), 0o755);
     const server = new PluginServer(options);
     await server.#bind();
     return server;

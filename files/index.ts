@@ -1,0 +1,2 @@
+/** What every module that keeps something on disk needs of the file system. */
+export { makeDirectory } from "./make-directory.ts";

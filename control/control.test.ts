@@ -578,12 +578,26 @@ describe("fail-over", () => {
     const silent = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => silent.once("listening", resolve));
     const address = `127.0.0.1:${(silent.address() as { port: number }).port}`;
-    const agent = fabric.agent(["127.0.0.1:1", address, server.address], {
-      limits: { handshakeTimeoutMs: 500 },
-    });
+    const closed = new Promise((resolve) =>
+      silent.once("connection", (socket) =>
+        socket
+          .on("close", resolve)
+          .on("error", () => undefined)
+          .resume(),
+      ),
+    );
+    const one = await fabric.server();
+    const agent = fabric.agent([one.address, "127.0.0.1:1", address, server.address]);
     await connected(agent);
-    expect(agent.client.state.address).toBe(server.address);
-    expect(agent.events.filter((event) => event.kind === "refused")).toHaveLength(2);
+    const lostAtMs = fabric.clock.monotonicMs();
+    await one.close();
+    await vi.waitFor(
+      () => expect(agent.client.state).toMatchObject({ connected: true, address: server.address }),
+      { interval: 5 },
+    );
+    expect(fabric.clock.monotonicMs() - lostAtMs).toBeLessThan(1000);
+    expect(agent.events.filter((event) => event.kind === "refused")).toHaveLength(1);
+    await closed;
     silent.close();
   });
 

@@ -110,6 +110,8 @@ export interface ControlClientLimits {
   readonly callsMax: number;
   /** Time to reach a server's machine before the next one is tried. */
   readonly connectTimeoutMs: number;
+  /** Silence of a server that is to be reached until the next one is tried beside it; up to as much is added at random. */
+  readonly hedgeMs: number;
   /** Time to reach the server itself: it may have all its agents to let in. */
   readonly handshakeTimeoutMs: number;
   /** Time of a reached server to welcome: it writes to the store meanwhile. */
@@ -147,6 +149,7 @@ export const controlClientLimits: ControlClientLimits = {
   viewRetryMs: 1000,
   callsMax: 1024,
   connectTimeoutMs: 1000,
+  hedgeMs: 200,
   handshakeTimeoutMs: 5000,
   welcomeTimeoutMs: 10_000,
   backoffMinMs: 250,

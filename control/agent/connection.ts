@@ -39,6 +39,7 @@ export class Connection {
   readonly #beats = new Map<bigint, number>();
   /** Ended with the connection: a silent server would leave them open. */
   readonly #httpStreams = new Set<HttpStream>();
+  #reaching: Promise<void> | undefined;
   #stream: ControlStream | undefined;
   #timer: Timer | undefined;
   #silence: Timer | undefined;
@@ -82,9 +83,15 @@ export class Connection {
     return this.#beats.get(sequence);
   }
 
+  /** As far as the server can be spoken to; nothing is said yet. @throws CONTROL_UNAVAILABLE */
+  reach(): Promise<void> {
+    this.#reaching ??= this.#reach();
+    return this.#reaching;
+  }
+
   /** @throws what the server refused with, CONTROL_UNAVAILABLE, CONTROL_TIMEOUT */
   async open(hello: Hello): Promise<Welcome> {
-    await this.#reach();
+    await this.reach();
     return new Promise((resolve, reject) => {
       this.#timer = this.#clock.setTimer(this.#limits.welcomeTimeoutMs, () =>
         this.#lose(this.#silent("welcome")),

@@ -8,7 +8,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { Clock } from "../../clock/index.ts";
-import { FabricError, isFabricError } from "../../errors/index.ts";
+import { FabricError } from "../../errors/index.ts";
 import type { AgentIdentity } from "../agent-identity.ts";
 import type { UnaryInput, UnaryName, UnaryOutput } from "../control-service.ts";
 import {
@@ -25,6 +25,7 @@ import { type Hello, HttpRequestSchema, type ServerMessage } from "../proto/gen/
 import { type Channel, grpcChannels } from "./channel.ts";
 import type { ControlClientOptions, ControlEvent, ControlState, ServerWelcome } from "./client-contract.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
+import { type Attempts, firstReached } from "./first-reached.ts";
 import { helloOf, readWelcome, viewMessageOf } from "./greeting.ts";
 import { serverThatTakes } from "./other-server.ts";
 import { Patience } from "./patience.ts";
@@ -33,10 +34,12 @@ import { restate, restateAction } from "./restate.ts";
 import {
   afterSession,
   firstChoice,
+  restOfRound,
   type ServerChoice,
   type SessionEnd,
   waitBeforeMs,
 } from "./server-choice.ts";
+import { joinFailure, unavailable } from "./unavailable.ts";
 import type { ViewHandle } from "./view-handle.ts";
 import { ViewTable } from "./view-table.ts";
 
@@ -60,8 +63,8 @@ export class ControlClient {
   #address: string;
   #error: FabricError | undefined;
   #calls = 0;
-  /** Gives the connection of now up for this server. */
-  #move: (address: string) => void = () => undefined;
+  /** Ends the session of now. */
+  #lose: (error: FabricError) => void = noop;
   #moveTo: string | undefined;
   #isLooking = false;
 
@@ -205,13 +208,22 @@ export class ControlClient {
 
   async #run(): Promise<void> {
     const { servers } = this.#options;
+    const { signal } = this.#ending;
+    const attempts: Attempts<Connection> = {
+      begin: (address) => this.#begin(address),
+      failed: (address, error) => this.#refused(address, joinFailure(error)),
+      ...{ clock: this.#clock, random: this.#random, limits: this.#limits, signal },
+    };
     let choice: ServerChoice = firstChoice;
-    while (!this.#ending.signal.aborted) {
+    while (!signal.aborted) {
       const waitMs = waitBeforeMs(choice, servers.length, this.#limits, this.#random);
-      if (waitMs > 0) await this.#clock.sleep(waitMs, this.#ending.signal).catch(() => undefined);
-      if (this.#ending.signal.aborted) return;
-      this.#address = servers[choice.next] ?? "";
-      const ended = await this.#session(this.#address);
+      if (waitMs > 0) await this.#clock.sleep(waitMs, signal).catch(noop);
+      if (signal.aborted) return;
+      const round = restOfRound(choice, servers.length);
+      const addresses = round.map(({ next }) => servers[next] ?? "");
+      const reached = await firstReached(addresses, attempts);
+      choice = round[reached?.index ?? round.length - 1] ?? choice;
+      const ended = reached && (await this.#session(reached.candidate));
       if (this.#moveTo !== undefined) {
         choice = { next: servers.indexOf(this.#moveTo), failures: 0 };
         this.#moveTo = undefined;
@@ -221,32 +233,30 @@ export class ControlClient {
     }
   }
 
-  /** One connection from beginning to end. Undefined if there was none. */
-  async #session(address: string): Promise<SessionEnd | undefined> {
-    let lost: (error: FabricError) => void = () => undefined;
-    const losing = new Promise<FabricError>((resolve) => {
-      lost = resolve;
-    });
+  async #begin(address: string): Promise<Connection | undefined> {
+    this.#address = address;
     const connection = await this.#connectionTo(address, {
       onMessage: (kind) => this.#receive(connection as Connection, kind),
-      onLost: (error) => lost(error),
+      onLost: (error) => connection === this.#connection && this.#lose(error),
       patienceMs: (intervalMs, deadAfterMs) => this.#patience.ms(intervalMs, deadAfterMs),
     });
-    if (!connection || this.#ending.signal.aborted) return undefined;
+    return connection;
+  }
+
+  /** One connection from the greeting to its end. */
+  async #session(connection: Connection): Promise<SessionEnd> {
+    const address = connection.server;
+    const losing = Promise.withResolvers<FabricError>();
+    this.#address = address;
     this.#connection = connection;
-    this.#move = (to) => {
-      this.#moveTo = to;
-      lost(
-        unavailable(`keep session: server ${address} has lost its store, server ${to} has not`, undefined),
-      );
-    };
-    const ending = () => lost(this.#ending.signal.reason as FabricError);
+    this.#lose = losing.resolve;
+    const ending = () => losing.resolve(this.#ending.signal.reason as FabricError);
     this.#ending.signal.addEventListener("abort", ending, { once: true });
     const failed = this.#join(connection).then(
-      () => losing,
-      (error: unknown) => (isFabricError(error) ? error : unavailable("join", undefined, error)),
+      () => losing.promise,
+      (error: unknown) => joinFailure(error),
     );
-    const error = await Promise.race([losing, failed]);
+    const error = await Promise.race([losing.promise, failed]);
     this.#ending.signal.removeEventListener("abort", ending);
     const stoodMs = this.#connected ? this.#clock.monotonicMs() - this.#sinceMs : 0;
     this.#patience.ended(stoodMs, connection.isSilent);
@@ -281,7 +291,10 @@ export class ControlClient {
       isOver,
     });
     this.#isLooking = false;
-    if (found !== undefined && !isOver()) this.#move(found);
+    if (found === undefined || isOver()) return;
+    this.#moveTo = found;
+    const why = `server ${connection.server} has lost its store, server ${found} has not`;
+    this.#lose(unavailable(`keep session: ${why}`, undefined));
   }
 
   async #connectionTo(address: string, events: ConnectionEvents): Promise<Connection | undefined> {
@@ -295,7 +308,7 @@ export class ControlClient {
     try {
       return channels(address, await this.#credentials(address));
     } catch (error) {
-      this.#refused(address, isFabricError(error) ? error : unavailable("join", undefined, error));
+      this.#refused(address, joinFailure(error));
       return undefined;
     }
   }
@@ -380,17 +393,6 @@ export class ControlClient {
   #log(event: ControlEvent): void {
     this.#options.log?.(event);
   }
-}
-
-function unavailable(action: string, last: FabricError | undefined, cause?: unknown): FabricError {
-  const why = last ? ` (${last.message})` : "";
-  return new FabricError(
-    "CONTROL_UNAVAILABLE",
-    `${action}: no server is connected${why}; servers are tried again by themselves`,
-    {
-      cause: cause ?? last,
-    },
-  );
 }
 
 function noop(): void {}

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { afterFailure, afterSession, firstChoice, type ServerChoice, waitBeforeMs } from "./server-choice.ts";
+import {
+  afterFailure,
+  afterSession,
+  firstChoice,
+  restOfRound,
+  type ServerChoice,
+  waitBeforeMs,
+} from "./server-choice.ts";
 
 const limits = { backoffMinMs: 100, backoffMaxMs: 1000 };
 
@@ -17,6 +24,15 @@ describe("the next server", () => {
     expect(waits(2, 9, 1)).toEqual([0, 0, 100, 0, 200, 0, 400, 0, 800]);
     expect(waits(1, 8, 1)).toEqual([0, 100, 200, 400, 800, 1000, 1000, 1000]);
     expect(waits(1, 3, 0)).toEqual([0, 50, 100]);
+  });
+
+  it("stands in one round with those that may be tried after it without a wait", () => {
+    expect(restOfRound({ next: 2, failures: 0 }, 3).map(({ next }) => next)).toEqual([2, 0, 1]);
+    expect(restOfRound({ next: 2, failures: 4 }, 3)).toEqual([
+      { next: 2, failures: 4 },
+      { next: 0, failures: 5 },
+    ]);
+    expect(restOfRound({ next: 0, failures: 7 }, 1)).toEqual([{ next: 0, failures: 7 }]);
   });
 
   const choice = { next: 1, failures: 7 };

@@ -39,6 +39,16 @@ export function afterSession(
   return { next: isWell ? choice.next : (choice.next + 1) % servers, failures: 0 };
 }
 
+/** This one and those that may be tried after it without a wait. */
+export function restOfRound(choice: ServerChoice, servers: number): readonly ServerChoice[] {
+  const rest = [choice];
+  for (let next = afterFailure(choice, servers); next.failures % servers !== 0; ) {
+    rest.push(next);
+    next = afterFailure(next, servers);
+  }
+  return rest;
+}
+
 export function waitBeforeMs(
   choice: ServerChoice,
   servers: number,

@@ -37,6 +37,7 @@ class SimulatedChannel implements Channel {
   readonly #serverAt: ServerAt;
   /** The process that was reached. */
   #reached: Life | undefined;
+  readonly #closed = Promise.withResolvers<void>();
 
   constructor(world: World, life: Life, server: Machine, serverAt: ServerAt) {
     this.#world = world;
@@ -84,7 +85,9 @@ class SimulatedChannel implements Channel {
     throw failed(status.UNIMPLEMENTED);
   }
 
-  close(): void {}
+  close(): void {
+    this.#closed.resolve();
+  }
 
   async #ask<Name extends UnaryName>(name: Name, request: UnaryInput<Name>): Promise<UnaryOutput<Name>> {
     const { scheduler } = this.#world;
@@ -110,8 +113,9 @@ class SimulatedChannel implements Channel {
   async #within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
     const late = Promise.withResolvers<never>();
     const timer = this.#life.clock.setTimer(timeoutMs, () => late.reject(failed(status.DEADLINE_EXCEEDED)));
+    const closed = this.#closed.promise.then(() => Promise.reject(failed(status.UNAVAILABLE)));
     try {
-      return await Promise.race([late.promise, work]);
+      return await Promise.race([late.promise, closed, work]);
     } finally {
       timer.cancel();
     }

@@ -9,7 +9,7 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { FabricError } from "../../errors/index.ts";
 import type { ApiHandler } from "../request.ts";
-import { createTlsFront, type TlsFrontOptions } from "../tls/tls-front.ts";
+import { createTlsFront, type TlsFront, type TlsFrontOptions } from "../tls/tls-front.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
 
@@ -34,6 +34,7 @@ export class HttpServer implements ConnectionHost {
   tick = 0;
   closing: FabricError | undefined;
   readonly #server: Server;
+  readonly #front: TlsFront | undefined;
   readonly #connections = new Set<Connection>();
   readonly #tickMs: number;
   readonly #ticker: NodeJS.Timeout;
@@ -74,10 +75,12 @@ export class HttpServer implements ConnectionHost {
     this.#tickMs = Math.min(tickMsMax, this.limits.headersTimeoutMs / 4);
     // Counted, not read from a clock: a process that stood still has not looked at what came meanwhile either.
     this.#ticker = setInterval(() => this.#tickAll(), this.#tickMs).unref();
-    const accept = (socket: Socket) => this.#connections.add(new Connection(this, socket));
-    this.#server = tls
-      ? createTlsFront({ ...tls, handshakeMs: this.limits.handshakeMs }, accept)
-      : createServer({ allowHalfOpen: true, noDelay: true }, accept);
+    const accept = (socket: Socket) => {
+      if (this.closing) socket.destroy();
+      else this.#connections.add(new Connection(this, socket));
+    };
+    this.#front = tls && createTlsFront({ ...tls, handshakeMs: this.limits.handshakeMs }, accept);
+    this.#server = this.#front?.server ?? createServer({ allowHalfOpen: true, noDelay: true }, accept);
     this.#server.maxConnections = this.limits.connectionsMax;
   }
 
@@ -94,6 +97,7 @@ export class HttpServer implements ConnectionHost {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.closing = new FabricError("API_CLOSING", "the process is stopping; ask again, or another server");
+    this.#front?.cutHandshakes();
     for (const connection of this.#connections) connection.closing();
     const late = setTimeout(() => {
       for (const connection of this.#connections) connection.cut();

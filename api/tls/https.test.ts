@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { startApi } from "../../test/fixtures/api.ts";
 import { type TestAuthority, testAuthority } from "../../test/fixtures/certificates.ts";
 import { ApiClient } from "../client.ts";
-import { HttpServer } from "../http/index.ts";
+import { type HttpLimits, HttpServer } from "../http/index.ts";
 import type { ServingCertificate } from "./certificate-source.ts";
 
 /** A source that the test tells what there is. */
@@ -39,12 +39,13 @@ async function start(
   return { authority, certificate, ...(await listen(certificate, options.demands)) };
 }
 
-async function listen(certificate: Told, demands = false) {
+async function listen(certificate: Told, demands = false, limits: Partial<HttpLimits> = {}) {
   const { handle } = await startApi();
   const refused: string[] = [];
   const https = await HttpServer.listen({
     handle,
     listen: { kind: "tcp", host: "127.0.0.1", port: 0 },
+    limits,
     tls: {
       certificate,
       demandsClientCertificate: demands,
@@ -179,5 +180,21 @@ describe("HTTPS", () => {
     await ended;
     expect(certificate.isFollowed).toBe(false);
     await expect(open(port, authority)).rejects.toThrow();
+  });
+
+  test("ends at once though somebody is in the middle of a handshake, or says nothing", async () => {
+    const certificate = new Told();
+    const authority = await testAuthority();
+    certificate.tell(await authority.serve());
+    const { https, port } = await listen(certificate, false, { handshakeMs: 600_000, closeGraceMs: 600_000 });
+    const strangers = [Buffer.alloc(0), Buffer.from([22, 3, 1])].map((begun) => {
+      const socket = connectPlain(port, "127.0.0.1", () => socket.write(begun));
+      socket.on("error", () => undefined);
+      return new Promise((resolve) => socket.once("close", resolve));
+    });
+    // Who comes later is answered, so both were accepted.
+    await clientOf(port, authority.certificate).kvGet("a");
+    await https.close();
+    await Promise.all(strangers);
   });
 });

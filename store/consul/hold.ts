@@ -6,6 +6,7 @@
  * who has the hold adds to it or ends it by doing it, and a hold without progress may be dropped by anybody.
  */
 import { FabricError } from "../../errors/index.ts";
+import { inParts } from "../core/parts.ts";
 import type { ReplacementWrite } from "../core/replacement.ts";
 import { restoring } from "../core/restoring.ts";
 
@@ -52,20 +53,13 @@ export function holdOf(held: Hold | undefined, id: string): Hold {
 }
 
 /** Parts whose text is within an entry: base64 takes four bytes for three. */
-export function stages(writes: readonly ReplacementWrite[], entryBytesMax: number): ReplacementWrite[][] {
-  const parts: ReplacementWrite[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const write of writes) {
-    const size =
-      JSON.stringify(write.key).length + 64 + (write.op === "put" ? write.value.length * (4 / 3) : 0);
-    const last = parts.at(-1);
-    if (last && bytes + size <= entryBytesMax - 256) {
-      last.push(write);
-      bytes += size;
-    } else {
-      parts.push([write]);
-      bytes = size;
-    }
-  }
-  return parts;
+export function stages(
+  writes: readonly ReplacementWrite[],
+  entryBytesMax: number,
+): readonly (readonly ReplacementWrite[])[] {
+  return inParts(writes, {
+    bytesMax: entryBytesMax - 256,
+    sizeOf: (write) =>
+      JSON.stringify(write.key).length + 64 + (write.op === "put" ? write.value.length * (4 / 3) : 0),
+  });
 }

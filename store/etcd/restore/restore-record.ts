@@ -8,6 +8,7 @@
  * JSON, bytes as base64, so that `etcdctl get` shows what is going on.
  */
 import { FabricError } from "../../../errors/index.ts";
+import { inParts } from "../../core/parts.ts";
 import type { ReplacementWrite } from "../../core/replacement.ts";
 
 export interface RestoreMarker {
@@ -42,21 +43,12 @@ export function decodeMarker(value: Uint8Array): RestoreMarker {
   throw damaged();
 }
 
-export function partsOf(writes: readonly ReplacementWrite[]): ReplacementWrite[][] {
-  const parts: ReplacementWrite[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const write of writes) {
-    const size = write.key.length + (write.op === "put" ? write.value.length : 0);
-    const last = parts.at(-1);
-    if (last && last.length < operationsPerPart && bytes + size <= bytesPerPart) {
-      last.push(write);
-      bytes += size;
-    } else {
-      parts.push([write]);
-      bytes = size;
-    }
-  }
-  return parts;
+export function partsOf(writes: readonly ReplacementWrite[]): readonly (readonly ReplacementWrite[])[] {
+  return inParts(writes, {
+    bytesMax: bytesPerPart,
+    writesMax: operationsPerPart,
+    sizeOf: (write) => write.key.length + (write.op === "put" ? write.value.length : 0),
+  });
 }
 
 export function encodePart(writes: readonly ReplacementWrite[]): Buffer {

@@ -1,7 +1,8 @@
 /**
  * What one server does for all of them: gives the blocks of lost nodes back, ends sessions and keys whose time is over,
- * trims the history of keys, takes a rotation of the authority through its steps. Over an engine that several servers share they elect who does it, and what he writes is fenced; an embedded store has one
- * server anyway, by the lock on its file.
+ * trims the history of keys, takes a rotation of the authority through its steps. Over an engine that several servers
+ * share they elect who does it, and what he writes is fenced; an embedded store has one server anyway, by the lock on its
+ * file.
  */
 import type { Clock, Timer } from "../../clock/index.ts";
 import { AuthorityKeeper, TrustBook } from "../../control/index.ts";

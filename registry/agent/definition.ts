@@ -4,6 +4,17 @@
  */
 import type { CheckStatus, NamedPort, TaggedAddress, Weights } from "../model.ts";
 
+/** Asks a port, over TLS or not. */
+interface TlsProbe {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: boolean;
+  readonly tlsSkipVerify?: boolean;
+  readonly tlsServerName?: string;
+  readonly intervalMs: number;
+  readonly timeoutMs?: number;
+}
+
 export type CheckProbe =
   | {
       readonly kind: "http";
@@ -17,27 +28,8 @@ export type CheckProbe =
       readonly intervalMs: number;
       readonly timeoutMs?: number;
     }
-  | {
-      readonly kind: "tcp" | "h2ping";
-      readonly host: string;
-      readonly port: number;
-      readonly tls?: boolean;
-      readonly tlsSkipVerify?: boolean;
-      readonly tlsServerName?: string;
-      readonly intervalMs: number;
-      readonly timeoutMs?: number;
-    }
-  | {
-      readonly kind: "grpc";
-      readonly host: string;
-      readonly port: number;
-      readonly service: string;
-      readonly tls?: boolean;
-      readonly tlsSkipVerify?: boolean;
-      readonly tlsServerName?: string;
-      readonly intervalMs: number;
-      readonly timeoutMs?: number;
-    }
+  | (TlsProbe & { readonly kind: "tcp" | "h2ping" })
+  | (TlsProbe & { readonly kind: "grpc"; readonly service: string })
   | {
       readonly kind: "udp";
       readonly host: string;

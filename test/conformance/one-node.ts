@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApiClient } from "../../api/index.ts";
 import { Background, waitFor } from "../lab/command.ts";
-import { projectRoot } from "../rules/source-files.ts";
+import { heddleCommand } from "../lab/heddle.ts";
 import { requireWorld } from "../world.ts";
 
 export const http = { host: "127.0.0.1", port: 8500 } as const;
@@ -23,9 +23,8 @@ export class OneNode {
     requireWorld();
     const node = new OneNode();
     const places = ["--run-dir", node.path("run/"), "--data-dir", node.path("data/")];
-    const command = [process.execPath, join(projectRoot, "cli/main.ts"), "up", "--node", "n1", "--no-docker"];
-    const heddle = node.run([...command, ...places, "--json", ...options]);
-    await node.until("heddle up", heddle, () => heddle.stdout.includes("\n"));
+    const up = node.run(heddleCommand("up", "--node", "n1", "--no-docker", ...places, "--json", ...options));
+    await node.until("heddle up", up, () => up.stdout.includes("\n"));
     return node;
   }
 

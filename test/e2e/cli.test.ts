@@ -1,8 +1,8 @@
 /** The command line as an operator meets it: with help, with mistakes, twice, without rights, and killed. */
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Background, type Finished, waitFor } from "../lab/command.ts";
+import { heddleCommand } from "../lab/heddle.ts";
 import type { Host } from "../lab/host.ts";
 import { Lab } from "../lab/lab.ts";
 import { difference } from "../lab/stage.ts";
@@ -73,12 +73,7 @@ describe("each command", () => {
   it("has help, refuses an unknown option with a sentence and status 2", async () => {
     await Promise.all(
       commands.map(async (command) => {
-        const help = await host.runAsync([
-          process.execPath,
-          join(import.meta.dirname, "../../cli/main.ts"),
-          ...command,
-          "--help",
-        ]);
+        const help = await host.runAsync(heddleCommand(...command, "--help"));
         expect({ command, status: help.status, text: help.stdout }).toMatchObject({
           command,
           status: 0,

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../lab/command.ts";
 import { Engine, image } from "../lab/engine.ts";
 import { Fabric } from "../lab/fabric.ts";
 import { Lab } from "../lab/lab.ts";
@@ -25,14 +26,20 @@ afterAll(async () => {
   await lab.dispose();
 }, 60_000);
 
-test("an engine that does not see the socket finds it by the file that install writes", () => {
-  const before = engine.tryDocker(...create);
-  expect(before.stderr).toContain('plugin "heddle" not found');
+test("an engine that does not see the socket finds it by the file that install writes", async () => {
+  // An engine looks for a plugin for 15 s.
+  const created = host.runAsync(["docker", "-H", `unix://${engine.socketPath}`, ...create], {
+    timeoutMs: 60_000,
+  });
+  await waitFor(
+    "the engine to look for it",
+    () => engine.log().includes("Unable to locate plugin: heddle") || undefined,
+  );
   fabric.ask(host, "docker", "install", "--plugin-dir", engine.specDir);
   expect(readFileSync(join(engine.specDir, "heddle.spec"), "utf8")).toBe(
     `unix://${host.runDir}/docker.sock\n`,
   );
-  engine.docker(...create);
+  expect(await created).toMatchObject({ status: 0 });
   engine.docker(
     "run",
     "-d",

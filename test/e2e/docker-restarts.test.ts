@@ -1,20 +1,18 @@
-/** Engine, agent and server end at each step of a container's life on their host; and what goes on without a server. */
+/**
+ * Agent and server end at each step of a container's life on their host; what is left of calls that Docker gave up; and
+ * what goes on without a server.
+ */
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { waitFor } from "../lab/command.ts";
 import { DockerFabric } from "../lab/docker-fabric.ts";
+import { refusePlugin } from "../lab/refusing-plugin.ts";
 import { restartMatrix } from "../lab/restart-matrix.ts";
 
-const lab = new DockerFabric(2, ["--shutdown-timeout=1"]);
-const h1 = lab.host(0);
+const lab = new DockerFabric(2);
+const [h1, h2] = [lab.host(0), lab.host(1)];
 
 restartMatrix(lab, {
-  "stopped engine": {
-    kill: () => lab.engine(h1).stop(),
-    start: () => lab.engine(h1).start(),
-  },
-  "killed engine": {
-    kill: () => lab.engine(h1).killHard(),
-    start: () => lab.engine(h1).start(),
-  },
   "killed agent": {
     kill: () => lab.fabric.agent(h1).killHard(),
     start: async () => void (await lab.startAgent(h1)),
@@ -23,6 +21,39 @@ restartMatrix(lab, {
     kill: () => lab.fabric.server.killHard(),
     start: async () => void (await lab.fabric.startServer()),
   },
+});
+
+describe("containers whose end Docker told nobody", () => {
+  test("have their address again when they start, or leave nothing", async () => {
+    const ip = "10.90.211.1";
+    lab.run(h1, "demo", "again", "--ip", ip);
+    const gone = lab.run(h1, "demo", "gone");
+    await lab.fabric.agent(h1).killHard();
+    const plugin = await refusePlugin(join(lab.engine(h1).pluginDir, "heddle.sock"));
+    for (const command of [
+      ["stop", "-t", "0", "again"],
+      ["rm", "-f", "gone"],
+    ])
+      await h1.runAsync(["docker", "-H", `unix://${lab.engine(h1).socketPath}`, ...command]);
+    await plugin.close();
+    const ends = ["NetworkDriver.Leave", "NetworkDriver.DeleteEndpoint", "IpamDriver.ReleaseAddress"];
+    expect(plugin.refused).toEqual(expect.arrayContaining(ends));
+    await lab.startAgent(h1);
+    await waitFor(
+      "the address to be free again",
+      () => lab.engine(h1).tryDocker("start", "again").status === 0 || undefined,
+      30_000,
+    );
+    expect(lab.inspect(h1, "demo", "again").ipv4).toBe(ip);
+    await waitFor(
+      "what the engine forgot to go",
+      () => !lab.left(h1).some((line) => line.endsWith(` ${gone.ipv4}`)) || undefined,
+      20_000,
+    );
+    const two = lab.run(h2, "demo", "two");
+    expect(lab.pings(two, ip)).toBe(true);
+    await lab.clear();
+  }, 60_000);
 });
 
 describe("without a server", () => {

@@ -61,9 +61,9 @@ async function until(service: string, expected: readonly string[]): Promise<void
   });
 }
 
-/** Its process does not listen to SIGTERM, as a first process without a handler. */
+/** Its process does not listen to SIGTERM, as a first process without a handler; an engine gives it a second. */
 function container(name: string, ...options: readonly string[]): void {
-  engine.docker("run", "-d", "--name", name, ...options, image, "/bin/sleep", "3600");
+  engine.docker("run", "-d", "--name", name, "--stop-timeout", "1", ...options, image, "/bin/sleep", "3600");
 }
 
 function status(): { readonly state: string; readonly summary: string } {
@@ -107,11 +107,12 @@ describe("a container", () => {
       `unix://${engine.socketPath}`,
       "stop",
       "-t",
-      "4",
+      "60",
       "web1",
     ]);
     await until("web", []);
     expect(isRunning("web1")).toBe(true);
+    engine.docker("kill", "web1");
     await stopping;
     expect(isRunning("web1")).toBe(false);
   });
@@ -253,7 +254,7 @@ describe("no ghost", () => {
       `unix://${engine.socketPath}`,
       "stop",
       "-t",
-      "8",
+      "60",
       "web1",
     ]);
     await until("web", []);
@@ -261,6 +262,7 @@ describe("no ghost", () => {
     await fabric.startAgent(host, ...agentOptions);
     expect(isRunning("web1")).toBe(true);
     expect(services()).toEqual({});
+    engine.docker("kill", "web1");
     await stopping;
   });
 

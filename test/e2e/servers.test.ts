@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Background, run, waitFor } from "../lab/command.ts";
 import { EtcdCluster } from "../lab/etcd-cluster.ts";
-import { projectRoot } from "../rules/source-files.ts";
+import { heddleCommand } from "../lab/heddle.ts";
 import { requireWorld } from "../world.ts";
 
 interface Server {
@@ -23,9 +23,8 @@ let agent: Background;
 
 function heddle(name: string, ...args: readonly string[]): Background {
   const home = join(directory, name);
-  const main = join(projectRoot, "cli/main.ts");
   const places = ["--run-dir", join(home, "run"), "--data-dir", join(home, "data")];
-  return new Background([process.execPath, main, ...args, ...places]);
+  return new Background(heddleCommand(...args, ...places));
 }
 
 async function ready(starting: Background): Promise<Background> {
@@ -45,16 +44,7 @@ async function startServer(name: string, port: number): Promise<Server> {
 
 /** Made at one server, good at every one. */
 function joinToken(server: string): string {
-  const main = join(projectRoot, "cli/main.ts");
-  const made = run([
-    process.execPath,
-    main,
-    "token",
-    "create",
-    "--json",
-    "--run-dir",
-    join(directory, server, "run"),
-  ]);
+  const made = run(heddleCommand("token", "create", "--json", "--run-dir", join(directory, server, "run")));
   return (JSON.parse(made) as { token: string }).token;
 }
 
@@ -238,11 +228,12 @@ describe("heddle server over a store that it cannot use", () => {
       ["consul:http://127.0.0.1:1", "heddle/", "STORE_UNAVAILABLE", 1],
       ["etcd:nowhere", "heddle/", "STORE_UNKNOWN_ENGINE", 2],
     ] as const;
-    for (const [store, prefix, code, status] of cases) {
-      const where = ["--store", store, "--store-prefix", prefix, "--http", "127.0.0.1:7501"];
-      const starting = heddle("bad", "server", ...where);
+    const ended = cases.map(async ([store, prefix, code, status], at) => {
+      const where = ["--store", store, "--store-prefix", prefix, "--http", `127.0.0.1:${7501 + at}`];
+      const starting = heddle(`bad${at}`, "server", ...where);
       expect([store, await starting.ended]).toEqual([store, status]);
       expect(starting.stderr).toContain(code);
-    }
+    });
+    await Promise.all(ended);
   }, 120_000);
 });

@@ -7,7 +7,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Background, waitFor } from "../lab/command.ts";
-import { projectRoot } from "../rules/source-files.ts";
+import { heddleCommand } from "../lab/heddle.ts";
 import { httpSeeds, httpWords } from "./http-corpus.ts";
 import { mutate, type Random, seeded } from "./mutate.ts";
 
@@ -58,7 +58,7 @@ export async function fuzzHttp({ count, seed }: HttpFuzzOptions): Promise<HttpFu
 async function start(directory: string): Promise<Background> {
   const places = ["--run-dir", join(directory, "run"), "--data-dir", join(directory, "data")];
   const listen = ["--http", `127.0.0.1:${port}`, "--grpc", "127.0.0.1:18582", "--store", "memory"];
-  const server = new Background([join(projectRoot, "cli/heddle"), "server", ...places, ...listen, "--json"]);
+  const server = new Background(heddleCommand("server", ...places, ...listen, "--json"));
   await waitFor("heddle server", () => server.stdout.includes("\n") || !server.running || undefined, 20_000);
   return server;
 }

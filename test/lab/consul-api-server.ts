@@ -6,9 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Consul from "consul";
-import { projectRoot } from "../rules/source-files.ts";
 import { requireWorld } from "../world.ts";
 import { Background, waitFor } from "./command.ts";
+import { heddleCommand } from "./heddle.ts";
 
 export interface ConsulApiServer {
   /** `HOST:PORT` */
@@ -34,17 +34,8 @@ export async function consulApiServer(): Promise<ConsulApiServer> {
   const port = 8500;
   const client = new Consul({ host: "127.0.0.1", port });
   const start = async () => {
-    const server = new Background([
-      process.execPath,
-      join(projectRoot, "cli/main.ts"),
-      "server",
-      "--data-dir",
-      join(directory, "data"),
-      "--run-dir",
-      join(directory, "run"),
-      "--http",
-      `127.0.0.1:${port}`,
-    ]);
+    const places = ["--data-dir", join(directory, "data"), "--run-dir", join(directory, "run")];
+    const server = new Background(heddleCommand("server", ...places, "--http", `127.0.0.1:${port}`));
     await waitFor(
       "heddle server to be ready",
       () => {

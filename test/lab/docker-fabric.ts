@@ -15,6 +15,10 @@ export interface Running {
   readonly ipv6: string;
 }
 
+function pingOf(ip: string): string {
+  return `/bin/busybox ${ip.includes(":") ? "ping6" : "ping"} -c1 -W2 ${ip}`;
+}
+
 export class DockerFabric {
   readonly lab = new Lab();
   readonly fabric: Fabric;
@@ -94,10 +98,23 @@ export class DockerFabric {
     return { host, name, ipv4, ipv6 };
   }
 
-  /** True when the container gets an answer from the address. */
-  pings({ host, name }: Pick<Running, "host" | "name">, ip: string): boolean {
-    const ping = ip.includes(":") ? "ping6" : "ping";
-    return this.engine(host).tryDocker("exec", name, "/bin/busybox", ping, "-c1", "-W2", ip).status === 0;
+  /** True when the container gets an answer from each of the addresses. */
+  pings({ host, name }: Pick<Running, "host" | "name">, ...ips: readonly string[]): boolean {
+    return (
+      this.engine(host).tryDocker("exec", name, "/bin/sh", "-c", ips.map(pingOf).join(" && ")).status === 0
+    );
+  }
+
+  /** The ways on which an answer comes, as `c1 → 10.90.0.2`: all are tried at once, as those without one take 2 s each. */
+  async answered(
+    ...ways: readonly (readonly [from: Pick<Running, "host" | "name">, ip: string])[]
+  ): Promise<readonly string[]> {
+    const tried = ways.map(async ([{ host, name }, ip]) => {
+      const docker = ["docker", "-H", `unix://${this.engine(host).socketPath}`, "exec", name];
+      const { status } = await host.runAsync([...docker, "/bin/sh", "-c", pingOf(ip)], { timeoutMs: 60_000 });
+      return status === 0 ? [`${name} → ${ip}`] : [];
+    });
+    return (await Promise.all(tried)).flat();
   }
 
   /** Every container of an engine, running or not. */

@@ -1,9 +1,9 @@
 /** One host of a lab: commands in its namespace, its own directories, containers, and what the kernel holds. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { projectRoot } from "../rules/source-files.ts";
 import { Background, type Finished, type RunOptions, run, runAsync, tryRun } from "./command.ts";
 import { Container } from "./container.ts";
+import { heddleCommand } from "./heddle.ts";
 
 export interface HostSpec {
   readonly name: string;
@@ -61,7 +61,7 @@ export class Host {
 
   /** The command line of Heddle on this host, with this host's directories. */
   heddle(...args: readonly string[]): string[] {
-    return [process.execPath, join(projectRoot, "cli/main.ts"), ...args, "--run-dir", this.runDir];
+    return heddleCommand(...args, "--run-dir", this.runDir);
   }
 
   get containers(): readonly Container[] {

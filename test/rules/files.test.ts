@@ -1,5 +1,6 @@
 /** Length, header and habits of every source file. */
 import { describe, expect, it } from "vitest";
+import { longest } from "../order.ts";
 import { listFiles, productFiles, sourceFiles } from "./source-files.ts";
 
 const lengthMax = 400;
@@ -29,6 +30,11 @@ describe("files", () => {
       return !(path.endsWith(".test.ts") ? /^(\/\*\*|import)/ : /^\/\*\*/).test(body);
     });
     expect(bare.map(({ path }) => path)).toEqual([]);
+  });
+
+  it("puts only tests first that there are", () => {
+    const paths = new Set(sourceFiles().map(({ path }) => path));
+    expect(longest.filter((path) => !paths.has(path))).toEqual([]);
   });
 
   it("names no file after nothing", () => {

@@ -14,9 +14,9 @@ import { apiSockets } from "../../../daemon/index.ts";
 import { CniRuntime } from "../../lab/cni-runtime.ts";
 import { Background, run, tryRun, waitFor } from "../../lab/command.ts";
 import { EtcdCluster } from "../../lab/etcd-cluster.ts";
+import { heddleCommand } from "../../lab/heddle.ts";
 import type { Host } from "../../lab/host.ts";
 import { Lab } from "../../lab/lab.ts";
-import { projectRoot } from "../../rules/source-files.ts";
 import { wait } from "./faults.ts";
 
 export const network = "demo";
@@ -245,7 +245,7 @@ export class Rig {
 
   #heddle(name: string, ...args: readonly string[]): string[] {
     const runDir = join(this.lab.directory, name, "run");
-    return [process.execPath, join(projectRoot, "cli/main.ts"), ...args, "--run-dir", runDir];
+    return heddleCommand(...args, "--run-dir", runDir);
   }
 
   async #ready(name: string): Promise<void> {

@@ -43,6 +43,7 @@ export interface TrustBackend {
   /** The text is shown once. @throws CONTROL_TOKEN_INVALID, CONTROL_LIMIT */
   createToken(spec: {
     readonly node?: string;
+    readonly readmits?: boolean;
     readonly uses?: number;
     readonly ttlMs?: number;
   }): Promise<NewJoinToken>;
@@ -107,6 +108,8 @@ export interface RecoveryReport {
 export interface JoinTokenInfo {
   readonly id: string;
   readonly node?: string;
+  /** Nodes of the catalog come in by it without the key of their last certificate. */
+  readonly readmits?: boolean;
   readonly usesLeft: number;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;

@@ -237,6 +237,7 @@ remote(define(node, "revoke", "refuse every certificate that a node has, at once
 const token = define(program, "token", "what lets nodes in; on a server's host");
 remote(define(token, "create", "make a token for `heddle agent --join-token`"))
   .option("--node <name>", "let in this node only; needed for a name that the fabric knows already")
+  .option("--readmit", "let in nodes that the fabric knows by name alone: for a store that is an older copy")
   .option("--uses <count>", "how many nodes it lets in", "1")
   .option("--ttl <time>", "how long it is good", "1h")
   .action(async (options) => (await import("./commands/token.ts")).create(options));

@@ -14,7 +14,7 @@ import {
 } from "../api/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { ControlServer, TrustBook } from "../control/index.ts";
-import { PoolAuthority, Recovery } from "../ipam/index.ts";
+import { isGathering, PoolAuthority, Recovery } from "../ipam/index.ts";
 import { liveKey, Registry, RegistryWriter } from "../registry/index.ts";
 import { isShared, openStore, type Store } from "../store/index.ts";
 import { serverAcl } from "./access.ts";
@@ -86,6 +86,7 @@ export async function openServerCore(options: ServerOptions, teardown: Teardown)
     book,
     registry,
     nowMs: () => clock.wallMs(),
+    isGathering: () => isGathering(store),
     backup: () => wholeBackup(store, registry),
   });
   const control = new ControlServer({

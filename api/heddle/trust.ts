@@ -14,6 +14,12 @@ import { models } from "./shapes.ts";
 const tokenSpec = z
   .strictObject({
     node: z.string().max(255).exactOptional().describe("The only node that it lets in."),
+    readmits: z
+      .boolean()
+      .exactOptional()
+      .describe(
+        "Lets nodes of the catalog in without the key of their last certificate, unless they were revoked: for a store that is an older copy.",
+      ),
     uses: z.int().min(1).exactOptional().describe("Nodes that it lets in. Default 1."),
     ttlMs: z.int().min(1).exactOptional().describe("How long it is good. Default one hour."),
   })
@@ -23,6 +29,7 @@ const token = z
   .strictObject({
     id: z.string(),
     node: z.string().exactOptional(),
+    readmits: z.boolean().exactOptional(),
     usesLeft: z.int(),
     createdAtMs: z.int(),
     expiresAtMs: z.int(),

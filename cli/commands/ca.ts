@@ -42,11 +42,16 @@ export async function reset(options: RemoteOptions & { readonly force?: boolean 
     );
   }
   const token = await connectServer(options).resetAuthority();
+  const { usesLeft, expiresAtMs, readmits, id } = token;
+  const known = readmits
+    ? "also those that the fabric knows, whatever key they have"
+    : "those that the fabric knows by their own key";
+  const after = readmits ? `\nWhen all are in, take it back:\n  heddle token rm ${id}` : "";
   print(
     options,
     token,
     () =>
-      `${token.token}\n\nIt lets ${token.usesLeft} nodes in until ${timeOf(token.expiresAtMs)}; those that the fabric knows by their own key, with their addresses:\n  heddle agent --server HOST:8502 --join-token TOKEN`,
+      `${token.token}\n\nIt lets ${usesLeft} nodes in until ${timeOf(expiresAtMs)}; ${known}, with their addresses:\n  heddle agent --server HOST:8502 --join-token TOKEN${after}`,
   );
 }
 

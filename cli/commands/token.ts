@@ -6,6 +6,7 @@ import { table } from "../table.ts";
 
 interface CreateOptions extends RemoteOptions {
   readonly node?: string;
+  readonly readmit?: boolean;
   readonly uses: string;
   readonly ttl: string;
 }
@@ -15,6 +16,7 @@ export async function create(options: CreateOptions): Promise<void> {
     uses: wholeNumber("--uses", options.uses, 1, 10_000),
     ttlMs: duration("--ttl", options.ttl),
     ...(options.node !== undefined && { node: options.node }),
+    ...(options.readmit && { readmits: true }),
   });
   const { usesLeft, expiresAtMs, node } = token;
   const whom = node === undefined ? `${usesLeft} ${usesLeft === 1 ? "node" : "nodes"}` : `node ${node}`;
@@ -31,7 +33,12 @@ export async function list(options: RemoteOptions): Promise<void> {
   print(options, tokens, () =>
     table(
       ["ID", "NODE", "USES LEFT", "UNTIL"],
-      tokens.map(({ id, node, usesLeft, expiresAtMs }) => [id, node ?? "any", usesLeft, timeOf(expiresAtMs)]),
+      tokens.map(({ id, node, readmits, usesLeft, expiresAtMs }) => [
+        id,
+        node ?? (readmits ? "any, also known ones" : "any"),
+        usesLeft,
+        timeOf(expiresAtMs),
+      ]),
     ),
   );
 }

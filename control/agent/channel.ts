@@ -20,7 +20,7 @@ import type {
   HttpResponsePart,
   ServerMessage,
 } from "../proto/gen/fabric_pb.ts";
-import { channelName } from "../trust/index.ts";
+import { channelName, isUnknownAuthority } from "../trust/index.ts";
 import { GrpcStream, type Method } from "./grpc-stream.ts";
 
 export type ControlStream = GrpcStream<AgentMessage, ServerMessage>;
@@ -165,6 +165,7 @@ class GrpcChannel implements Channel {
 
   #gone(cause?: unknown): FabricError {
     if (isFabricError(cause)) return cause;
+    if (isUnknownAuthority(cause)) return ofUnknownAuthority(this.#server, cause);
     const why = cause instanceof Error ? cause.message : "it does not answer";
     return new FabricError(
       "CONTROL_UNAVAILABLE",
@@ -197,6 +198,14 @@ function placeOf(
     host: server.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
     port: Number(server.slice(colon + 1)),
   };
+}
+
+function ofUnknownAuthority(server: string, cause: unknown): FabricError {
+  return new FabricError(
+    "CONTROL_IDENTITY_REFUSED",
+    `reach server ${server}: this node does not know the authority of its certificate; it is of another fabric, or its store of before a rotation or a reset: let the node in again by the token of \`heddle ca reset --force\` there`,
+    { cause, details: { server } },
+  );
 }
 
 function tooLate(action: string, server: string): FabricError {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { ManualClock, systemClock } from "../../clock/index.ts";
 import { heedAuthorities } from "../../daemon/link/server-link.ts";
 import { MemoryStore } from "../../store/index.ts";
@@ -305,6 +305,66 @@ describe("over the wire", () => {
     rmSync(join(directory, "n1"), { recursive: true });
     const thief = await agentOf(server, "n1", token);
     await vi.waitFor(() => expect(thief.client.state.error?.code).toBe("CONTROL_TOKEN_REFUSED"), {
+      timeout: 5000,
+    });
+  });
+
+  test("a store of before another authority is told of at both ends, and nodes are let in whose keys it does not know", async () => {
+    const { store } = fabric;
+    const server = await fabric.server({ trust: book });
+    const use = async (at: TestServer, token?: string) => {
+      const agent = await agentOf(at, "n1", token);
+      onTestFinished(() => agent.trust.close());
+      return agent;
+    };
+    const left = async ({ client, trust }: Awaited<ReturnType<typeof use>>) => {
+      trust.close();
+      await client.close();
+    };
+    const first = await use(server, await tokenOf());
+    await connected(first);
+    await left(first);
+    // It knows no key that the node had after it.
+    const { items } = await store.range("trust/");
+    const copy = items.filter(({ key }) => !key.includes("issued"));
+    await book.authorities.reset();
+    const second = await use(server, await tokenOf());
+    await connected(second);
+    await left(second);
+    await server.close();
+
+    await store.txn({
+      success: (await store.range("trust/")).items.map(({ key }) => ({ op: "delete", key })),
+    });
+    await store.txn({ success: copy.map(({ key, value }) => ({ op: "put", key, value })) });
+    book = new TrustBook({ store, clock: systemClock });
+    const later = await fabric.server({ trust: book });
+    const lost = await use(later);
+    const unknown = code(
+      "CONTROL_IDENTITY_REFUSED",
+      /of before a rotation or a reset.*heddle ca reset --force/,
+    );
+    await vi.waitFor(() => expect(lost.client.state.error).toEqual(unknown), { timeout: 5000 });
+    const why = expect.stringMatching(/does not know the authority/);
+    await vi.waitFor(() =>
+      expect(later.events).toContainEqual(expect.objectContaining({ kind: "peerRefused", why })),
+    );
+    await left(lost);
+
+    await book.authorities.reset();
+    const refused = async (token: string) => {
+      const agent = await use(later, token);
+      await vi.waitFor(() => expect(agent.log).toContain("token refused"), { timeout: 5000 });
+      await left(agent);
+    };
+    await refused(await tokenOf());
+    const again = await use(later, await tokenOf({ readmits: true }));
+    await connected(again);
+    await left(again);
+    await book.revoke("n1");
+    rmSync(join(directory, "n1"), { recursive: true });
+    const revoked = await use(later, await tokenOf({ readmits: true }));
+    await vi.waitFor(() => expect(revoked.client.state.error?.code).toBe("CONTROL_TOKEN_REFUSED"), {
       timeout: 5000,
     });
   });

@@ -26,3 +26,4 @@ export {
 } from "./tls-listener.ts";
 export { type IssuedCertificate, TrustBook } from "./trust-book.ts";
 export { type TrustBrief, trustBrief } from "./trust-brief.ts";
+export { isUnknownAuthority } from "./unknown-authority.ts";

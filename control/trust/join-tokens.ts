@@ -12,6 +12,8 @@ export interface TokenRecord {
   readonly hash: string;
   /** The only node that it lets in. */
   readonly node?: string;
+  /** Nodes of the catalog come in by it without the key of their last certificate, unless they were revoked. */
+  readonly readmits?: boolean;
   readonly usesLeft: number;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
@@ -19,6 +21,8 @@ export interface TokenRecord {
 
 export interface TokenSpec {
   readonly node?: string;
+  /** For a store that was put back to an older copy: what it remembers of nodes' keys is of that time. */
+  readonly readmits?: boolean;
   /** Default 1. */
   readonly uses?: number;
   /** Default 1 h. */
@@ -43,7 +47,7 @@ export class JoinTokens {
     spec: TokenSpec,
     fingerprint: string,
   ): Promise<{ readonly text: string; readonly record: TokenRecord }> {
-    const { node, uses = usesDefault, ttlMs = ttlDefaultMs } = spec;
+    const { node, readmits = false, uses = usesDefault, ttlMs = ttlDefaultMs } = spec;
     const { tokensMax, tokenUsesMax, tokenTtlMaxMs } = this.#limits;
     if (!isWhole(uses, tokenUsesMax)) throw invalidSpec(`uses must be 1 to ${tokenUsesMax}`);
     if (!isWhole(ttlMs, tokenTtlMaxMs)) throw invalidSpec(`its life must be 1 to ${tokenTtlMaxMs} ms`);
@@ -61,6 +65,7 @@ export class JoinTokens {
       id: token.id,
       hash: hashSecret(token.secret),
       ...(node !== undefined && { node }),
+      ...(readmits && { readmits }),
       usesLeft: uses,
       createdAtMs,
       expiresAtMs: createdAtMs + ttlMs,

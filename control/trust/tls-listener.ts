@@ -121,7 +121,7 @@ export class TlsListener {
     this.#tcp = createTcpServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#arrive(socket));
     this.#tcp.maxConnections = limits.connectionsMax;
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
-    this.#tls.on("tlsClientError", (error, socket) => this.#refuse(socket, error.message));
+    this.#tls.on("tlsClientError", (error, socket) => this.#refuse(socket, whyOf(error)));
   }
 
   get port(): number {
@@ -219,6 +219,14 @@ export class TlsListener {
     this.#renewal?.cancel();
     this.#renewal = clock.setTimer(againMs, () => void this.renew());
   }
+}
+
+/** A node that does not believe the server leaves, and can say why in its own log only. */
+function whyOf(error: Error): string {
+  const hasLeft = "code" in error && error.code === "ECONNRESET";
+  return hasLeft
+    ? "it left the handshake: a node that does not know the authority says so in its log"
+    : error.message;
 }
 
 function listenFailed(address: string, cause: Error): FabricError {

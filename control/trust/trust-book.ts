@@ -80,7 +80,9 @@ export class TrustBook {
       // Who has the key of the node's last certificate is the node, and the token says that it may come in.
       const before = last && decode<IssuedRecord>(last);
       const isItself = before?.generation === generation && before.keys.includes(shown);
-      if (known && record.node === undefined && !isItself)
+      // A number that was raised since its last certificate is a revocation.
+      const isReadmitted = record.readmits === true && generation === (before?.generation ?? 0);
+      if (known && record.node === undefined && !isItself && !isReadmitted)
         throw refused(node, "a node of this name is in the catalog; create the token with `--node`");
       const left = { ...record, usesLeft: record.usesLeft - 1 };
       return {

@@ -30,10 +30,13 @@ export interface TrustBackendOptions {
   readonly book: TrustBook;
   readonly registry: Pick<RegistryReads, "node" | "nodes">;
   readonly nowMs: () => number;
+  /** The address plan is being gathered: the store was lost, or is an older copy. */
+  readonly isGathering: () => Promise<boolean>;
   readonly backup: TrustBackend["backup"];
 }
 
-export function trustBackend({ book, registry, nowMs, backup }: TrustBackendOptions): TrustBackend {
+export function trustBackend(options: TrustBackendOptions): TrustBackend {
+  const { book, registry, nowMs, isGathering, backup } = options;
   return {
     backup,
     async createToken(spec) {
@@ -63,8 +66,12 @@ export function trustBackend({ book, registry, nowMs, backup }: TrustBackendOpti
     },
     async resetAuthority() {
       const nodes = registry.nodes().filter(({ fabric }) => fabric !== undefined).length;
+      // Nobody knows yet which nodes there are, and their keys are newer than those that a copy knows.
+      const whom = (await isGathering())
+        ? { readmits: true, uses: trustLimits.tokenUsesMax }
+        : { uses: Math.max(1, nodes) };
       await book.authorities.reset();
-      const { text, record } = await book.createToken({ uses: Math.max(1, nodes), ttlMs: resetTokenMs });
+      const { text, record } = await book.createToken({ ...whom, ttlMs: resetTokenMs });
       return { ...infoOf(record), token: text };
     },
   };

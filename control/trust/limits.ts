@@ -4,7 +4,7 @@ export interface TrustLimits {
   readonly tokenUsesMax: number;
   readonly tokenTtlMaxMs: number;
   readonly nodeCertificateMs: number;
-  /** Of a certificate for HTTPS: long enough for a node that reaches no server for a while. */
+  /** Of a certificate for HTTPS: no revocation reaches its clients, so it is no longer than a node's own. */
   readonly servingCertificateMs: number;
   /** After the end of its certificate a node is given another for the key of it. */
   readonly returnWithinMs: number;
@@ -21,7 +21,7 @@ export const trustLimits: TrustLimits = {
   tokenUsesMax: 10_000,
   tokenTtlMaxMs: 30 * dayMs,
   nodeCertificateMs: dayMs,
-  servingCertificateMs: 3 * dayMs,
+  servingCertificateMs: dayMs,
   returnWithinMs: 30 * dayMs,
   bridgeMs: 30 * dayMs,
   rotationStepMs: dayMs,

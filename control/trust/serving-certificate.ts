@@ -1,6 +1,6 @@
 /**
  * The certificate that HTTPS on this host shows, of the fabric's authority: kept on disk so that a node starts without a
- * server, and renewed long before it ends, so that one that reaches no server for a day or two goes on.
+ * server, and renewed long before it ends, so that one that reaches no server for three quarters of its life goes on.
  *
  * It is asked for again at once where it does not name an address that the host has now. The key changes with each.
  */
@@ -21,7 +21,7 @@ export interface ServingCertificateKeeperOptions {
 }
 
 /** Part of its life after which it is renewed, and the wait after a failure: doubled each time. */
-const renewAfter = 1 / 3;
+const renewAfter = 1 / 4;
 const [retryMinMs, retryMaxMs] = [1000, 60_000];
 
 export class ServingCertificateKeeper {

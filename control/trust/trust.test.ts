@@ -308,6 +308,32 @@ describe("over the wire", () => {
     await vi.waitFor(() => expect(moved.current).not.toEqual(again.current));
   });
 
+  test("a certificate for HTTPS outlives a revocation by a day at most, and 17 hours without a server", async () => {
+    const clock = new ManualClock(Date.now());
+    const hourMs = 3600_000;
+    const issued: string[] = [];
+    const keeper = await ServingCertificateKeeper.open({
+      mustName: [],
+      clock,
+      onFailure: () => undefined,
+      issue: async (request) => {
+        const names = namesOfNode("n1", "dc1", []);
+        const made = await new TrustBook({ store: fabric.store, clock }).issueServing(names, request);
+        issued.push(made.chain);
+        return made;
+      },
+    });
+    onTestFinished(() => keeper.close());
+    const renewed = (count: number) =>
+      vi.waitFor(() => expect(issued).toHaveLength(count), { timeout: 5000 });
+    await renewed(1);
+    const endMs = Date.parse(new X509Certificate(issued[0] ?? "").validTo);
+    expect((endMs - clock.wallMs()) / hourMs).toBeCloseTo(24, 1);
+    await clock.advance(7 * hourMs);
+    await renewed(2);
+    expect((endMs - clock.wallMs()) / hourMs).toBeGreaterThan(16.9);
+  });
+
   test("certificates are renewed before they end, and the node stays in", async () => {
     const short = new TrustBook({
       store: fabric.store,

@@ -87,7 +87,11 @@ beforeAll(async () => {
       );
   }
   const run = (host: Host, name: string, network: string, ...more: readonly string[]) =>
-    docker(host, "run", "-d", "--name", name, "--network", network, ...more, image, "/bin/sleep", "3600");
+    docker(
+      host,
+      ...["run", "-d", "--name", name, "--network", network, "--stop-timeout", "1"],
+      ...[...more, image, "/bin/sleep", "3600"],
+    );
   run(h1, "web1", "shop", "--network-alias", "web", "-l", "heddle.service=web", "--expose", "80");
   run(
     h2,
@@ -112,7 +116,7 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  for (const engine of engines.values()) await engine.stop();
+  await Promise.all([...engines.values()].map((engine) => engine.stop()));
   await lab.dispose();
 });
 

@@ -113,6 +113,9 @@ export class Background {
   }
 }
 
+/** Between two probes; after one that took longer so long, that waiting takes half a core at most from what is waited for. */
+const [pauseMinMs, pauseMaxMs] = [5, 250];
+
 /** Asks until `probe` gives a value; fails with what was waited for and its last error. */
 export async function waitFor<T>(
   what: string,
@@ -122,13 +125,16 @@ export async function waitFor<T>(
   const endMs = performance.now() + timeoutMs;
   let last: unknown;
   while (performance.now() < endMs) {
+    const startMs = performance.now();
     try {
       const value = await probe();
       if (value !== undefined && value !== false) return value;
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const tookMs = performance.now() - startMs;
+    const pauseMs = Math.min(Math.max(pauseMinMs, tookMs), pauseMaxMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   throw new Error(`waited ${timeoutMs} ms for ${what}${last instanceof Error ? `: ${last.message}` : ""}`);
 }

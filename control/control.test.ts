@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => fabric.close());
 
 async function connected({ client }: TestAgent): Promise<void> {
-  await vi.waitFor(() => expect(client.state.connected).toBe(true), { timeout: 5000 });
+  await vi.waitFor(() => expect(client.state.connected).toBe(true));
 }
 
 async function joined(server: TestServer, ...more: Parameters<TestFabric["agent"]>[1][]): Promise<TestAgent> {
@@ -48,16 +48,14 @@ describe("join", () => {
     await rude.client.close();
     await vi.waitFor(() => expect(server.server.status().sessions).toBe(0));
     expect(server.registry.isLive(rude.client.node.name)).toBe(true);
-    await vi.waitFor(() => expect(server.registry.isLive(rude.client.node.name)).toBe(false), {
-      timeout: 5000,
-    });
+    await vi.waitFor(() => expect(server.registry.isLive(rude.client.node.name)).toBe(false));
   });
 
   it("heartbeats keep a node alive beyond its TTL", async () => {
     const server = await fabric.server({ limits: { liveTtlMs: 400, heartbeatIntervalMs: 50 } });
     const agent = await joined(server);
     const keeps = vi.spyOn(fabric.store, "keepAlive");
-    await vi.waitFor(() => expect(keeps.mock.calls.length).toBeGreaterThan(6), { timeout: 5000 });
+    await vi.waitFor(() => expect(keeps.mock.calls.length).toBeGreaterThan(6));
     expect(server.registry.isLive(agent.client.node.name)).toBe(true);
   });
 
@@ -70,9 +68,7 @@ describe("join", () => {
     await first.client.close();
     await joined(server, { node });
     const watched = fabric.clock.monotonicMs();
-    await vi.waitFor(() => expect(fabric.clock.monotonicMs() - watched).toBeGreaterThan(1300), {
-      timeout: 5000,
-    });
+    await vi.waitFor(() => expect(fabric.clock.monotonicMs() - watched).toBeGreaterThan(1300));
     expect(flaps).not.toContain(false);
   });
 
@@ -212,10 +208,8 @@ describe("views", () => {
       [views[0], "lost/db"],
       [views[1], "node"],
     ] as const) {
-      await vi.waitFor(
-        () =>
-          expect(view?.items.get(key)).toMatchObject({ checks: [{ id: "serfHealth", status: "critical" }] }),
-        { timeout: 5000 },
+      await vi.waitFor(() =>
+        expect(view?.items.get(key)).toMatchObject({ checks: [{ id: "serfHealth", status: "critical" }] }),
       );
     }
   });

@@ -16,7 +16,7 @@ async function opened(path: string, limits = {}) {
   await view.whenReady();
   const put = (key: string, value: string) => server.writer.kvPut(key, Buffer.from(value));
   const holds = (expected: Readonly<Record<string, unknown>>) =>
-    vi.waitFor(() => expect(Object.fromEntries(view.items)).toEqual(expected), { timeout: 5000 });
+    vi.waitFor(() => expect(Object.fromEntries(view.items)).toEqual(expected));
   return { server, view, put, holds };
 }
 

@@ -58,13 +58,10 @@ async function opened(name: string) {
       ...more,
     });
   const holds = (keys: readonly string[], query?: Partial<QueryViewItem>) =>
-    vi.waitFor(
-      () => {
-        expect([...view.items.keys()].sort()).toEqual(keys);
-        if (query) expect(view.items.get("query")).toEqual(query);
-      },
-      { timeout: 5000 },
-    );
+    vi.waitFor(() => {
+      expect([...view.items.keys()].sort()).toEqual(keys);
+      if (query) expect(view.items.get("query")).toEqual(query);
+    });
   return { ...server, client: agent.client, view, node, service, holds };
 }
 
@@ -114,7 +111,7 @@ it("of several names moves with one change of a query", async () => {
     template: { kind: "name_prefix_match", regexp: "", removeEmptyTags: false },
   });
   const sizes = (size: number) =>
-    vi.waitFor(() => expect(others.map((view) => view.items.size)).toEqual([size, size]), { timeout: 5000 });
+    vi.waitFor(() => expect(others.map((view) => view.items.size)).toEqual([size, size]));
   await holds(["a/i", "query"]);
   await sizes(2);
   await writer.deleteQuery(id);

@@ -177,7 +177,7 @@ it("cut at random points, an agent's view ends equal to the server's and never g
           const seen = [...view.items.values()] as ServiceViewItem[];
           expect(seen.map((each) => [each.service.id, each.service.port]).sort()).toEqual(expected);
         },
-        { timeout: 10_000, interval: 5 },
+        { interval: 5 },
       );
       await agent.client.close();
     }),
@@ -212,7 +212,7 @@ it("an agent that does not read costs a bounded window, and then gets the latest
       last = (JSON.parse(json) as ServiceViewItem).service.port;
   });
   stream.resume();
-  await vi.waitFor(() => expect(last).toBe(200), { timeout: 5000 });
+  await vi.waitFor(() => expect(last).toBe(200));
   stream.cancel();
   vi.restoreAllMocks();
 });

@@ -462,7 +462,7 @@ async function perform(world: World, action: Op): Promise<void> {
   }
 }
 
-test("no two live containers ever hold the same address", { timeout: 60_000 }, async () => {
+test("no two live containers ever hold the same address", async () => {
   let allocated = 0;
   await fc.assert(
     fc.asyncProperty(

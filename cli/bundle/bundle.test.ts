@@ -100,7 +100,7 @@ describe("the bundle", () => {
     } finally {
       expect(await server.stop(20_000)).toBe(0);
     }
-  }, 120_000);
+  });
 
   it("is made again only when something changed, and leaves the one before to who still runs on it", async () => {
     const made = () => readdirSync(join(root, "dist")).filter((name) => name !== "current");
@@ -115,7 +115,7 @@ describe("the bundle", () => {
       expect(made()).toHaveLength(2);
     }
     expect(made().filter((id) => first.includes(id))).toEqual([]);
-  }, 120_000);
+  });
 });
 
 function replaceIn(file: string, from: string | RegExp, to: string): void {

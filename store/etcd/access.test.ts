@@ -109,7 +109,7 @@ describe("etcd over TLS", () => {
         expect(openStore(spec, { access })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" }),
       ),
     );
-  }, 60_000);
+  });
 });
 
 describe("etcd with users", () => {
@@ -146,5 +146,5 @@ describe("etcd with users", () => {
     );
     await expect(openStore(spec)).rejects.toMatchObject(denied);
     await expect(openStore(spec, { access: { ...access, prefix: "other/" } })).rejects.toMatchObject(denied);
-  }, 60_000);
+  });
 });

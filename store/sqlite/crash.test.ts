@@ -80,5 +80,5 @@ describe("a killed store", () => {
       }
     }
     expect(transactions, "the writers must have been under way").toBeGreaterThan(rounds * 50);
-  }, 60_000);
+  });
 });

@@ -78,7 +78,7 @@ it("three servers that write at once agree on one order, and lose no increment",
   expect(first?.length).toBe(16);
   for (const seen of others) expect(seen).toEqual(first);
   expect(text((await (servers[2] as ConsulStore).range("n")).items[0])).toBe("15");
-}, 60_000);
+});
 
 it("what was acknowledged survives kills of the API's server; what is ambiguous is told", async () => {
   const store = await open();
@@ -113,7 +113,7 @@ it("what was acknowledged survives kills of the API's server; what is ambiguous 
     events.map((event) => event.kind === "put" && event.item.key),
   );
   expect(told.toSorted()).toEqual([...there, "end"].toSorted());
-}, 90_000);
+});
 
 it("a lease ends once within 3 s of its time, whoever renewed it, and never within its time of a renewal", async () => {
   const servers = [await open(), await open(), await open()] as const;
@@ -148,7 +148,7 @@ it("a lease ends once within 3 s of its time, whoever renewed it, and never with
   );
   await write(servers[0], put("end", ""));
   expect((await ends).toSorted()).toEqual(Array.from({ length: 12 }, (_, index) => `l/${index}`).toSorted());
-}, 60_000);
+});
 
 it("an entry under a number that was trimmed is refused, and the one who lags loads the snapshot", async () => {
   const store = await open({ snapshotEntries: 20 });
@@ -175,7 +175,7 @@ it("an entry under a number that was trimmed is refused, and the one who lags lo
   const missed = hub.watch("", 2, new AbortController().signal)[Symbol.asyncIterator]().next();
   await expect(missed).rejects.toMatchObject({ code: "STORE_COMPACTED" });
   api.close();
-}, 60_000);
+});
 
 it("a new server starts from the snapshot and the entries behind it", async () => {
   const store = await open({ snapshotEntries: 10 });
@@ -189,7 +189,7 @@ it("a new server starts from the snapshot and the entries behind it", async () =
   expect(other.id).toBe(store.id);
   await other.revokeLease(lease.id);
   expect(await keys(store)).toEqual([]);
-}, 60_000);
+});
 
 it.each([
   ["keys of somebody else", "stranger", "1", "STORE_CORRUPT"],

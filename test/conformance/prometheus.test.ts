@@ -70,7 +70,7 @@ describe("dns_sd_configs", () => {
   const addresses = async () =>
     (await targets(listen)).map((labels) => labels["__address__"] ?? "").toSorted();
 
-  it("targets come, are scraped by their names, and go", { timeout: 60_000 }, async () => {
+  it("targets come, are scraped by their names, and go", async () => {
     await register(first);
     await register(second);
     await node.until("both to be scraped", prometheus, () => first.served > 0 && second.served > 0);
@@ -137,7 +137,7 @@ describe("consul_sd_configs", () => {
     await become("__meta_consul_service_id", []);
   }
 
-  it("targets come with their labels, change and go", { timeout: 90_000 }, async () => {
+  it("targets come with their labels, change and go", async () => {
     const prometheus = node.run(commandOf("consul", listen, discovery));
     const isThere = () =>
       targets(listen).then(

@@ -160,7 +160,7 @@ export function linkContract(name: string, open: OpenKernels): void {
       const link = { kind: "veth", name: "hd3", peer: { name: "eth0", netns: fixture.guestPath } } as const;
       await applyAll(host, [{ op: "link.create", link }]);
       await fixture.removeGuest();
-      await expect.poll(() => host.link("hd3"), { timeout: 5000 }).toBeUndefined();
+      await expect.poll(() => host.link("hd3")).toBeUndefined();
     });
   });
 }

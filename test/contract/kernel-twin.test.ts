@@ -181,4 +181,4 @@ test("random operations leave the twin and Linux in one state, with the same ref
     }),
     { numRuns: Number(process.env["TWIN_RUNS"] ?? 100), seed: Number(process.env["TWIN_SEED"] ?? 72) },
   );
-}, 120_000);
+});

@@ -213,7 +213,7 @@ it("sqlite answers and shows every random history as memory does", async () => {
     }),
     { numRuns: 50 },
   );
-}, 60_000);
+});
 
 async function everything(store: Store): Promise<WatchBatch[]> {
   const { revision } = await store.range("");

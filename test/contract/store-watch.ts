@@ -139,7 +139,7 @@ export function watchContract(name: string, make: MakeStore): void {
       ]);
       expect(await keys(store)).toEqual(["free"]);
       await expect(store.keepAlive(id)).rejects.toMatchObject({ code: "STORE_LEASE_NOT_FOUND" });
-    }, 90_000);
+    });
 
     it("lives on while it is kept alive", async () => {
       const { store, elapse } = await open();
@@ -154,7 +154,7 @@ export function watchContract(name: string, make: MakeStore): void {
       await elapse(ttlMs);
       await ended;
       expect(await keys(store)).toEqual([]);
-    }, 90_000);
+    });
 
     it("ends when it is revoked, as a plain delete; revoking again does nothing", async () => {
       const { store } = await open();

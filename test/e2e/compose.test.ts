@@ -50,12 +50,12 @@ async function until(path: string, expected: readonly string[]): Promise<void> {
 beforeAll(async () => {
   await engine.start();
   importBaseImage(engine.socketPath, base);
-}, 150_000);
+});
 
 afterAll(async () => {
   await engine.stop();
   await lab.dispose();
-}, 30_000);
+});
 
 describe.each(programs.map((program) => ({ name: program.join(" "), program })))(
   "the fabric of docker-compose.yml, by $name",
@@ -72,12 +72,12 @@ describe.each(programs.map((program) => ({ name: program.join(" "), program })))
 
     afterAll(() => {
       compose("down", "-v", "-t", "3");
-    }, 120_000);
+    });
 
     test("answers through the load balancer with both instances of a service, and with the other service", async () => {
       await until("/", ["hello from node2", "hello from node3"]);
       await until("/api", ["the api on node3"]);
-    }, 130_000);
+    });
 
     test("shows its services and nodes to who asks", () => {
       const services = compose("exec", "-T", "node1", "heddle", "service", "ls");
@@ -88,18 +88,18 @@ describe.each(programs.map((program) => ({ name: program.join(" "), program })))
         expect(nodes).toContain(node);
         expect(compose("exec", "-T", node, "heddle", "status")).not.toContain("degraded");
       }
-    }, 130_000);
+    });
 
     test("goes on with one instance when the other is stopped, and with both when it is back", async () => {
       compose("stop", "web2");
       await until("/", ["hello from node3"]);
       compose("start", "web2");
       await until("/", ["hello from node2", "hello from node3"]);
-    }, 130_000);
+    });
 
     test("goes on with one instance when the node of the other is killed", async () => {
       compose("kill", "web2", "node2");
       await until("/", ["hello from node3"]);
-    }, 130_000);
+    });
   },
 );

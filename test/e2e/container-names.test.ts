@@ -113,7 +113,7 @@ beforeAll(async () => {
     const found = fabric.ask(h1, "dns", "web.service.consul") as { readonly answers?: readonly unknown[] };
     return JSON.stringify(found).includes(addressOf(h2, "web2", "shop")) || undefined;
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all([...engines.values()].map((engine) => engine.stop()));

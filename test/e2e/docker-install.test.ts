@@ -19,12 +19,12 @@ beforeAll(async () => {
   engine.loadImage();
   await fabric.startServer();
   await fabric.startAgent(host, "--docker", engine.socketPath, "--docker-plugin-dir", otherDir);
-}, 90_000);
+});
 
 afterAll(async () => {
   await engine.stop();
   await lab.dispose();
-}, 60_000);
+});
 
 test("an engine that does not see the socket finds it by the file that install writes", async () => {
   // An engine looks for a plugin for 15 s.
@@ -56,7 +56,7 @@ test("an engine that does not see the socket finds it by the file that install w
   expect(engine.docker("exec", "c1", "/bin/busybox", "ping", "-c1", "-W2", "10.77.1.1")).toContain(
     "1 packets received",
   );
-}, 60_000);
+});
 
 test("down --purge takes sockets, interfaces and rules off a host, also after kill -9; uninstall the file", async () => {
   const userChain = () => host.run(["iptables", "-S", "DOCKER-USER"]);
@@ -73,4 +73,4 @@ test("down --purge takes sockets, interfaces and rules off a host, also after ki
   expect(host.run(["ip", "-br", "link"])).not.toMatch(/^(hd|hp|heddle)/m);
   expect(host.run(["nft", "list", "tables"])).not.toContain("heddle");
   expect(host.run(["ip", "route", "show", "proto", "72"])).toBe("");
-}, 60_000);
+});

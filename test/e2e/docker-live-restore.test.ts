@@ -16,7 +16,7 @@ const answers = "while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | /bin
 beforeAll(async () => {
   await lab.start();
   lab.createNetwork("demo", ...subnets, "-o", "heddle.network=demo");
-}, 90_000);
+});
 
 afterAll(() => lab.dispose(), 60_000);
 

@@ -53,7 +53,7 @@ describe("containers whose end Docker told nobody", () => {
     const two = lab.run(h2, "demo", "two");
     expect(lab.pings(two, ip)).toBe(true);
     await lab.clear();
-  }, 60_000);
+  });
 });
 
 describe("without a server", () => {
@@ -90,5 +90,5 @@ describe("without a server", () => {
     lab.fabric.server.kill("SIGCONT");
     lab.docker(h1, "network", "rm", "ranged");
     await lab.clear();
-  }, 60_000);
+  });
 });

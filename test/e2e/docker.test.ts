@@ -11,12 +11,12 @@ const dual = ["--ipv6", "--subnet", "10.90.0.0/16", "--subnet", "fd90::/64", "-o
 beforeAll(async () => {
   await lab.start();
   lab.createNetwork("demo", ...dual);
-}, 90_000);
+});
 
 afterEach(async () => {
   for (const host of lab.hosts) lab.removeContainers(host);
   for (const host of lab.hosts) await lab.nothingLeft(host);
-}, 60_000);
+});
 
 afterAll(() => lab.dispose(), 60_000);
 
@@ -80,7 +80,7 @@ describe("containers of two engines", () => {
     const addresses = all.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
     expect(new Set(addresses).size).toBe(12);
     for (const from of all) expect(lab.pings(from, ...addresses)).toBe(true);
-  }, 60_000);
+  });
 
   test("share one allocator with CNI and the command line", () => {
     lab.run(h1, "demo", "c1");
@@ -232,7 +232,7 @@ describe("several networks of one container", () => {
     expect(lab.pings(one, two.ipv6)).toBe(true);
     for (const host of lab.hosts) lab.removeContainers(host);
     for (const host of lab.hosts) lab.docker(host, "network", "rm", "back");
-  }, 60_000);
+  });
 
   test("may be Docker's own bridge beside Heddle's", () => {
     const one = lab.run(h1, "demo", "c1");
@@ -262,7 +262,7 @@ describe("networks are kept apart", () => {
     expect(h1.tryRun(["nft", "list", "table", "inet", "heddle"]).stdout).not.toContain("8083");
     for (const host of lab.hosts) lab.removeContainers(host);
     for (const host of lab.hosts) lab.docker(host, "network", "rm", "inner");
-  }, 60_000);
+  });
 
   test("others reach the outside and what is published, and each other only if both are open", async () => {
     for (const [name, subnet, policy] of [
@@ -294,7 +294,7 @@ describe("networks are kept apart", () => {
     for (const host of lab.hosts) lab.removeContainers(host);
     for (const host of lab.hosts)
       for (const name of ["apart", "open1", "open2"]) lab.docker(host, "network", "rm", name);
-  }, 90_000);
+  });
 });
 
 describe("docker network create", () => {
@@ -365,7 +365,7 @@ describe("docker network create", () => {
     expect(full.stderr).toContain("IPAM_POOL_EXHAUSTED");
     lab.removeContainers(h1);
     lab.docker(h1, "network", "rm", "small");
-  }, 60_000);
+  });
 
   test("takes addresses from the --ip-range of the engine", () => {
     lab.docker(
@@ -393,4 +393,4 @@ describe("docker network create", () => {
 test("the fabric forgets the networks that were made for engines", async () => {
   const left = () => made().filter((name) => drawn.includes(name));
   await waitFor("made networks to go", () => left().length === 0 || undefined, 60_000);
-}, 90_000);
+});

@@ -81,7 +81,7 @@ it("the command line talks to it as Consul's does", () => {
   expect([unknown.status, unknown.stderr]).toEqual([3, expect.stringMatching(/heddle ca show/)]);
   const missing = h1.tryRun(get, { env: { ...env, CONSUL_CACERT: "/no/such.pem" } });
   expect([missing.status, missing.stderr]).toEqual([2, expect.stringMatching(/such\.pem: ENOENT/)]);
-}, 120_000);
+});
 
 it("the authority is shown in Consul's shape, by agents too", async () => {
   for (const path of ["/v1/connect/ca/roots", "/v1/agent/connect/ca/roots"]) {
@@ -98,7 +98,7 @@ it("an agent that finds no server shows the certificate that it had", async () =
   await stage.startAgent(h2);
   expect(await asks(h1, h2.address, h2, agentPort, "/v1/agent/self")).toContain('"NodeName":"h2"');
   await stage.fabric.startServer("--https", `0.0.0.0:${serverPort}`);
-}, 120_000);
+});
 
 describe("a certificate of the operator's own", () => {
   const directory = mkdtempSync(join(tmpdir(), "heddle-https-own-"));

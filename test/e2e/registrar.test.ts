@@ -19,7 +19,7 @@ beforeAll(async () => {
   engine.loadImage();
   await fabric.startServer();
   await fabric.startAgent(host, ...agentOptions);
-}, 90_000);
+});
 
 afterEach(async () => {
   const ids = engine.docker("ps", "-aq").split("\n").filter(Boolean);
@@ -282,7 +282,7 @@ describe("no ghost", () => {
       expect(passing("web")).toEqual(isRunning("web2") ? [":8082"] : []);
       return true;
     });
-  }, 60_000);
+  });
 
   test("is registered by an agent that starts while the engine is away", async () => {
     container("web1", "-p", "8081:80", ...web);
@@ -294,7 +294,7 @@ describe("no ghost", () => {
     await engine.start();
     engine.docker("start", "web1");
     await until("web", [":8081"]);
-  }, 60_000);
+  });
 
   test("is left by a server that was killed", async () => {
     container("web1", "-p", "8081:80", ...web);
@@ -305,5 +305,5 @@ describe("no ghost", () => {
     await waitFor("the agent to know", () => services()["h1:web2:80"]);
     await fabric.startServer();
     await until("web", [":8082"]);
-  }, 60_000);
+  });
 });

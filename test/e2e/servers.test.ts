@@ -80,7 +80,7 @@ beforeAll(async () => {
   agent = await ready(
     heddle("agent", "agent", "--node", "n1", "--advertise", underlay, "--no-docker", ...servers),
   );
-}, 120_000);
+});
 
 afterAll(async () => {
   for (const each of [agent, first?.process, second?.process]) await each?.killHard();
@@ -122,7 +122,7 @@ describe("two servers over one etcd", () => {
       async () => (await storeStatus(second)).details.reclaims || undefined,
       40_000,
     );
-  }, 60_000);
+  });
 
   it("drain on SIGTERM: agents move, long polls are sent home, nothing that was answered is lost", async () => {
     first = await startServer("s1", 7301);
@@ -166,7 +166,7 @@ describe("two servers over one etcd", () => {
       async () => (await passing(first, "drain")) === drained.length || undefined,
     );
     second = await startServer("s2", 7401);
-  }, 120_000);
+  });
 
   it("are left when they hang: a frozen server closes nothing, the agent goes to the other one", async () => {
     await waitFor("web at the second server", async () => (await passing(second, "web")) === 1 || undefined);
@@ -185,7 +185,7 @@ describe("two servers over one etcd", () => {
     process.stdout.write(
       `agent left the frozen server and registered after ${Math.round(performance.now() - startMs)} ms\n`,
     );
-  }, 60_000);
+  });
 
   it("say that they are behind when etcd is away, and refuse consistent reads", async () => {
     for (const index of [0, 1, 2]) await etcd.kill(index);
@@ -214,7 +214,7 @@ describe("two servers over one etcd", () => {
       async () => (await passing(second, "web")) === 1 || undefined,
       30_000,
     );
-  }, 120_000);
+  });
 });
 
 describe("heddle server over a store that it cannot use", () => {
@@ -235,5 +235,5 @@ describe("heddle server over a store that it cannot use", () => {
       expect(starting.stderr).toContain(code);
     });
     await Promise.all(ended);
-  }, 120_000);
+  });
 });

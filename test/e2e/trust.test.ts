@@ -58,7 +58,7 @@ it("a node that is revoked is out at once, and in again by a token of its own", 
   const { token } = stage.fabric.ask(h1, "token", "create", "--node", "h2") as { token: string };
   await stage.fabric.startAgent(h2, "--join-token", token);
   await waitFor("h2 to be in", () => serverOf(h2)?.state === "ok" || undefined);
-}, 120_000);
+});
 
 it("what is no token is refused before anything starts", () => {
   const { status, stderr } = h2.tryRun([

@@ -7,7 +7,7 @@ test("10,000 mutated DNS messages do no harm, and reach every path", async () =>
   const { failures, counts } = await fuzzDns({ count: 10_000, seed: 1 });
   expect(failures).toEqual([]);
   for (const [what, count] of Object.entries(counts)) expect([what, count > 200]).toEqual([what, true]);
-}, 120_000);
+});
 
 test("a case that fails is told by its seed, and replays", async () => {
   const subject = {
@@ -20,4 +20,4 @@ test("a case that fails is told by its seed, and replays", async () => {
   const [, seed] = /^seed (\d+): Error: seven/.exec(failures[0] ?? "") ?? [];
   const replay = await fuzzCases(subject, { count: 1, seed: Number(seed) });
   expect(replay.failures[0]).toContain(`seed ${seed}:`);
-}, 60_000);
+});

@@ -2,6 +2,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { OutputFile } from "./output-file.ts";
 
+/** Neither is a bound of what is tested: machines are busy. */
+const [programMs, patienceMs] = [60_000, 60_000];
+
 export interface Finished {
   readonly status: number;
   readonly stdout: string;
@@ -20,7 +23,7 @@ export function tryRun(command: readonly string[], options: RunOptions = {}): Fi
   const result = spawnSync(program, args, {
     encoding: "utf8",
     input: options.input ?? "",
-    timeout: options.timeoutMs ?? 20_000,
+    timeout: options.timeoutMs ?? programMs,
     killSignal: "SIGKILL",
     maxBuffer: 64 * 1024 * 1024,
     env: { ...process.env, ...options.env },
@@ -40,7 +43,7 @@ export function run(command: readonly string[], options: RunOptions = {}): strin
 /** Runs a program to its end without blocking this process. */
 export async function runAsync(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const background = new Background(command, options.env ?? {});
-  const timer = setTimeout(() => background.kill("SIGKILL"), options.timeoutMs ?? 20_000);
+  const timer = setTimeout(() => background.kill("SIGKILL"), options.timeoutMs ?? programMs);
   const status = await background.ended;
   clearTimeout(timer);
   return { status, stdout: background.stdout, stderr: background.stderr };
@@ -120,7 +123,7 @@ const [pauseMinMs, pauseMaxMs] = [5, 250];
 export async function waitFor<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 10_000,
+  timeoutMs = patienceMs,
 ): Promise<T> {
   const endMs = performance.now() + timeoutMs;
   let last: unknown;

@@ -37,7 +37,7 @@ export function restartMatrix(lab: DockerFabric, victims: Readonly<Record<string
   beforeAll(async () => {
     await lab.start();
     lab.createNetwork("demo", ...network);
-  }, 90_000);
+  });
 
   afterAll(() => lab.dispose(), 60_000);
 
@@ -117,7 +117,7 @@ export function restartMatrix(lab: DockerFabric, victims: Readonly<Record<string
       await nothingTwice();
       expect(lab.pings(lab.inspect(h1, "demo", name), neighbour.ipv6)).toBe(true);
       await lab.clear();
-    }, 120_000);
+    });
 
     test("between two starts with --ip: the container has its address again", async () => {
       const ip = `10.90.210.${count}`;
@@ -136,6 +136,6 @@ export function restartMatrix(lab: DockerFabric, victims: Readonly<Record<string
       expect(lab.inspect(h1, "demo", name).ipv4).toBe(ip);
       await nothingTwice();
       await lab.clear();
-    }, 120_000);
+    });
   });
 }

@@ -178,15 +178,14 @@ describe.each(targets)("$name", ({ arch, wrap }) => {
     const result = ended(child);
     child.stdin.end("{}");
     const socket = await connected;
-    await vi.waitUntil(() => stateOf(child) === "S", { timeout: 5000, interval: 2 });
+    await vi.waitUntil(() => stateOf(child) === "S", { interval: 2 });
     socket.end(Buffer.from("\x01busy"), () => socket.destroy());
     expect(await result).toEqual({ status: 1, stdout: "busy" });
   });
 
   /** A stop and a continue interrupt a system call that waits with a time limit: signal(7). */
   async function interrupt(child: ChildProcessWithoutNullStreams): Promise<void> {
-    const isIn = (state: string) =>
-      vi.waitUntil(() => stateOf(child) === state, { timeout: 5000, interval: 2 });
+    const isIn = (state: string) => vi.waitUntil(() => stateOf(child) === state, { interval: 2 });
     await isIn("S");
     child.kill("SIGSTOP");
     await isIn("T");

@@ -33,16 +33,18 @@ function isDirectory(path: string, wanted: string): boolean {
 function failed(path: string, at: string, cause: unknown): FabricError {
   const code = codeOf(cause);
   const why = reasons[code] ?? (cause as Error).message;
-  return new FabricError(
-    "FILES_DIRECTORY_FAILED",
-    `make directory ${path}: ${at}: ${why}; name another path, or make it by hand`,
-    { cause, details: { path, at, code } },
-  );
+  const remedy =
+    why === refused ? "run this as root, or name another path" : "name another path, or make it by hand";
+  return new FabricError("FILES_DIRECTORY_FAILED", `make directory ${path}: ${at}: ${why}; ${remedy}`, {
+    cause,
+    details: { path, at, code },
+  });
 }
 
+const refused = "this user may not";
 const reasons: Readonly<Record<string, string>> = {
-  EACCES: "this user may not",
-  EPERM: "this user may not",
+  EACCES: refused,
+  EPERM: refused,
   EEXIST: "it is there and is no directory",
   ENOTDIR: "what is above it is no directory",
   ENOENT: "its file system makes no directories there",

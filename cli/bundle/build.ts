@@ -123,13 +123,17 @@ function ownSources(root: string, read: (path: string) => Buffer): Plugin {
   };
 }
 
-/** Node's modules as plain objects: `import` of one reads each of its properties, and those of node:http load undici. */
+/**
+ * Node's modules as plain objects: `import` of one reads each of its properties, and those of node:http load undici. Not
+ * where one is imported when it is needed: that would give an object with nothing but a default.
+ */
 const plainBuiltins: Plugin = {
   name: "plain builtins",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z:/_0-9]+$/ }, ({ path }) =>
-      isBuiltin(path) ? { path, namespace: "builtin" } : undefined,
-    );
+    onResolve({ filter: /^[a-z:/_0-9]+$/ }, ({ path, kind }) => {
+      if (!isBuiltin(path)) return undefined;
+      return kind === "dynamic-import" ? { path, external: true } : { path, namespace: "builtin" };
+    });
     onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
     }));

@@ -54,6 +54,11 @@ describe("the bundle", () => {
     expect(isCurrent(root, current, { byTimes: true })).toBe(false);
   });
 
+  it("finds the modules of Node that are loaded when they are needed", () => {
+    const { stderr } = heddle("kv", "get", "x", "--http", "https://127.0.0.1:1");
+    expect(stderr).toContain("ECONNREFUSED");
+  });
+
   it("has no language of zod but the one that is used", () => {
     const sources: readonly string[] = JSON.parse(readFileSync(join(current, "sources.json"), "utf8"));
     expect(sources.filter((path) => path.includes("/zod/v4/locales/")).map((path) => basename(path))).toEqual(

@@ -10,7 +10,7 @@ import { X509Certificate } from "node:crypto";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
-import type { KeyPair } from "./authority.ts";
+import { createKeyPair, createRequest, type KeyPair } from "./authority.ts";
 import {
   askForAuthorities,
   askForServing,
@@ -169,15 +169,15 @@ export class AgentTrust {
       return this.#keep({ ...reply, key, tokenId: token.id }, "enrolled");
     };
     try {
-      return await join(await newKeyPair());
+      return await join(await createKeyPair());
     } catch (error) {
       if (!held || !isFabricError(error, "CONTROL_TOKEN_REFUSED")) throw error;
-      return join(await heldKeyPair(held));
+      return join(heldKeyPair(held));
     }
   }
 
   async #comeBack(server: string, held: NodeCertificate): Promise<NodeCertificate> {
-    const { key, request } = await heldKeyPair(held);
+    const { key, request } = heldKeyPair(held);
     const { node } = this.#options;
     const reply = await askToReturn(server, serverCredentials(held.authority), { node, request });
     return this.#keep({ ...held, ...reply, key }, "returned");
@@ -187,7 +187,7 @@ export class AgentTrust {
     const { node, servers, log } = this.#options;
     const held = this.#held;
     if (!held || !this.#isGood()) return;
-    const { key, request } = await newKeyPair();
+    const { key, request } = await createKeyPair();
     for (const server of servers) {
       try {
         const asNow = serverCredentials(held.authority, held);
@@ -223,15 +223,9 @@ export class AgentTrust {
   }
 }
 
-async function newKeyPair(): Promise<KeyPair> {
-  const { createKeyPair } = await import("./authority.ts");
-  return createKeyPair();
-}
-
 /** A request that is signed with the key that the node has. */
-async function heldKeyPair({ key }: NodeCertificate): Promise<KeyPair> {
-  const { createRequest } = await import("./authority.ts");
-  return { key, request: await createRequest(key) };
+function heldKeyPair({ key }: NodeCertificate): KeyPair {
+  return { key, request: createRequest(key) };
 }
 
 /** PEM, each. */

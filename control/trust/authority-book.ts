@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { Store, StoreItem } from "../../store/index.ts";
-import type { Authority } from "./authority.ts";
+import { Authority, createAuthority, createBridge } from "./authority.ts";
 import { type AuthorityState, believedOf, moved, nextStep, stepOf } from "./authority-state.ts";
 import { followPrefix } from "./follow-prefix.ts";
 import type { IssuedRecord } from "./issued.ts";
@@ -45,7 +45,7 @@ export class AuthorityBook {
     return item ? this.#open(item) : this.#make();
   }
 
-  /** As now, for who does not sign: without loading what signs. @throws CONTROL_AUTHORITY_LOST, STORE_UNAVAILABLE */
+  /** As now, for who does not sign: without reading the key. @throws CONTROL_AUTHORITY_LOST, STORE_UNAVAILABLE */
   async state(): Promise<AuthorityState> {
     const item = await this.#read();
     return item ? stateOf(item) : (await this.#make()).state;
@@ -72,7 +72,6 @@ export class AuthorityBook {
     const { state, modRevision } = await this.now();
     if (stepOf(state) !== "steady") throw underWay();
     const nowMs = this.#clock.wallMs();
-    const { createAuthority } = await import("./authority.ts");
     const { certificate, key } = await createAuthority(state.fabric, nowMs);
     const rotating: AuthorityState = { ...state, next: { certificate, key }, stepSinceMs: nowMs };
     if (!(await this.#replace(modRevision, rotating))) throw underWay();
@@ -83,20 +82,19 @@ export class AuthorityBook {
   async advance(): Promise<AuthorityState | undefined> {
     const item = await this.#read();
     if (!item) return undefined;
-    const { state } = await this.#open(item);
+    const { state } = this.#open(item);
     if (stepOf(state) === "steady") return undefined;
     const nowMs = this.#clock.wallMs();
     const step = nextStep(state, await this.issued(), nowMs, this.#limits.rotationStepMs);
     if (step === undefined) return undefined;
-    const after = step === "move" ? await this.#move(state, nowMs) : step;
+    const after = step === "move" ? this.#move(state, nowMs) : step;
     return (await this.#replace(item.modRevision, after)) ? after : undefined;
   }
 
   /** A new authority in place of whatever is there: nothing that was signed before is good. */
   async reset(): Promise<AuthorityState> {
     const item = await this.#read();
-    const before = item && (await this.#open(item).catch(() => undefined))?.state;
-    const { createAuthority } = await import("./authority.ts");
+    const before = item && readable(() => this.#open(item))?.state;
     const made = await createAuthority(before?.fabric ?? randomUUID(), this.#clock.wallMs());
     const after: AuthorityState = { ...made, resets: (before?.resets ?? 0) + 1 };
     if (!(await this.#replace(item?.modRevision ?? 0, after))) throw underWay();
@@ -121,20 +119,18 @@ export class AuthorityBook {
     }
   }
 
-  async #move(state: AuthorityState, nowMs: number): Promise<AuthorityState> {
+  #move(state: AuthorityState, nowMs: number): AuthorityState {
     const { bridgeMs } = this.#limits;
-    const { createBridge } = await import("./authority.ts");
-    const certificate = await createBridge(state, state.next?.certificate ?? "", bridgeMs, nowMs);
+    const certificate = createBridge(state, state.next?.certificate ?? "", bridgeMs, nowMs);
     return moved(state, { certificate, untilMs: nowMs + bridgeMs }, nowMs);
   }
 
-  async #open(item: StoreItem): Promise<AuthorityNow> {
+  #open(item: StoreItem): AuthorityNow {
     const opened = this.#opened;
     if (opened?.modRevision === item.modRevision) return opened;
     const state = stateOf(item);
     try {
-      const { Authority } = await import("./authority.ts");
-      const authority = await Authority.open(state);
+      const authority = new Authority(state);
       this.#opened = { state, modRevision: item.modRevision, authority };
       return this.#opened;
     } catch (cause) {
@@ -145,7 +141,6 @@ export class AuthorityBook {
   async #make(): Promise<AuthorityNow> {
     if ((await this.#store.range(issuedPrefix, { limit: 1 })).items.length > 0)
       throw lost("the store has none any more, and nodes with certificates of one");
-    const { createAuthority } = await import("./authority.ts");
     await this.#replace(0, await createAuthority(randomUUID(), this.#clock.wallMs()));
     return this.now();
   }
@@ -173,6 +168,14 @@ function stateOf(item: StoreItem): AuthorityState {
     return state;
   } catch (cause) {
     throw lost("its record in the store cannot be read", cause);
+  }
+}
+
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }
 

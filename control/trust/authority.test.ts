@@ -8,7 +8,7 @@ import { ManualClock, systemClock } from "../../clock/index.ts";
 import { heedAuthorities } from "../../daemon/link/server-link.ts";
 import { MemoryStore } from "../../store/index.ts";
 import { type TestAgent, TestFabric, type TestServer } from "../../test/control/fabric.ts";
-import { createKeyPair, createRequest } from "./authority.ts";
+import { createKeyPair, createRequest, requestedKey } from "./authority.ts";
 import { believedOf, nextStep, stepOf, waitedFor } from "./authority-state.ts";
 import { AgentTrust, authorityKey, fingerprintOf, parseToken, TrustBook } from "./index.ts";
 
@@ -30,7 +30,7 @@ describe("a node whose certificate has ended", () => {
     await book.enroll({ tokenId: id, secret, node: "n1", request: pair.request });
   });
 
-  const comeBack = async (withKey = key) => book.comeBack("n1", await createRequest(withKey));
+  const comeBack = async (withKey = key) => book.comeBack("n1", createRequest(withKey));
 
   test("is given another for its key, for thirty days", async () => {
     clock.jumpWall(20 * dayMs);
@@ -47,7 +47,7 @@ describe("a node whose certificate has ended", () => {
     const other = await createKeyPair();
     const stranger = code("CONTROL_IDENTITY_REFUSED", /does not know it.*token create/);
     await expect(comeBack(other.key)).rejects.toEqual(stranger);
-    await expect(book.comeBack("n2", await createRequest(key))).rejects.toEqual(stranger);
+    await expect(book.comeBack("n2", createRequest(key))).rejects.toEqual(stranger);
   });
 
   test("is out if it was revoked or forgotten", async () => {
@@ -59,13 +59,12 @@ describe("a node whose certificate has ended", () => {
 
   test("is known by the key that it renewed with, where it fell before it had the next one", async () => {
     const [next, later] = [await createKeyPair(), await createKeyPair()];
-    const by = (pair: { readonly request: string }) =>
-      import("./authority.ts").then((it) => it.requestedKey(pair.request));
-    const first = { request: await createRequest(key) };
-    await book.renew("n1", 0, next.request, await by(first));
+    const by = (pair: { readonly request: string }) => requestedKey(pair.request);
+    const first = { request: createRequest(key) };
+    await book.renew("n1", 0, next.request, by(first));
     clock.jumpWall(2 * dayMs);
     for (const one of [key, next.key]) await expect(comeBack(one)).resolves.toBeDefined();
-    await book.renew("n1", 0, later.request, await by(next));
+    await book.renew("n1", 0, later.request, by(next));
     await expect(comeBack()).rejects.toEqual(code("CONTROL_IDENTITY_REFUSED"));
   });
 

@@ -3,15 +3,35 @@
  * ECDSA P-256; a node makes its own and sends a signing request (PKCS#10, RFC 2986), of which only the public key is
  * taken: what the certificate says is decided here. Profile after RFC 5280 and SPIFFE's X509-SVID.
  *
- * Import it lazily: the X.509 library costs a start 160 ms and 24 MB, and only nodes and servers on TCP need it.
  * Wall clocks differ, so a certificate is valid from `skewMs` before it was issued.
  */
-import "reflect-metadata";
-import { createHash, createPublicKey, webcrypto } from "node:crypto";
-import * as x509 from "@peculiar/x509";
-import { FabricError } from "../../errors/index.ts";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  X509Certificate,
+} from "node:crypto";
+import { promisify } from "node:util";
+import { ipToBytes } from "../../addr/index.ts";
 import { type PeerIdentity, printIdentity } from "./peer-identity.ts";
 import type { ServingNames } from "./serving-names.ts";
+import {
+  type AlternativeName,
+  commonName,
+  createSigningRequest,
+  extensions,
+  keyIdOf,
+  keyUses,
+  purposes,
+  readSigningRequest,
+  type Signer,
+  signCertificate,
+  signerOf,
+  spkiOf,
+} from "./x509/index.ts";
 
 /** Whoever has it can be any node. */
 export interface AuthorityRecord {
@@ -32,210 +52,142 @@ export interface KeyPair {
 
 export const skewMs = 5 * 60_000;
 const authorityLifeMs = 10 * 365 * 24 * 3600_000;
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const serialBytes = 16;
+const newKeys = () => promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
 
 export async function createAuthority(fabric: string, nowMs: number): Promise<AuthorityRecord> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const certificate = await rootOf(fabric, keys, nowMs);
-  return { fabric, certificate: certificate.toString("pem"), key: await exportKey(keys.privateKey) };
+  const { publicKey, privateKey } = await newKeys();
+  const name = commonName(`Heddle fabric ${fabric}`);
+  const certificate = signCertificate(
+    {
+      ...validFrom(nowMs, authorityLifeMs),
+      subject: name,
+      issuer: name,
+      publicKey,
+      extensions: [...authorityExtensions, extensions.keyId(keyIdOf(publicKey))],
+    },
+    privateKey,
+  );
+  return { fabric, certificate, key: printKey(privateKey) };
 }
 
 /**
  * An authority's signature under the key of the next one, PEM: whoever believes only the first is led by it to what the next one
  * signs. It has the same name as both, so it does not count in the length of a path (RFC 5280 section 4.2.1.9).
  */
-export async function createBridge(
-  from: AuthorityRecord,
-  to: string,
-  lifeMs: number,
-  nowMs: number,
-): Promise<string> {
-  const issuer = new x509.X509Certificate(from.certificate);
-  const { publicKey, subject } = new x509.X509Certificate(to);
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serial(),
-    subject,
-    issuer: issuer.subject,
-    notBefore: new Date(nowMs - skewMs),
-    notAfter: new Date(nowMs + lifeMs),
-    signingAlgorithm: algorithm,
-    publicKey,
-    signingKey: await importKey(from.key),
-    extensions: [
-      ...(await authorityExtensions(publicKey)),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer),
-    ],
-  });
-  return certificate.toString("pem");
+export function createBridge(from: AuthorityRecord, to: string, lifeMs: number, nowMs: number): string {
+  const [issuer, next] = [signerOf(from.certificate), signerOf(to)];
+  return signCertificate(
+    {
+      ...validFrom(nowMs, lifeMs),
+      subject: next.subject,
+      issuer: issuer.subject,
+      publicKey: new X509Certificate(to).publicKey,
+      extensions: [
+        ...authorityExtensions,
+        extensions.keyId(next.keyId),
+        extensions.authorityKeyId(issuer.keyId),
+      ],
+    },
+    createPrivateKey(from.key),
+  );
 }
 
-async function rootOf(
-  fabric: string,
-  keys: webcrypto.CryptoKeyPair,
-  nowMs: number,
-): Promise<x509.X509Certificate> {
-  return x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(),
-    name: `CN=Heddle fabric ${fabric}`,
-    notBefore: new Date(nowMs - skewMs),
-    notAfter: new Date(nowMs + authorityLifeMs),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: await authorityExtensions(keys.publicKey),
-  });
-}
-
-async function authorityExtensions(
-  publicKey: webcrypto.CryptoKey | x509.PublicKey,
-): Promise<x509.Extension[]> {
-  return [
-    new x509.BasicConstraintsExtension(true, 0, true),
-    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-    await x509.SubjectKeyIdentifierExtension.create(publicKey),
-  ];
-}
+const authorityExtensions = [
+  extensions.authority(0),
+  extensions.keyUsage(keyUses.certificatesAndLists),
+] as const;
 
 export async function createKeyPair(): Promise<KeyPair> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  return { key: await exportKey(keys.privateKey), request: await requestOf(keys) };
+  const { publicKey, privateKey } = await newKeys();
+  return { key: printKey(privateKey), request: createSigningRequest(publicKey, privateKey) };
 }
 
 /** A request that is signed with a key that is there already (PEM, PKCS#8): it proves that its sender has that. */
-export async function createRequest(key: string): Promise<string> {
-  const spki = createPublicKey(key).export({ type: "spki", format: "der" });
-  const publicKey = await webcrypto.subtle.importKey("spki", spki, algorithm, true, ["verify"]);
-  return requestOf({ publicKey, privateKey: await importKey(key) });
+export function createRequest(key: string): string {
+  const privateKey = createPrivateKey(key);
+  return createSigningRequest(createPublicKey(privateKey), privateKey);
 }
 
 /** `fingerprintOf` of the key that a request is for. @throws CONTROL_REQUEST_INVALID */
-export async function requestedKey(request: string): Promise<string> {
-  const { rawData } = await readRequest(request);
-  return createHash("sha256").update(new Uint8Array(rawData)).digest("base64url");
-}
-
-async function requestOf(keys: webcrypto.CryptoKeyPair): Promise<string> {
-  const request = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: "CN=heddle",
-    keys,
-    signingAlgorithm: algorithm,
-  });
-  return request.toString("pem");
+export function requestedKey(request: string): string {
+  return createHash("sha256")
+    .update(spkiOf(readSigningRequest(request)))
+    .digest("base64url");
 }
 
 export class Authority {
   readonly fabric: string;
   /** PEM. */
   readonly certificate: string;
-  readonly #issuer: x509.X509Certificate;
-  readonly #key: webcrypto.CryptoKey;
+  readonly #signer: Signer;
+  readonly #key: KeyObject;
 
-  static async open(record: AuthorityRecord): Promise<Authority> {
-    return new Authority(record, await importKey(record.key));
-  }
-
-  private constructor({ fabric, certificate }: AuthorityRecord, key: webcrypto.CryptoKey) {
+  constructor({ fabric, certificate, key }: AuthorityRecord) {
     this.fabric = fabric;
     this.certificate = certificate;
-    this.#issuer = new x509.X509Certificate(certificate);
-    this.#key = key;
+    this.#signer = signerOf(certificate);
+    this.#key = createPrivateKey(key);
   }
 
   /** The certificate of an identity, PEM. @throws CONTROL_REQUEST_INVALID */
-  issue(request: string, identity: PeerIdentity, lifeMs: number, nowMs: number): Promise<string> {
+  issue(request: string, identity: PeerIdentity, lifeMs: number, nowMs: number): string {
     return this.#sign(request, lifeMs, nowMs, {
       subject: identity.kind,
-      uses: [x509.ExtendedKeyUsage.clientAuth, x509.ExtendedKeyUsage.serverAuth],
-      names: [{ type: "url", value: printIdentity(identity) }],
+      uses: [purposes.clientAuth, purposes.serverAuth],
+      names: [{ kind: "uri", value: printIdentity(identity) }],
     });
   }
 
   /** A certificate for an HTTPS listener: it names no identity, so it opens nothing. @throws CONTROL_REQUEST_INVALID */
-  issueServing(
-    request: string,
-    { names, addresses }: ServingNames,
-    lifeMs: number,
-    nowMs: number,
-  ): Promise<string> {
+  issueServing(request: string, { names, addresses }: ServingNames, lifeMs: number, nowMs: number): string {
     return this.#sign(request, lifeMs, nowMs, {
       subject: names[0] ?? "heddle",
-      uses: [x509.ExtendedKeyUsage.serverAuth],
+      uses: [purposes.serverAuth],
       names: [
-        ...names.map((value) => ({ type: "dns", value }) as const),
-        ...addresses.map((value) => ({ type: "ip", value }) as const),
+        ...names.map((value) => ({ kind: "dns", value }) as const),
+        ...addresses.map((ip) => ({ kind: "ip", bytes: ipToBytes(ip) }) as const),
       ],
     });
   }
 
-  async #sign(
-    request: string,
-    lifeMs: number,
-    nowMs: number,
-    { subject, uses, names }: Profile,
-  ): Promise<string> {
-    const publicKey = await readRequest(request);
-    const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: serial(),
-      subject: `CN=${subject}`,
-      issuer: this.#issuer.subject,
-      notBefore: new Date(nowMs - skewMs),
-      notAfter: new Date(nowMs + lifeMs),
-      signingAlgorithm: algorithm,
-      publicKey,
-      signingKey: this.#key,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([...uses]),
-        new x509.SubjectAlternativeNameExtension([...names]),
-        await x509.AuthorityKeyIdentifierExtension.create(this.#issuer),
-      ],
-    });
-    return certificate.toString("pem");
+  #sign(request: string, lifeMs: number, nowMs: number, { subject, uses, names }: Profile): string {
+    return signCertificate(
+      {
+        ...validFrom(nowMs, lifeMs),
+        subject: commonName(subject),
+        issuer: this.#signer.subject,
+        publicKey: readSigningRequest(request),
+        extensions: [
+          extensions.noAuthority(),
+          extensions.keyUsage(keyUses.digitalSignature),
+          extensions.purposes(uses),
+          extensions.names(names),
+          extensions.authorityKeyId(this.#signer.keyId),
+        ],
+      },
+      this.#key,
+    );
   }
 }
 
 interface Profile {
   readonly subject: string;
-  readonly uses: readonly x509.ExtendedKeyUsage[];
-  readonly names: readonly x509.JsonGeneralName[];
+  readonly uses: readonly string[];
+  readonly names: readonly AlternativeName[];
 }
 
-/** The public key, after the request proved that its sender has the private one. */
-async function readRequest(text: string): Promise<x509.PublicKey> {
-  let request: x509.Pkcs10CertificateRequest;
-  try {
-    request = new x509.Pkcs10CertificateRequest(text);
-  } catch (cause) {
-    throw invalidRequest("it is not a PKCS#10 request in PEM", cause);
-  }
-  const { namedCurve } = request.publicKey.algorithm as { readonly namedCurve?: string };
-  if (namedCurve !== algorithm.namedCurve) throw invalidRequest("its key is not of the curve P-256");
-  if (!(await request.verify().catch(() => false)))
-    throw invalidRequest("its signature does not fit its key");
-  return request.publicKey;
+function validFrom(nowMs: number, lifeMs: number) {
+  return { serial: serial(), fromMs: nowMs - skewMs, toMs: nowMs + lifeMs };
 }
 
-function invalidRequest(why: string, cause?: unknown): FabricError {
-  return new FabricError(
-    "CONTROL_REQUEST_INVALID",
-    `sign a certificate: ${why}; bring agent and server to the same release`,
-    { cause },
-  );
-}
-
-function importKey(key: string): Promise<webcrypto.CryptoKey> {
-  const der = x509.PemConverter.decodeFirst(key);
-  return webcrypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
-}
-
-async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
-  return x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
+function printKey(key: KeyObject): string {
+  return key.export({ type: "pkcs8", format: "pem" }) as string;
 }
 
 /** Positive, at most 20 octets (RFC 5280 section 4.1.2.2). */
-function serial(): string {
-  const bytes = webcrypto.getRandomValues(new Uint8Array(serialBytes));
+function serial(): Uint8Array {
+  const bytes = randomBytes(serialBytes);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return Buffer.from(bytes).toString("hex");
+  return bytes;
 }

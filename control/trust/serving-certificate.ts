@@ -6,6 +6,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import type { Clock, Timer } from "../../clock/index.ts";
+import { createKeyPair } from "./authority.ts";
 import { type IdentityFiles, loadIdentity, type NodeCertificate, saveIdentity } from "./identity-files.ts";
 import type { IssuedCertificate } from "./trust-book.ts";
 
@@ -62,7 +63,6 @@ export class ServingCertificateKeeper {
     const { issue, directory, clock, onFailure } = this.#options;
     this.#timer?.cancel();
     try {
-      const { createKeyPair } = await import("./authority.ts");
       const { key, request } = await createKeyPair();
       const certificate = { ...(await issue(request)), key };
       if (this.#closed) return;

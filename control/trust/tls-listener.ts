@@ -17,6 +17,7 @@ import {
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import { createKeyPair } from "./authority.ts";
 import { identityOf } from "./peer-identity.ts";
 import type { Revocations } from "./revocations.ts";
 
@@ -204,7 +205,7 @@ export class TlsListener {
     this.#renewal?.cancel();
     let againMs = this.#limits.serverCertificateMs / 2;
     try {
-      const { key, request } = await (await import("./authority.ts")).createKeyPair();
+      const { key, request } = await createKeyPair();
       const { chain, authority, fabric, resets } = await certify(request);
       if (this.#closed) return;
       this.#tls.setSecureContext({ key, cert: chain, ca: authority, minVersion: "TLSv1.3" });

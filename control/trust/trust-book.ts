@@ -10,6 +10,7 @@ import type { Clock } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { nodeKey } from "../../registry/index.ts";
 import type { Compare, Operation, Store, StoreItem } from "../../store/index.ts";
+import { requestedKey } from "./authority.ts";
 import { AuthorityBook, type AuthorityNow } from "./authority-book.ts";
 import { type AuthorityState, believedOf, bridgesOf } from "./authority-state.ts";
 import { type IssuedRecord, judgeReturn } from "./issued.ts";
@@ -64,7 +65,7 @@ export class TrustBook {
     readonly request: string;
   }): Promise<IssuedCertificate> {
     const { tokenId, secret, node, request } = join;
-    const shown = await requestedKey(request);
+    const shown = requestedKey(request);
     const key = tokensPrefix + tokenId;
     return this.#issue(node, request, `let node "${node}" in`, async () => {
       const { results } = await this.#store.txn({
@@ -99,7 +100,7 @@ export class TrustBook {
 
   /** A new certificate for a node that shows a good one, of the key `by`. @throws CONTROL_IDENTITY_REFUSED, CONTROL_REQUEST_INVALID */
   async renew(node: string, generation: number, request: string, by: string): Promise<IssuedCertificate> {
-    const shown = await requestedKey(request);
+    const shown = requestedKey(request);
     const key = generationsPrefix + node;
     return this.#issue(node, request, `renew the certificate of node "${node}"`, async () => {
       const item = await this.#read(key);
@@ -111,7 +112,7 @@ export class TrustBook {
 
   /** A certificate for a node whose last one has ended, for the key of that. @throws CONTROL_IDENTITY_REFUSED, CONTROL_REQUEST_INVALID */
   async comeBack(node: string, request: string): Promise<IssuedCertificate> {
-    const shown = await requestedKey(request);
+    const shown = requestedKey(request);
     const key = generationsPrefix + node;
     return this.#issue(node, request, `let node "${node}" come back`, async () => {
       const { results } = await this.#store.txn({ success: [get(key), get(issuedPrefix + node)] });
@@ -133,7 +134,7 @@ export class TrustBook {
   async issueServing(names: ServingNames, request: string): Promise<IssuedCertificate> {
     const { authority, state } = await this.authorities.now();
     const nowMs = this.#clock.wallMs();
-    const leaf = await authority.issueServing(request, names, this.#limits.servingCertificateMs, nowMs);
+    const leaf = authority.issueServing(request, names, this.#limits.servingCertificateMs, nowMs);
     return withTrust(leaf, state, nowMs);
   }
 
@@ -146,7 +147,7 @@ export class TrustBook {
     const { authority, state } = await this.authorities.now();
     const nowMs = this.#clock.wallMs();
     const identity = { kind: "server", fabric: state.fabric, name } as const;
-    return { ...withTrust(await authority.issue(request, identity, lifeMs, nowMs), state, nowMs), state };
+    return { ...withTrust(authority.issue(request, identity, lifeMs, nowMs), state, nowMs), state };
   }
 
   /** Every certificate that the node has is refused from now on. Answers its new generation. */
@@ -205,15 +206,15 @@ export class TrustBook {
     throw contended(action);
   }
 
-  async #sign(
+  #sign(
     { authority, state }: AuthorityNow,
     name: string,
     generation: number,
     request: string,
     nowMs: number,
-  ): Promise<IssuedCertificate> {
+  ): IssuedCertificate {
     const identity = { kind: "node", fabric: state.fabric, name, generation } as const;
-    const leaf = await authority.issue(request, identity, this.#limits.nodeCertificateMs, nowMs);
+    const leaf = authority.issue(request, identity, this.#limits.nodeCertificateMs, nowMs);
     return withTrust(leaf, state, nowMs);
   }
 
@@ -236,10 +237,6 @@ function withTrust(leaf: string, state: AuthorityState, nowMs: number): IssuedCe
     chain: [leaf, ...bridgesOf(state, nowMs)].join("\n"),
     authority: believedOf(state).join("\n"),
   };
-}
-
-async function requestedKey(request: string): Promise<string> {
-  return (await import("./authority.ts")).requestedKey(request);
 }
 
 function itemsOf(results: Awaited<ReturnType<Store["txn"]>>["results"]): readonly (StoreItem | undefined)[] {

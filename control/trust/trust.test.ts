@@ -218,15 +218,15 @@ describe("over the wire", () => {
   test("a certificate of another authority, of a server, or one that has ended is turned away", async () => {
     const server = await fabric.server({ trust: book });
     const { authority: own } = await book.authorities.now();
-    const foreign = await Authority.open(await createAuthority(own.fabric, Date.now()));
+    const foreign = new Authority(await createAuthority(own.fabric, Date.now()));
     const node = { kind: "node", fabric: own.fabric, name: "n1", generation: 0 } as const;
     const dayMs = 24 * 3600_000;
     const { key, request } = await createKeyPair();
     const chains = [
-      await foreign.issue(request, node, dayMs, Date.now()),
-      await own.issue(request, { kind: "server", fabric: own.fabric, name: "n1" }, dayMs, Date.now()),
-      await own.issue(request, node, dayMs, Date.now() - 2 * dayMs),
-      await own.issue(request, { ...node, fabric: "other" }, dayMs, Date.now()),
+      foreign.issue(request, node, dayMs, Date.now()),
+      own.issue(request, { kind: "server", fabric: own.fabric, name: "n1" }, dayMs, Date.now()),
+      own.issue(request, node, dayMs, Date.now() - 2 * dayMs),
+      own.issue(request, { ...node, fabric: "other" }, dayMs, Date.now()),
     ];
     const port = Number(server.address.split(":").at(-1));
     for (const cert of chains) {

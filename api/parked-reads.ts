@@ -3,10 +3,9 @@
  * deadlines and the listener know. Where the listener can ask a request anew, nothing else is kept of it meanwhile, no
  * promise and no frame.
  */
-import type { Clock } from "../clock/index.ts";
+import { type Clock, Deadlines, type Due } from "../clock/index.ts";
 import type { Topic, Waiter } from "../registry/index.ts";
 import type { RegistryProgress } from "./access/guarded-reads.ts";
-import { Deadlines, type Due } from "./deadlines.ts";
 import type { ApiRequest, Leaver, Resumer } from "./request.ts";
 
 export const waitDefaultMs = 300_000;

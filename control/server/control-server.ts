@@ -3,7 +3,7 @@
  * agents go on at another one.
  */
 import { Server, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import type { Clock } from "../../clock/index.ts";
+import { type Clock, Deadlines } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
@@ -73,6 +73,7 @@ export class ControlServer {
   readonly #grpc: Server;
   readonly #table: SessionTable;
   readonly #joins: JoinLine;
+  readonly #deadlines: Deadlines;
   readonly #hub: ViewHub;
   readonly #streams = new Set<Session>();
   readonly #gate: Gate;
@@ -88,6 +89,7 @@ export class ControlServer {
     this.#table = new SessionTable(registry);
     this.#joins = new JoinLine(limits.joinsMax);
     const { enteringMax, knocksWaitingMax: waitingMax, knockWaitMs: waitMaxMs, enterMs: passMaxMs } = limits;
+    this.#deadlines = new Deadlines(clock);
     this.#gate = new Gate({ clock, enteringMax, waitingMax, waitMaxMs, passMaxMs });
     const sources = [
       fabricViewSource(store, clock),
@@ -218,6 +220,7 @@ export class ControlServer {
       store,
       hub: this.#hub,
       table: this.#table,
+      deadlines: this.#deadlines,
       joins: this.#joins,
       clock,
       random,

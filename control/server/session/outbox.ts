@@ -28,8 +28,9 @@ export class Outbox {
   }
 
   send(slot: string, kind: ServerMessage["kind"]): void {
-    this.#messages.set(slot, kind);
-    this.#pump();
+    // Nearly always: then nothing is kept of it, which ten thousand heartbeats would make felt.
+    if (this.#messages.size === 0 && this.#hasRoom()) this.#put(encode(kind));
+    else this.#messages.set(slot, kind);
   }
 
   /** The view has something new; `take` is called when it can be sent, once. */
@@ -52,21 +53,29 @@ export class Outbox {
   }
 
   #pump(): void {
-    while (!this.#closed && this.#inFlightBytes < this.#windowBytes) {
+    while (this.#hasRoom()) {
       const bytes = this.#next();
       if (!bytes) return;
-      this.#inFlightBytes += bytes.length;
-      this.#write(bytes, () => {
-        this.#inFlightBytes -= bytes.length;
-        this.#pump();
-      });
+      this.#put(bytes);
     }
+  }
+
+  #hasRoom(): boolean {
+    return !this.#closed && this.#inFlightBytes < this.#windowBytes;
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#inFlightBytes += bytes.length;
+    this.#write(bytes, () => {
+      this.#inFlightBytes -= bytes.length;
+      this.#pump();
+    });
   }
 
   #next(): Uint8Array | undefined {
     for (const [slot, kind] of this.#messages) {
       this.#messages.delete(slot);
-      return encodeServerMessage({ $typeName: "heddle.control.v1.ServerMessage", kind });
+      return encode(kind);
     }
     const part = this.#parts?.left.shift();
     if (part) return part;
@@ -79,4 +88,8 @@ export class Outbox {
     }
     return undefined;
   }
+}
+
+function encode(kind: ServerMessage["kind"]): Uint8Array {
+  return encodeServerMessage({ $typeName: "heddle.control.v1.ServerMessage", kind });
 }

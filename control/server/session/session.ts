@@ -6,7 +6,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import type { Clock, Timer } from "../../../clock/index.ts";
+import type { Clock, Deadlines, Due, Timer } from "../../../clock/index.ts";
 import { FabricError, isFabricError } from "../../../errors/index.ts";
 import type { EmptyBlocksRequest, NodeTerm } from "../../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../../registry/index.ts";
@@ -49,6 +49,8 @@ export interface SessionContext {
   readonly table: SessionTable;
   readonly joins: JoinLine;
   readonly clock: Clock;
+  /** By `clock`, of all sessions. */
+  readonly deadlines: Deadlines;
   readonly random: () => number;
   readonly limits: ControlServerLimits;
   readonly log: (event: SessionEvent) => void;
@@ -68,14 +70,17 @@ type Phase =
       readonly live: Liveness;
     };
 
-export class Session {
+export class Session implements Due {
   readonly #stream: SessionStream;
   readonly #context: SessionContext;
   readonly #outbox: Outbox;
   readonly #subscriptions: Subscriptions;
   #phase: Phase = { kind: "new" };
   #heardAtMs: number;
+  /** For the hello. */
   #deadline: Timer | undefined;
+  /** When its silence is looked at. */
+  #look: number | undefined;
   #agent: AgentIdentity | undefined;
   #registrations: Promise<void> = Promise.resolve();
   #registrationsPending = 0;
@@ -109,6 +114,7 @@ export class Session {
     if (phase.kind === "closed") return;
     this.#phase = { kind: "closed" };
     this.#deadline?.cancel();
+    if (this.#look !== undefined) this.#context.deadlines.remove(this, this.#look);
     this.#subscriptions.close();
     this.#outbox.close();
     const { table, log } = this.#context;
@@ -119,6 +125,21 @@ export class Session {
     }
     if (error) this.#stream.emit("error", toWireStatus(error));
     else this.#stream.end();
+  }
+
+  /** Its silence is to be looked at. What came while this process was busy is read before anybody is given up: hence a second look. */
+  due(): void {
+    if (this.#isClosed()) return;
+    const { clock, deadlines } = this.#context;
+    const leftMs = this.#silenceLeftMs();
+    if (leftMs > 0) {
+      this.#look = deadlines.add(this, leftMs);
+    } else {
+      this.#deadline = clock.setTimer(0, () => {
+        if (this.#silenceLeftMs() > 0) this.due();
+        else this.end(silent("heartbeat"));
+      });
+    }
   }
 
   wantEmptyBlocks({ network, deleting }: EmptyBlocksRequest): void {
@@ -217,7 +238,8 @@ export class Session {
       onFailure: (error) => this.#failed("renew the node's term", error),
     });
     this.#phase = { kind: "open", agent, keeper, live };
-    this.#watchSilence();
+    this.#deadline?.cancel();
+    this.due();
     this.#welcome(term, isTakenOver);
     this.#context.log({ kind: "joined", node: agent.name, epoch: term.epoch });
   }
@@ -239,14 +261,9 @@ export class Session {
     this.#outbox.send("welcome", { case: "welcome", value });
   }
 
-  /** What came while this process was busy is read before anybody is given up: hence another look a moment later. */
-  #watchSilence(isSecondLook = false): void {
-    this.#deadline?.cancel();
+  #silenceLeftMs(): number {
     const { clock, limits } = this.#context;
-    const leftMs = this.#heardAtMs + limits.deadAfterMs - clock.monotonicMs();
-    if (leftMs > 0) this.#deadline = clock.setTimer(leftMs, () => this.#watchSilence());
-    else if (isSecondLook) this.end(silent("heartbeat"));
-    else this.#deadline = clock.setTimer(0, () => this.#watchSilence(true));
+    return this.#heardAtMs + limits.deadAfterMs - clock.monotonicMs();
   }
 
   #queueRegistrations(message: Registrations, node: string, epoch: number): void {

@@ -2,9 +2,11 @@
  * One life of a server: the real address plan, registry, sessions, views, calls and the work of the elected one over its
  * way to the store; a wire instead of gRPC. It lives and dies with the process, and opens until the store answers.
  */
+
 import { EventEmitter } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import type { ServerUnaryCall } from "@grpc/grpc-js";
+import { Deadlines } from "../../../clock/index.ts";
 import type { UnaryInput, UnaryName, UnaryOutput } from "../../../control/control-service.ts";
 import { controlServerLimits } from "../../../control/index.ts";
 import { type AgentMessage, AgentMessageSchema } from "../../../control/proto/gen/fabric_pb.ts";
@@ -98,6 +100,7 @@ export class ServerProcess {
       store: this.#store,
       hub: new ViewHub(sources, clock, limits),
       table: new SessionTable(registry),
+      deadlines: new Deadlines(clock),
       joins: new JoinLine(limits.joinsMax),
       clock,
       random: () => this.#world.random.next(),

@@ -1,8 +1,9 @@
 /**
- * When many wait for long, most of them end otherwise: so those that are due at about the same time share one
- * timer, at the price of being told a little late.
+ * When many wait for long, most of them end otherwise or are put off: so those that are due at about the same time share
+ * one timer, at the price of being told a little late. A timer each for ten thousand sessions, made anew every few
+ * seconds, outlives the young generation, and what a process does then is collect them.
  */
-import type { Clock, Timer } from "../clock/index.ts";
+import type { Clock, Timer } from "./clock.ts";
 
 export interface Due {
   due(): void;
@@ -13,8 +14,8 @@ interface Slot {
   readonly timer: Timer;
 }
 
-/** A wait is told so late at most, and never later than a 64th of it. */
-const slotMs = 250;
+/** A wait is told so late at most, and never later than a 64th of it. A power of two, as all widths are, so that slots of waits of any length are shared. */
+const slotMs = 256;
 const slotsInWait = 64;
 
 export class Deadlines {
@@ -27,7 +28,7 @@ export class Deadlines {
 
   /** Calls `due` after `delayMs` or up to a 64th of it later. Answers what `remove` wants to know. */
   add(item: Due, delayMs: number): number {
-    const widthMs = Math.max(1, Math.min(slotMs, delayMs / slotsInWait));
+    const widthMs = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(slotMs, delayMs / slotsInWait))));
     const nowMs = this.#clock.monotonicMs();
     const atMs = Math.ceil((nowMs + delayMs) / widthMs) * widthMs;
     const slot = this.#slots.get(atMs);

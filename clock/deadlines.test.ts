@@ -1,8 +1,8 @@
 /** Shared timers: never early, late by a 64th at most, and gone with the last who waits. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Clock, ManualClock } from "../clock/index.ts";
 import { Deadlines } from "./deadlines.ts";
+import { type Clock, ManualClock } from "./index.ts";
 
 test("each is told within a 64th of its time, once, and not when removed", async () => {
   const waits = fc.array(fc.record({ delayMs: fc.integer({ min: 1, max: 700_000 }), removed: fc.boolean() }));

@@ -4,7 +4,7 @@
  *
  * Always holds: while no server answers, what was last known counts, over a restart too (Consul's down policy
  * `extend-cache`); a token that was never seen is refused then. An agent that never met a server does not know whether
- * tokens are looked at, and refuses.
+ * tokens are looked at, and tells nothing.
  */
 import type { ApiHandler, ApiResponse, RightsAnswer } from "../../api/index.ts";
 import type { Clock } from "../../clock/index.ts";
@@ -22,7 +22,6 @@ const journalKey = "acl-rights";
 const [retryMinMs, retryMaxMs] = [250, 5000];
 const firstAnswerMs = 2000;
 const path = "/v1/heddle/acl/rights";
-const noRights = new Rights({ accessor: "", defaultAccess: "deny", rules: [] });
 
 export interface NodeRightsOptions {
   readonly ask: ApiHandler;
@@ -59,9 +58,9 @@ export class NodeRights {
     this.#options = options;
   }
 
-  /** Of the agent itself; none while nothing is known. */
-  get own(): Rights {
-    return this.#own ?? noRights;
+  /** Of the agent itself. While nothing is known: a promise, which rejects with API_NO_SERVER. */
+  get own(): Rights | Promise<Rights> {
+    return this.#own ?? this.#first(this.#options.ownToken);
   }
 
   onChange(listener: () => void): () => void {

@@ -2,6 +2,9 @@
  * The catalog as DNS may tell it: by the rights of the agent's own token, or of the anonymous one, as DNS carries none.
  * What may not be read is not there, as in Consul. Names of containers are left alone: those are told inside of their
  * own network only, and are no services of the catalog.
+ *
+ * Always holds: as long as the rights are not known a name is neither there nor not there. A node that never met a server
+ * must not say that there is no such name: clients would believe it, and keep it.
  */
 import type { Ip } from "../../addr/index.ts";
 import type {
@@ -17,7 +20,8 @@ import type {
 import type { Rights } from "../../registry/index.ts";
 
 export interface RightsNow {
-  readonly own: Rights;
+  /** A promise while they are not known; it rejects when no server tells them in time. */
+  readonly own: MaybePromise<Rights>;
   onChange(listener: () => void): () => void;
 }
 
@@ -31,25 +35,30 @@ export class GuardedCatalog implements CatalogReader {
   }
 
   service(name: string, datacenter: string): MaybePromise<readonly ServiceInstance[] | undefined> {
-    if (!this.#sees("service", name)) return undefined;
-    return then(this.#held.service(name, datacenter), (found) => found && this.#instances(found));
+    return then(this.#rights.own, (rights) =>
+      sees(rights, "service", name)
+        ? then(this.#held.service(name, datacenter), (found) => found && instancesFor(rights, found))
+        : undefined,
+    );
   }
 
   node(name: string, datacenter: string): MaybePromise<NodeAnswer | undefined> {
-    return this.#sees("node", name) ? this.#held.node(name, datacenter) : undefined;
+    return then(this.#rights.own, (rights) =>
+      sees(rights, "node", name) ? this.#held.node(name, datacenter) : undefined,
+    );
   }
 
   query(name: string, datacenter: string): MaybePromise<QueryAnswer | undefined> {
-    return then(this.#held.query(name, datacenter), (found) => {
+    return this.#filtered(this.#held.query(name, datacenter), (found, rights) => {
       if (!found) return undefined;
-      const seen = this.#sees("service", found.service) ? this.#instances(found.instances) : [];
+      const seen = sees(rights, "service", found.service) ? instancesFor(rights, found.instances) : [];
       return { ...found, instances: seen };
     });
   }
 
   nodes(datacenter: string): MaybePromise<readonly NodeAnswer[]> {
-    return then(this.#held.nodes(datacenter), (found) =>
-      found.filter(({ name }) => this.#sees("node", name)),
+    return this.#filtered(this.#held.nodes(datacenter), (found, rights) =>
+      found.filter(({ name }) => sees(rights, "node", name)),
     );
   }
 
@@ -59,13 +68,17 @@ export class GuardedCatalog implements CatalogReader {
 
   reverse(ip: Ip): MaybePromise<readonly ReverseTarget[]> {
     return then(this.#held.reverse(ip), (found) =>
-      found.filter(({ kind, name }) => kind === "container" || this.#sees(kind, name)),
+      found.every(({ kind }) => kind === "container")
+        ? found
+        : then(this.#rights.own, (rights) =>
+            found.filter(({ kind, name }) => kind === "container" || sees(rights, kind, name)),
+          ),
     );
   }
 
   keys(path: string): MaybePromise<KeyTree> {
-    return then(this.#held.keys(path), ({ values, complete }) => ({
-      values: new Map([...values].filter(([key]) => this.#sees("key", key))),
+    return this.#filtered(this.#held.keys(path), ({ values, complete }, rights) => ({
+      values: new Map([...values].filter(([key]) => sees(rights, "key", key))),
       complete,
     }));
   }
@@ -89,15 +102,19 @@ export class GuardedCatalog implements CatalogReader {
     };
   }
 
-  #instances(all: readonly ServiceInstance[]): readonly ServiceInstance[] {
-    return all.filter(({ node }) => this.#sees("node", node));
-  }
-
-  #sees(kind: "service" | "node" | "key", name: string): boolean {
-    return this.#rights.own.allows(kind, name, "read");
+  #filtered<T, R>(found: MaybePromise<T>, filter: (found: T, rights: Rights) => R): MaybePromise<R> {
+    return then(found, (held) => then(this.#rights.own, (rights) => filter(held, rights)));
   }
 }
 
-function then<T, R>(value: MaybePromise<T>, next: (value: T) => R): MaybePromise<R> {
+function instancesFor(rights: Rights, all: readonly ServiceInstance[]): readonly ServiceInstance[] {
+  return all.filter(({ node }) => sees(rights, "node", node));
+}
+
+function sees(rights: Rights, kind: "service" | "node" | "key", name: string): boolean {
+  return rights.allows(kind, name, "read");
+}
+
+function then<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

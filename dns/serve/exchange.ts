@@ -263,7 +263,8 @@ export function staleNotice(sinceMs: number, rcode: number): ExtendedError {
 
 function failureCode(error: unknown): number {
   if (isFabricError(error, "DNS_QUERY_FAILED")) return extendedErrors.NoReachableAuthority;
-  if (isFabricError(error, "DAEMON_NAME_UNAVAILABLE")) return extendedErrors.NotReady;
+  if (isFabricError(error, "DAEMON_NAME_UNAVAILABLE") || isFabricError(error, "API_NO_SERVER"))
+    return extendedErrors.NotReady;
   return extendedErrors.Other;
 }
 

@@ -628,6 +628,24 @@ describe("fail-over", () => {
   });
 });
 
+describe("a server that has lost its store", () => {
+  it("says how long ago to an agent that knows no other, until it has it again", async () => {
+    const server = await fabric.server({ limits: { liveTtlMs: 400, heartbeatIntervalMs: 50 } });
+    const { client } = await joined(server);
+    expect(client.state.storeSilentMs).toBeUndefined();
+    const told: (number | undefined)[] = [];
+    client.onState(({ connected, storeSilentMs }) => void (connected && told.push(storeSilentMs)));
+    const keeps = vi.spyOn(fabric.store, "keepAlive");
+    keeps.mockRejectedValue(new FabricError("STORE_UNAVAILABLE", "keep a lease: nobody answers"));
+    await vi.waitFor(() => expect(client.state.storeSilentMs).toBeGreaterThan(300), { timeout: 5000 });
+    expect(client.state.connected).toBe(true);
+    keeps.mockRestore();
+    await vi.waitFor(() => expect(told.at(-1)).toBeUndefined(), { timeout: 5000 });
+    expect(told).toEqual([expect.any(Number), undefined]);
+    expect(told[0]).toBeGreaterThanOrEqual(200);
+  });
+});
+
 describe("strangers", () => {
   it("sending garbage do the server no harm", async () => {
     const server = await fabric.server({ limits: { helloTimeoutMs: 200 } });

@@ -41,6 +41,8 @@ export interface ControlState {
   readonly sinceMs: number;
   /** Since a server was last heard; undefined if never. */
   readonly lastContactMs: number | undefined;
+  /** What the connected server tells may be so old, as it has lost its store; undefined: it has not. */
+  readonly storeSilentMs: number | undefined;
   readonly welcome: ServerWelcome | undefined;
   /** Why there is no connection. */
   readonly error: FabricError | undefined;

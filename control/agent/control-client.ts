@@ -39,6 +39,7 @@ import {
   type SessionEnd,
   waitBeforeMs,
 } from "./server-choice.ts";
+import { StoreContact } from "./store-contact.ts";
 import { joinFailure, unavailable } from "./unavailable.ts";
 import type { ViewHandle } from "./view-handle.ts";
 import { ViewTable } from "./view-table.ts";
@@ -52,6 +53,7 @@ export class ControlClient {
   readonly #views: ViewTable;
   readonly #sync: RegistrationSync | undefined;
   readonly #patience: Patience;
+  readonly #store: StoreContact;
   readonly #ending = new AbortController();
   readonly #listeners = new Set<(state: ControlState) => void>();
   #running: Promise<void> | undefined;
@@ -79,6 +81,7 @@ export class ControlClient {
     this.#sinceMs = clock.monotonicMs();
     this.#address = options.servers[0] ?? "";
     this.#patience = new Patience(limits, options.servers.length);
+    this.#store = new StoreContact(clock);
     const onFailure = (action: string, error: unknown) => this.#log({ kind: "failed", action, error });
     this.#views = new ViewTable({ clock, limits, cache, onFailure });
     this.#sync =
@@ -104,13 +107,14 @@ export class ControlClient {
       address: this.#address,
       sinceMs: this.#sinceMs,
       lastContactMs: heardAtMs === undefined ? undefined : this.#clock.monotonicMs() - heardAtMs,
+      storeSilentMs: this.#store.silentMs,
       welcome: this.#welcome,
       error: this.#error,
       views: this.#views.size,
     };
   }
 
-  /** Calls back when connected or disconnected. Answers how to stop. */
+  /** Calls back when connected or disconnected, and when the server lost its store or has it again. Answers how to stop. */
   onState(listener: (state: ControlState) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -249,6 +253,7 @@ export class ControlClient {
     const losing = Promise.withResolvers<FabricError>();
     this.#address = address;
     this.#connection = connection;
+    this.#store.reset();
     this.#lose = losing.resolve;
     const ending = () => losing.resolve(this.#ending.signal.reason as FabricError);
     this.#ending.signal.addEventListener("abort", ending, { once: true });
@@ -336,7 +341,7 @@ export class ControlClient {
       });
     });
     this.#log({ kind: "connected", address: connection.server, welcome });
-    for (const listener of this.#listeners) listener(this.state);
+    this.#tell();
   }
 
   #hello(): Hello {
@@ -363,10 +368,13 @@ export class ControlClient {
         this.#options.onEmptyBlocksWanted?.({ network: kind.value.network, deleting: kind.value.deleting });
         return;
       case "storeLost":
+        if (this.#store.lost(Number(kind.value.silentMs)) && this.#connected) this.#tell();
         void this.#lookElsewhere(connection);
         return;
-      case "welcome":
       case "heartbeat":
+        if (this.#store.heartbeat()) this.#tell();
+        return;
+      case "welcome":
       case undefined:
         return;
       default:
@@ -382,6 +390,10 @@ export class ControlClient {
     this.#views.disconnected();
     this.#sync?.disconnected(error);
     this.#log({ kind: "disconnected", address, error });
+    this.#tell();
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) listener(this.state);
   }
 

@@ -1,22 +1,34 @@
 /**
- * Since when the names that this node holds may be out of date: from the moment a server was lost, once none has
- * been back for `staleAfterMs`, or older, when what answers was left on disk by an earlier run. A short loss is not
- * worth telling: the node is another server's in a moment, and gets what it missed.
+ * Since when the names that this node holds may be out of date: from the last sign of life of a server that has its store,
+ * once none has been heard for `staleAfterMs`. A short loss is not worth telling: the node is another server's in a moment, and gets what
+ * it missed; so there is a moment of grace however long the silence was that told of the loss. There is none for what
+ * an earlier run left on disk, which may be of any age: it is told as soon as such a name is asked for.
  */
 import type { Clock, Timer } from "../../clock/index.ts";
 
+export interface ContactState {
+  readonly connected: boolean;
+  /** Since a server was last heard; undefined if never. */
+  readonly lastContactMs?: number | undefined;
+  /** Of the connected server, which has lost its store. */
+  readonly storeSilentMs?: number | undefined;
+}
+
 /** What is needed of the control client. */
 export interface ServerContact {
-  readonly state: { readonly connected: boolean };
-  onState(listener: (state: { readonly connected: boolean }) => void): () => void;
+  readonly state: ContactState;
+  onState(listener: (state: ContactState) => void): () => void;
 }
+
+/** Of `staleAfterMs`: for finding the next server. */
+const graceOfStaleAfter = 1 / 5;
 
 export class CatalogAge {
   readonly #clock: Clock;
   readonly #staleAfterMs: number;
   readonly #onTurn: () => void;
   readonly #unsubscribe: () => void;
-  #lostAtMs: number | undefined;
+  #lastHeardAtMs: number | undefined;
   #stale = false;
   #timer: Timer | undefined;
 
@@ -25,21 +37,22 @@ export class CatalogAge {
     this.#clock = clock;
     this.#staleAfterMs = staleAfterMs;
     this.#onTurn = onTurn;
-    this.#unsubscribe = contact.onState(({ connected }) => (connected ? this.#found() : this.#lost()));
-    if (!contact.state.connected) this.#lost();
+    this.#unsubscribe = contact.onState((state) => this.#heed(state));
+    this.#heed(contact.state);
   }
 
   /** Wall time; undefined while names are current. */
   get sinceMs(): number | undefined {
-    return this.#stale ? this.#lostAtMs : undefined;
+    return this.#stale ? this.#lastHeardAtMs : undefined;
   }
 
   /** Content of this age answers now. */
   noteAge(ageMs: number): void {
     const fromMs = this.#clock.wallMs() - ageMs;
-    if (this.#lostAtMs === undefined || fromMs >= this.#lostAtMs - this.#staleAfterMs) return;
-    this.#lostAtMs = fromMs;
-    if (this.#stale) this.#onTurn();
+    if (this.#lastHeardAtMs === undefined || ageMs < this.#staleAfterMs) return;
+    if (this.#stale && fromMs >= this.#lastHeardAtMs) return;
+    this.#lastHeardAtMs = Math.min(fromMs, this.#lastHeardAtMs);
+    this.#tell();
   }
 
   close(): void {
@@ -47,18 +60,28 @@ export class CatalogAge {
     this.#timer?.cancel();
   }
 
-  #lost(): void {
-    if (this.#lostAtMs !== undefined) return;
-    this.#lostAtMs = this.#clock.wallMs();
-    this.#timer = this.#clock.setTimer(this.#staleAfterMs, () => {
-      this.#stale = true;
-      this.#onTurn();
-    });
+  #heed({ connected, lastContactMs = 0, storeSilentMs }: ContactState): void {
+    if (!connected) this.#lost(lastContactMs);
+    else if (storeSilentMs !== undefined) this.#lost(storeSilentMs);
+    else this.#found();
+  }
+
+  #lost(silentMs: number): void {
+    if (this.#lastHeardAtMs !== undefined) return;
+    this.#lastHeardAtMs = this.#clock.wallMs() - silentMs;
+    const delayMs = Math.max(this.#staleAfterMs - silentMs, this.#staleAfterMs * graceOfStaleAfter);
+    this.#timer = this.#clock.setTimer(delayMs, () => this.#tell());
+  }
+
+  #tell(): void {
+    this.#timer?.cancel();
+    this.#stale = true;
+    this.#onTurn();
   }
 
   #found(): void {
     this.#timer?.cancel();
-    this.#lostAtMs = undefined;
+    this.#lastHeardAtMs = undefined;
     if (!this.#stale) return;
     this.#stale = false;
     this.#onTurn();

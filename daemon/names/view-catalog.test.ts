@@ -3,6 +3,7 @@ import { ManualClock } from "../../clock/index.ts";
 import type { ViewHandle } from "../../control/index.ts";
 import type { CatalogChange } from "../../dns/index.ts";
 import { FabricError } from "../../errors/index.ts";
+import type { ContactState } from "./catalog-age.ts";
 import { ViewCatalog } from "./view-catalog.ts";
 
 /** A server's views: those in `contents` are there, others are refused while `refuses`, or never answered. */
@@ -11,16 +12,20 @@ class Views {
   readonly open = new Set<string>();
   refuses = false;
   subscriptions = 0;
-  readonly state = { connected: true };
-  readonly #contact = new Set<(state: { readonly connected: boolean }) => void>();
+  state: ContactState = { connected: true };
+  readonly #contact = new Set<(state: ContactState) => void>();
 
-  onState(listener: (state: { readonly connected: boolean }) => void): () => void {
+  onState(listener: (state: ContactState) => void): () => void {
     this.#contact.add(listener);
     return () => void this.#contact.delete(listener);
   }
 
-  setConnected(connected: boolean): void {
-    this.state.connected = connected;
+  setConnected(connected: boolean, lastContactMs = 0): void {
+    this.setState({ connected, lastContactMs });
+  }
+
+  setState(state: ContactState): void {
+    this.state = state;
     for (const listener of this.#contact) listener(this.state);
   }
 
@@ -102,9 +107,9 @@ test("names are let go when nobody asks or too many are held, the longest unused
 test("what an earlier run left answers at once without a server, and with one only when that is silent", async () => {
   views.contents.set("service/web", new Map());
   views.isOld = true;
-  views.state.connected = false;
+  views.state = { connected: false };
   expect(await catalog.service("web")).toBeUndefined();
-  views.state.connected = true;
+  views.state = { connected: true };
   let answered = false;
   const answer = Promise.resolve(catalog.service("web")).then(() => (answered = true));
   await clock.advance(99);
@@ -150,6 +155,45 @@ test("a loss of the server that is short is not told", async () => {
   await clock.advance(60_000);
   expect(catalog.staleSinceMs()).toBeUndefined();
   expect(announced).toEqual([]);
+});
+
+test("names are out of date since a server was last heard, though its loss was noticed later", async () => {
+  const heardAtMs = clock.wallMs() - 3000;
+  views.setConnected(false, 3000);
+  await clock.advance(1999);
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  await clock.advance(1);
+  expect(catalog.staleSinceMs()).toBe(heardAtMs);
+});
+
+test("a server that has lost its store is as one that is silent, until it has it again", async () => {
+  const heardAtMs = clock.wallMs() - 5000;
+  views.setState({ connected: true, storeSilentMs: 5000 });
+  await clock.advance(1000);
+  expect(catalog.staleSinceMs()).toBe(heardAtMs);
+  views.setState({ connected: true, storeSilentMs: undefined });
+  expect(catalog.staleSinceMs()).toBeUndefined();
+});
+
+test("a long silence leaves a moment to find the next server", async () => {
+  const heardAtMs = clock.wallMs() - 60_000;
+  views.setConnected(false, 60_000);
+  await clock.advance(999);
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  await clock.advance(1);
+  expect(catalog.staleSinceMs()).toBe(heardAtMs);
+});
+
+test("what an earlier run left is told to be old by the first answer, and a moment old is not", async () => {
+  views.setConnected(false);
+  views.isOld = true;
+  views.ageMs = 4999;
+  views.contents.set("service/web", new Map());
+  await catalog.service("web");
+  expect(catalog.staleSinceMs()).toBeUndefined();
+  views.ageMs = 5000;
+  await catalog.service("web");
+  expect(catalog.staleSinceMs()).toBe(clock.wallMs() - 5000);
 });
 
 test("what an earlier run left is as old as it is", async () => {

@@ -49,9 +49,9 @@ export class Liveness {
     await this.#write(writer, lease.id);
   }
 
-  /** The lease was not kept when it was due: the node will be taken for dead although its agent is heard. */
-  get isFailing(): boolean {
-    return this.#options.clock.monotonicMs() - this.#keptAtMs >= this.#options.ttlMs / 2;
+  /** Since the lease was kept. When it was due and was not, the node will be taken for dead although its agent is heard. */
+  get unkeptMs(): number {
+    return this.#options.clock.monotonicMs() - this.#keptAtMs;
   }
 
   /** The agent was heard. Never rejects. */

@@ -173,9 +173,8 @@ export class Session implements Due {
     }
     switch (kind.case) {
       case "heartbeat":
+        this.#sayStoreLost(phase.live);
         this.#outbox.send("heartbeat", { case: "heartbeat", value: kind.value });
-        if (phase.live.isFailing)
-          this.#outbox.send("storeLost", { case: "storeLost", value: create(StoreLostSchema) });
         phase.live.beat();
         phase.keeper.beat(kind.value.sequence);
         return;
@@ -241,6 +240,7 @@ export class Session implements Due {
     this.#deadline?.cancel();
     this.due();
     this.#welcome(term, isTakenOver);
+    this.#sayStoreLost(live);
     this.#context.log({ kind: "joined", node: agent.name, epoch: term.epoch });
   }
 
@@ -259,6 +259,15 @@ export class Session implements Due {
       takenOver,
     });
     this.#outbox.send("welcome", { case: "welcome", value });
+  }
+
+  /** By the lease of the node, and by the store's changes: one may come again before the other does. */
+  #sayStoreLost(live: Liveness): void {
+    const { registry, limits } = this.#context;
+    const silentMs = Math.max(live.unkeptMs, registry.contact().lastContactMs);
+    if (silentMs < limits.liveTtlMs / 2) return;
+    const value = create(StoreLostSchema, { silentMs: BigInt(Math.round(silentMs)) });
+    this.#outbox.send("storeLost", { case: "storeLost", value });
   }
 
   #silenceLeftMs(): number {

@@ -40,7 +40,7 @@ import {
   waitBeforeMs,
 } from "./server-choice.ts";
 import { StoreContact } from "./store-contact.ts";
-import { joinFailure, unavailable } from "./unavailable.ts";
+import { joinFailure, tooManyCalls, unavailable } from "./unavailable.ts";
 import type { ViewHandle } from "./view-handle.ts";
 import { ViewTable } from "./view-table.ts";
 
@@ -199,15 +199,7 @@ export class ControlClient {
 
   #assertRoom(action: string): void {
     const { callsMax } = this.#limits;
-    if (this.#calls + (this.#connection?.streams ?? 0) >= callsMax) {
-      throw new FabricError(
-        "CONTROL_LIMIT",
-        `${action}: ${callsMax} calls are under way; ask for less at a time`,
-        {
-          details: { limit: "callsMax", max: callsMax },
-        },
-      );
-    }
+    if (this.#calls + (this.#connection?.streams ?? 0) >= callsMax) throw tooManyCalls(action, callsMax);
   }
 
   async #run(): Promise<void> {
@@ -257,10 +249,7 @@ export class ControlClient {
     this.#lose = losing.resolve;
     const ending = () => losing.resolve(this.#ending.signal.reason as FabricError);
     this.#ending.signal.addEventListener("abort", ending, { once: true });
-    const failed = this.#join(connection).then(
-      () => losing.promise,
-      (error: unknown) => joinFailure(error),
-    );
+    const failed = this.#join(connection).then(() => losing.promise, joinFailure);
     const error = await Promise.race([losing.promise, failed]);
     this.#ending.signal.removeEventListener("abort", ending);
     const stoodMs = this.#connected ? this.#clock.monotonicMs() - this.#sinceMs : 0;

@@ -15,3 +15,9 @@ export function unavailable(action: string, last: FabricError | undefined, cause
 export function joinFailure(error: unknown): FabricError {
   return isFabricError(error) ? error : unavailable("join", undefined, error);
 }
+
+export function tooManyCalls(action: string, max: number): FabricError {
+  return new FabricError("CONTROL_LIMIT", `${action}: ${max} calls are under way; ask for less at a time`, {
+    details: { limit: "callsMax", max },
+  });
+}

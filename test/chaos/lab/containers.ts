@@ -3,11 +3,14 @@
  * it is answered. What was answered is remembered, and compared with all others that live at that moment: an address
  * belongs to a container from the answer of its ADD until its DEL is called. Every life has an id of its own, and after a
  * DEL that was answered nobody asks for it again: what that left would stay.
+ *
+ * A host that loses its disk knows none of its containers any more. They are ghosts then: nobody keeps what their ADD
+ * answered, but their addresses are nobody else's while this lasts, as the node's blocks of before stay claimed for 24 h.
  */
 import type { Random } from "../../fuzz/mutate.ts";
 import type { Container } from "../../lab/container.ts";
 import type { Host } from "../../lab/host.ts";
-import { wait } from "./faults.ts";
+import { wait } from "./wait.ts";
 import { network, type Rig } from "./rig.ts";
 
 const conf = JSON.stringify({ cniVersion: "1.1.0", name: network, type: "heddle", network });
@@ -38,6 +41,9 @@ export class Containers {
   readonly doubled: string[] = [];
   readonly #rig: Rig;
   readonly #living = new Map<string, Living>();
+  readonly #ghosts: Living[] = [];
+  /** How often each host lost its disk. */
+  readonly #losses = new Map<Host, number>();
   /** ADD was called, and no DEL was answered. */
   readonly #open = new Set<Life>();
   #lives = 0;
@@ -45,10 +51,16 @@ export class Containers {
 
   constructor(rig: Rig) {
     this.#rig = rig;
+    rig.onWiped((host) => this.#wiped(host));
   }
 
   get living(): readonly Living[] {
     return [...this.#living.values()];
+  }
+
+  /** Those that a lost disk knew. */
+  get ghosts(): number {
+    return this.#ghosts.length;
   }
 
   /** Slots × hosts containers at most, until `end` is called. Those that live then stay. */
@@ -85,6 +97,7 @@ export class Containers {
 
   async #add(life: Life): Promise<boolean> {
     this.#open.add(life);
+    const losses = this.#losses.get(life.host);
     const { status, stdout } = await this.#call("ADD", life);
     if (status !== 0) {
       this.counts.addsRefused++;
@@ -94,12 +107,27 @@ export class Containers {
     this.counts.adds++;
     const { ips } = JSON.parse(stdout) as { ips: { address: string }[] };
     const own: Living = { ...life, ips: ips.map(({ address }) => address.replace(/\/\d+$/, "")) };
-    for (const other of this.#living.values())
-      for (const ip of other.ips)
-        if (other.id !== own.id && own.ips.includes(ip))
-          this.doubled.push(`${ip}: ${own.id} got it while ${other.id} had it`);
-    this.#living.set(own.id, own);
+    for (const [others, whose] of [
+      [this.#living.values(), "had it"],
+      [this.#ghosts, "has it of a disk that was lost"],
+    ] as const)
+      for (const other of others)
+        for (const ip of other.ips)
+          if (other.id !== own.id && own.ips.includes(ip))
+            this.doubled.push(`${ip}: ${own.id} got it while ${other.id} ${whose}`);
+    // It may have been answered before the disk was lost.
+    if (this.#losses.get(life.host) === losses) this.#living.set(own.id, own);
+    else this.#ghosts.push(own);
     return true;
+  }
+
+  #wiped(host: Host): void {
+    this.#losses.set(host, (this.#losses.get(host) ?? 0) + 1);
+    for (const living of this.#living.values()) {
+      if (living.host !== host) continue;
+      this.#living.delete(living.id);
+      this.#ghosts.push(living);
+    }
   }
 
   async #del(life: Life): Promise<boolean> {

@@ -8,7 +8,7 @@ import type { ApiClient, ClientResponse } from "../../../api/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import { pick, type Random } from "../../fuzz/mutate.ts";
 import type { Operation, Value } from "../linearizable.ts";
-import { wait } from "./faults.ts";
+import { nowMs, wait } from "./wait.ts";
 
 const lostMax = 6;
 /** A key with as many operations is left for a new one. */
@@ -16,14 +16,29 @@ const operationsMax = 400;
 
 export type Outcome = "ok" | "fail" | "unknown";
 
-/** How many operations of a kind ended how. */
-export class Tally {
-  readonly counts = new Map<string, Record<Outcome, number>>();
+/** Wall times around one operation. */
+export interface Attempt {
+  readonly kind: string;
+  readonly outcome: Outcome;
+  readonly invokedMs: number;
+  readonly returnedMs: number;
+}
 
-  add(kind: string, outcome: Outcome): void {
-    const counts = this.counts.get(kind) ?? { ok: 0, fail: 0, unknown: 0 };
-    counts[outcome]++;
-    this.counts.set(kind, counts);
+/** Which operations there were, and how they ended. */
+export class Tally {
+  readonly attempts: Attempt[] = [];
+
+  add(kind: string, outcome: Outcome, invokedMs: number): void {
+    this.attempts.push({ kind, outcome, invokedMs, returnedMs: nowMs() });
+  }
+
+  get counts(): Readonly<Record<string, Readonly<Record<Outcome, number>>>> {
+    const counts: Record<string, Record<Outcome, number>> = {};
+    for (const { kind, outcome } of this.attempts) {
+      counts[kind] ??= { ok: 0, fail: 0, unknown: 0 };
+      counts[kind][outcome]++;
+    }
+    return counts;
   }
 }
 
@@ -90,8 +105,9 @@ export class Keys {
         continue;
       }
       const kind = pick(random, ["get", "get", "get", "put", "put", "cas", "cas", "cas", "delete", "log"]);
+      const invokedMs = nowMs();
       const outcome = await this.#do(kind, api, register, seen);
-      this.tally.add(kind, outcome);
+      this.tally.add(kind, outcome, invokedMs);
       await wait(outcome === "ok" ? 10 + random(60) : 100 + random(200));
     }
   }

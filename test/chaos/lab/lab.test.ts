@@ -1,15 +1,15 @@
-/** The short form of `npm run chaos:lab`: a fixed seed, all kinds of faults, every invariant. */
+/** The short form of `npm run chaos:lab`: a fixed seed by which every kind of fault comes, and every verdict. */
 import { expect, test } from "vitest";
+import { allKinds } from "./faults/plan.ts";
 import { playChaos } from "./play.ts";
 
-test("processes that are killed, frozen and cut off lose, double and leak nothing", async () => {
-  const result = await playChaos({ seed: 1, durationMs: 25_000 });
+test("processes that are hurt in every way lose, double and leak nothing, and claim no age but their own", async () => {
+  const result = await playChaos({ seed: 18, durationMs: 20_000 });
   const broken = result.verdicts.filter(({ against }) => against.length > 0);
   expect(broken, result.logs).toEqual([]);
   // It tried something.
-  expect(Object.keys(result.faults).map((name) => name.split(" ")[0])).toEqual(
-    expect.arrayContaining(["kill", "pause", "cut"]),
-  );
+  const kinds = Object.keys(result.faults).map((name) => name.split(" ")[0]);
+  expect(kinds).toEqual(expect.arrayContaining(allKinds));
   expect(result.containers.adds).toBeGreaterThan(0);
   for (const kind of ["get", "put", "cas", "log", "fenced write"])
     expect([kind, result.operations[kind]?.ok ?? 0]).not.toEqual([kind, 0]);

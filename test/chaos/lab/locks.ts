@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { ApiClient } from "../../../api/index.ts";
 import type { Random } from "../../fuzz/mutate.ts";
 import type { FencedWrite, Hold } from "../fenced-locks.ts";
-import { wait } from "./faults.ts";
+import { nowMs, wait } from "./wait.ts";
 import { attempt, type Outcome, type Tally } from "./keys.ts";
 
 const created = z.object({ ID: z.string() });
@@ -96,9 +96,10 @@ export class Locks {
     body?: unknown,
   ): Promise<string | undefined> {
     const data = body === undefined ? undefined : JSON.stringify(body);
+    const invokedMs = nowMs();
     const answer = await attempt(() => api.exchange(method, path, data));
     const outcome: Outcome = typeof answer === "string" ? answer : answer.status === 200 ? "ok" : "fail";
-    this.#tally.add(kind, outcome);
+    this.#tally.add(kind, outcome, invokedMs);
     return typeof answer !== "string" && answer.status === 200 ? answer.body.toString() : undefined;
   }
 }

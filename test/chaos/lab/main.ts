@@ -1,54 +1,104 @@
 /**
- * `npm run chaos:lab [-- --minutes N --seed N --json]`: real processes are killed, frozen and cut off under load, in a world
- * of its own, then judged. Ends with status 1 when an invariant broke; the seed is printed.
+ * `npm run chaos:lab [-- OPTIONS]`: real processes are hurt under load, in a world of its own, then judged. Ends with
+ * status 1 when a verdict broke, 2 when it was asked wrongly. The seed is printed first, the way to replay it last.
  */
 import { parseArgs } from "node:util";
+import { run } from "../../lab/command.ts";
 import { installFor } from "../../setup/packages.ts";
 import { insideWorld, runInWorld } from "../../world.ts";
-import type { ChaosResult } from "./play.ts";
+import { seeded } from "../../fuzz/mutate.ts";
+import { hurtables } from "./faults/hurtables.ts";
+import { allKinds, type FaultKind, faultKinds, planFaults, printPlan } from "./faults/plan.ts";
+
+const minutesDefault = 3;
+const minutesMax = 24 * 60;
+
+const usage = `npm run chaos:lab [-- OPTIONS]
+
+Three members of etcd, two servers and four agents with containers, keys, locks and names, as real processes in network
+namespaces without an uplink, are hurt as a plan says, healed and judged. Status 1: a verdict broke.
+
+  --seed N        draws the plan and what the clients do; without it, another one each time, which is printed
+  --minutes N     how long they are hurt (${minutesDefault}); a minute more goes to starting and judging
+  --faults A,B    only these kinds, which makes another plan
+  --plan          prints the plan and hurts nobody
+  --json          prints the figures as one object
+  --help          prints this
+
+To replay a run, give it its seed, minutes and faults: the same processes are hurt at the same times in the same way. What
+they make of it differs, as they are real: run a seed that broke several times.
+
+${Object.entries(faultKinds)
+  .map(([kind, what]) => `  ${kind.padEnd(16)}${what}`)
+  .join("\n")}
+`;
+
+interface Options {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly kinds: readonly FaultKind[];
+  readonly plan: boolean;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+/** Undefined: asked wrongly. */
+function options(): Options | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seed: { type: "string" },
+        minutes: { type: "string", default: `${minutesDefault}` },
+        faults: { type: "string", default: allKinds.join() },
+        plan: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    const [minutes, seed] = [Number(values.minutes), Number(values.seed ?? Date.now() % 2 ** 32)];
+    const kinds = allKinds.filter((kind) => values.faults.split(",").includes(kind));
+    const isRight =
+      minutes > 0 &&
+      minutes <= minutesMax &&
+      Number.isInteger(seed) &&
+      kinds.length === values.faults.split(",").length;
+    return isRight ? { ...values, seed, minutes, kinds } : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: "string", default: "3" },
-      seed: { type: "string" },
-      json: { type: "boolean", default: false },
-    },
-  });
-  const [minutes, seed] = [Number(values.minutes), Number(values.seed ?? Date.now() % 2 ** 32)];
-  if (!(minutes > 0 && minutes <= 24 * 60) || !Number.isInteger(seed)) {
-    process.stderr.write("usage: npm run chaos:lab [-- --minutes N --seed N --json]\n");
-    return 2;
+  const asked = options();
+  if (asked?.help) process.stdout.write(usage);
+  else if (!asked) process.stderr.write(usage);
+  if (!asked || asked.help) return asked ? 0 : 2;
+  const { seed, minutes, kinds } = asked;
+  const durationMs = minutes * 60_000;
+  if (asked.plan) {
+    process.stdout.write(`${printPlan(planFaults(seeded(seed), hurtables, durationMs, kinds))}\n`);
+    return 0;
   }
   if (!insideWorld()) {
     installFor("test");
-    return runInWorld([process.execPath, import.meta.filename, ...process.argv.slice(2)]);
+    const same = ["--seed", `${seed}`, "--minutes", `${minutes}`, "--faults", kinds.join()];
+    const json = asked.json ? ["--json"] : [];
+    return runInWorld([process.execPath, import.meta.filename, ...same, ...json]);
   }
-  const { playChaos } = await import("./play.ts");
-  process.stderr.write(`seed ${seed}\n`);
+  inMemory();
   const log = (line: string) => void process.stderr.write(`${line}\n`);
-  const result = await playChaos({ seed, durationMs: minutes * 60_000, log });
-  process.stdout.write(`${values.json ? JSON.stringify(result) : report(result)}\n`);
+  log(`seed ${seed}`);
+  const { playChaos } = await import("./play.ts");
+  const { report } = await import("./report.ts");
+  const result = await playChaos({ seed, durationMs, kinds, log });
+  process.stdout.write(`${asked.json ? JSON.stringify(result) : report(result)}\n`);
   return result.verdicts.some(({ against }) => against.length > 0) ? 1 : 0;
 }
 
-function report({ seed, durationMs, faults, containers, operations, verdicts, logs }: ChaosResult): string {
-  const row = (name: string, ...cells: readonly (string | number)[]) =>
-    `  ${name.padEnd(16)}${cells.map((cell) => `${cell}`.padStart(9)).join("")}`;
-  return [
-    ...(logs === undefined ? [] : [logs]),
-    `seed ${seed}, ${durationMs / 60_000} minutes`,
-    ...Object.entries(faults).map(([name, count]) => row(name, count)),
-    row("containers", "done", "refused"),
-    row("ADD", containers.adds, containers.addsRefused),
-    row("DEL", containers.dels, containers.delsRefused),
-    row("keys", "ok", "fail", "unknown"),
-    ...Object.entries(operations).map(([name, { ok, fail, unknown }]) => row(name, ok, fail, unknown)),
-    ...verdicts.flatMap(({ holds, against }) => [
-      `${against.length === 0 ? "ok    " : "BROKEN"} ${holds}`,
-      ...against.slice(0, 20).map((line) => `       ${line}`),
-    ]),
-  ].join("\n");
+/** All files of a run, so that none is left of one that is killed: /mnt of this world is nobody else's. */
+function inMemory(): void {
+  run(["mount", "-t", "tmpfs", "-o", "size=4g", "tmpfs", "/mnt"]);
+  process.env["TMPDIR"] = "/mnt";
 }
 
 try {
@@ -58,5 +108,6 @@ try {
   process.stderr.write(
     `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${cause}\n`,
   );
-  process.exitCode = 1;
+  // Whatever still runs ends with this world.
+  process.exit(1);
 }

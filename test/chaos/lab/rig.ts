@@ -5,7 +5,8 @@
  *     etcd 127.0.0.11 .12 .13 ─ s1 10.77.9.11, s2 10.77.9.12 ─┬─ router ─┬─ h1 h2 (segment 1)
  *                                     (this namespace)        │          └─ h3 h4 (segment 2)
  *
- * Every process can be killed, frozen and cut off by itself, and `heal` undoes all of it.
+ * Every process can be killed and frozen by itself, and servers and agents have a small disk each. What else can be done
+ * to it is in faults/.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,36 +18,41 @@ import { EtcdCluster } from "../../lab/etcd-cluster.ts";
 import { heddleCommand } from "../../lab/heddle.ts";
 import type { Host } from "../../lab/host.ts";
 import { Lab } from "../../lab/lab.ts";
-import { wait } from "./faults.ts";
+import { SmallDisk } from "./faults/small-disk.ts";
+import { wait } from "./wait.ts";
 
 export const network = "demo";
 const readyMs = 60_000;
 const restartMs = 300;
+/** Of a process that ended by itself. */
+const lastWordsMax = 1500;
 const [grpcPort, httpPort] = [8502, 8510];
-
-/** What can be hurt: `kill` and `signal` its process, `cut` its way to the others. */
-export interface Target {
+/** Groups of the servers' processes, by which their connections are told apart. */
+const firstGroup = 7001;
+export interface Server {
   readonly name: string;
-  kill(): Promise<void>;
-  /** Starts it again; does not wait until it is ready. */
-  start(): void;
-  signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  cut(): void;
-  join(): void;
+  readonly address: string;
+  /** Its process's group, and the mark of its connections to the store. */
+  readonly group: number;
+  /** On loopback of this process's namespace. */
+  readonly httpPort: number;
 }
 
 export class Rig {
   readonly lab: Lab;
   readonly etcd: EtcdCluster;
   readonly hosts: readonly Host[];
-  readonly #serverAddresses: readonly string[];
+  readonly servers: readonly Server[];
+  readonly #disks = new Map<string, SmallDisk>();
   readonly #processes = new Map<string, Background>();
   /** Those that are to run: one that ends by itself is started again, as a service manager does. */
   readonly #wanted = new Set<Background>();
-  /** What ended by itself, with the end of what it said; one line each. */
+  /** What ended by itself, with the end of what it said. */
   readonly ended: string[] = [];
   readonly #runtimes = new Map<Host, CniRuntime>();
-  #joinToken = "";
+  readonly #onWiped = new Set<(host: Host) => void>();
+  /** Each of one node: who lost its disk is let in under its name by no other. */
+  readonly #joinTokens = new Map<string, string>();
 
   static async open(): Promise<Rig> {
     const rig = new Rig(await EtcdCluster.start());
@@ -63,46 +69,60 @@ export class Rig {
   private constructor(etcd: EtcdCluster) {
     this.etcd = etcd;
     this.lab = new Lab();
-    this.#serverAddresses = this.lab.plugIn("world", 9, [11, 12]);
+    this.servers = this.lab.plugIn("world", 9, [11, 12]).map((address, index) => ({
+      name: `s${index + 1}`,
+      address,
+      group: firstGroup + index,
+      httpPort: httpPort + index,
+    }));
     this.hosts = [1, 1, 2, 2].map((segment, index) => this.lab.addHost(`h${index + 1}`, segment));
+    for (const { name } of this.servers) {
+      mkdirSync(this.#runDir(name), { recursive: true });
+      this.#disks.set(name, new SmallDisk(join(this.lab.directory, name, "data")));
+    }
+    for (const { name, dataDir } of this.hosts) this.#disks.set(name, new SmallDisk(dataDir));
   }
 
-  get servers(): readonly Target[] {
-    return this.#serverAddresses.map((address, index) => {
-      const name = `s${index + 1}`;
-      return {
-        ...this.#process(name, () => this.#startServer(name, address)),
-        cut: () => {
-          run(["nft", "add", "table", "inet", `cut-${name}`]);
-          run(["nft", `add chain inet cut-${name} in { type filter hook input priority 0; }`]);
-          run(["nft", `add rule inet cut-${name} in iifname world ip daddr ${address} drop`]);
-        },
-        join: () => void tryRun(["nft", "delete", "table", "inet", `cut-${name}`]),
-      };
+  disk(name: string): SmallDisk {
+    const disk = this.#disks.get(name);
+    if (!disk) throw new Error(`${name} has no disk of its own`);
+    return disk;
+  }
+
+  async kill(name: string): Promise<void> {
+    const process = this.#processes.get(name);
+    if (!process) return;
+    this.#wanted.delete(process);
+    await process.killHard();
+  }
+
+  /** Does not wait until it is ready. */
+  start(name: string): void {
+    const process = this.#launch(name);
+    this.#processes.set(name, process);
+    this.#wanted.add(process);
+    void process.ended.then(async (status) => {
+      if (!this.#wanted.has(process)) return;
+      const isReady = process.stdout.includes("\n");
+      // Who finds the disk full at its start says so and ends; who runs goes on.
+      if (isReady || this.disk(name).freeBytes > 0)
+        this.ended.push(`${name} ended with ${status}: ${process.stderr.trim().slice(-lastWordsMax)}`);
+      await wait(restartMs);
+      if (this.#wanted.delete(process)) this.start(name);
     });
   }
 
-  get agents(): readonly Target[] {
-    return this.hosts.map((host) => ({
-      ...this.#process(host.name, () => this.#startAgent(host)),
-      cut: () => this.lab.cable(host, false),
-      join: () => this.lab.cable(host, true),
-    }));
+  signal(name: string, signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#processes.get(name)?.kill(signal);
   }
 
-  get members(): readonly Target[] {
-    return this.etcd.addresses.map((_, index) => ({
-      name: `etcd${index + 1}`,
-      kill: () => this.etcd.kill(index),
-      start: () => this.etcd.startMember(index),
-      signal: (signal) => this.etcd.signal(index, signal),
-      cut: () => this.etcd.cutOff(index),
-      join: () => this.etcd.join(),
-    }));
+  /** Called when the disk of a host was emptied, before anything runs there again. */
+  onWiped(listener: (host: Host) => void): void {
+    this.#onWiped.add(listener);
   }
 
-  get targets(): readonly Target[] {
-    return [...this.agents, ...this.servers, ...this.members];
+  tellWiped(host: Host): void {
+    for (const listener of this.#onWiped) listener(host);
   }
 
   /** The API of a host's agent, on its socket: a cable says nothing about it. */
@@ -119,7 +139,7 @@ export class Rig {
 
   /** Waits until every agent has a server and every server its store. */
   async healthy(timeoutMs: number): Promise<void> {
-    for (const index of this.members.keys()) await this.etcd.healthy(index);
+    for (const index of this.etcd.addresses.keys()) await this.etcd.healthy(index);
     for (const host of this.hosts) {
       await waitFor(
         `a write through ${host.name}`,
@@ -130,11 +150,17 @@ export class Rig {
     await waitFor(
       "all nodes to be alive",
       async () => {
-        const nodes = await this.api(this.#firstHost).nodes();
+        const nodes = await this.api(this.firstHost).nodes();
         return nodes.filter(({ alive }) => alive).length === this.hosts.length || undefined;
       },
       timeoutMs,
     );
+  }
+
+  get firstHost(): Host {
+    const [first] = this.hosts;
+    if (!first) throw new Error("a rig has hosts");
+    return first;
   }
 
   /** What the processes wrote to standard error since they last started, the end of it. */
@@ -150,20 +176,29 @@ export class Rig {
       process.kill("SIGCONT");
       await process.killHard();
     }
+    for (const disk of this.#disks.values()) disk.dispose();
     await this.lab.dispose();
     await this.etcd.dispose();
-    for (const { join: rejoin } of this.servers) rejoin();
+    const tables = ["owners", ...this.servers.flatMap(({ name }) => [`cut-${name}`, `orphan-${name}`])];
+    for (const table of tables) tryRun(["nft", "delete", "table", "inet", table]);
     tryRun(["ip", "link", "delete", "world"]);
   }
 
   async #settle(): Promise<void> {
-    for (const server of this.servers) server.start();
+    // When they are to be hurt it is too late to learn whose connections these are.
+    const marks = this.servers.map(({ group }) => `meta skgid ${group} tcp dport 2379 ct mark set ${group}`);
+    const chain = `chain out { type filter hook output priority -10; ${marks.join("; ")}; }`;
+    run(["nft", "-f", "-"], { input: `table inet owners {\n${chain}\n}` });
+    for (const { name } of this.servers) this.start(name);
     for (const { name } of this.servers) await this.#ready(name);
-    const created = run(this.#heddle("s1", "token", "create", "--uses", "100", "--ttl", "24h", "--json"));
-    this.#joinToken = (JSON.parse(created) as { token: string }).token;
-    for (const agent of this.agents) agent.start();
-    for (const { name } of this.agents) await this.#ready(name);
-    await this.api(this.#firstHost).createNetwork({
+    for (const { name } of this.hosts) {
+      const create = ["token", "create", "--node", name, "--uses", "100", "--ttl", "24h", "--json"];
+      const { token } = JSON.parse(run(this.#heddle("s1", ...create))) as { token: string };
+      this.#joinTokens.set(name, token);
+    }
+    for (const { name } of this.hosts) this.start(name);
+    for (const { name } of this.hosts) await this.#ready(name);
+    await this.api(this.firstHost).createNetwork({
       name: network,
       pools: [{ cidr: "10.90.0.0/16" }, { cidr: "fd90::/64" }],
     });
@@ -178,54 +213,25 @@ export class Rig {
     await this.healthy(readyMs);
   }
 
-  get #firstHost(): Host {
-    const [first] = this.hosts;
-    if (!first) throw new Error("a rig has hosts");
-    return first;
+  #launch(name: string): Background {
+    const server = this.servers.find((each) => each.name === name);
+    const host = this.hosts.find((each) => each.name === name);
+    if (server) return this.#startServer(server);
+    if (host) return this.#startAgent(host);
+    throw new Error(`nothing is called ${name}`);
   }
 
-  #process(name: string, start: () => Background): Omit<Target, "cut" | "join"> {
-    return {
-      name,
-      kill: async () => {
-        const process = this.#processes.get(name);
-        if (!process) return;
-        this.#wanted.delete(process);
-        await process.killHard();
-      },
-      start: () => this.#supervise(name, start),
-      signal: (signal) => this.#processes.get(name)?.kill(signal),
-    };
-  }
-
-  #supervise(name: string, start: () => Background): void {
-    const process = start();
-    this.#processes.set(name, process);
-    this.#wanted.add(process);
-    void process.ended.then(async (status) => {
-      if (!this.#wanted.has(process)) return;
-      this.ended.push(`${name} ended with ${status}: ${process.stderr.trim().split("\n").at(-1)}`);
-      await wait(restartMs);
-      if (this.#wanted.delete(process)) this.#supervise(name, start);
-    });
-  }
-
-  #startServer(name: string, address: string): Background {
+  #startServer({ name, address, group, httpPort: port }: Server): Background {
+    const listen = ["--grpc", `${address}:${grpcPort}`, "--http", `127.0.0.1:${port}`];
     const places = ["--data-dir", join(this.lab.directory, name, "data")];
-    mkdirSync(join(this.lab.directory, name, "run"), { recursive: true });
-    const listen = [
-      "--grpc",
-      `${address}:${grpcPort}`,
-      "--http",
-      `127.0.0.1:${httpPort + this.#serverAddresses.indexOf(address)}`,
-    ];
-    return new Background(
-      this.#heddle(name, "server", "--store", `etcd:${this.etcd.urls}`, ...listen, ...places, "--json"),
-    );
+    return new Background([
+      ...["setpriv", "--regid", `${group}`, "--keep-groups"],
+      ...this.#heddle(name, "server", "--store", `etcd:${this.etcd.urls}`, ...listen, ...places, "--json"),
+    ]);
   }
 
   #startAgent(host: Host): Background {
-    const servers = this.#serverAddresses.map((address) => `${address}:${grpcPort}`);
+    const servers = this.servers.map(({ address }) => `${address}:${grpcPort}`);
     return host.start(
       host.heddle(
         "agent",
@@ -234,7 +240,7 @@ export class Rig {
         "--server",
         ...servers,
         "--join-token",
-        this.#joinToken,
+        this.#joinTokens.get(host.name) ?? "",
         "--data-dir",
         host.dataDir,
         "--no-docker",
@@ -243,9 +249,12 @@ export class Rig {
     );
   }
 
+  #runDir(name: string): string {
+    return join(this.lab.directory, name, "run");
+  }
+
   #heddle(name: string, ...args: readonly string[]): string[] {
-    const runDir = join(this.lab.directory, name, "run");
-    return heddleCommand(...args, "--run-dir", runDir);
+    return heddleCommand(...args, "--run-dir", this.#runDir(name));
   }
 
   async #ready(name: string): Promise<void> {

@@ -70,6 +70,25 @@ export async function addressVerdicts(containers: Containers, rig: Rig): Promise
   ];
 }
 
+/** A host that lost its disk has joined as a new one, and nobody else has: no term was ended for no reason. */
+export async function termVerdict(
+  rig: Rig,
+  before: ReadonlyMap<string, number>,
+  wiped: ReadonlySet<string>,
+): Promise<Verdict> {
+  const against = [...(await epochs(rig))].flatMap(([name, epoch]) => {
+    const was = before.get(name) ?? 0;
+    if (wiped.has(name)) return epoch > was ? [] : [`${name} lost its disk and is in epoch ${epoch} still`];
+    return epoch === was ? [] : [`${name} was in epoch ${was} and is in ${epoch}`];
+  });
+  return { holds: "hosts that lost their disk are in a new epoch, the others in their own", against };
+}
+
+export async function epochs(rig: Rig): Promise<ReadonlyMap<string, number>> {
+  const nodes = await rig.api(rig.firstHost).nodes();
+  return new Map(nodes.map(({ name, epoch = 0 }) => [name, epoch]));
+}
+
 /** After DEL of everything. */
 export async function leakVerdict(rig: Rig, namespacesBefore: string): Promise<Verdict> {
   const left = async () => {

@@ -10,8 +10,8 @@
 import type { Random } from "../../fuzz/mutate.ts";
 import type { Container } from "../../lab/container.ts";
 import type { Host } from "../../lab/host.ts";
-import { wait } from "./wait.ts";
 import { network, type Rig } from "./rig.ts";
+import { wait } from "./wait.ts";
 
 const conf = JSON.stringify({ cniVersion: "1.1.0", name: network, type: "heddle", network });
 /** Tries of one ADD or DEL while things are broken, and after they are healed. */

@@ -6,8 +6,8 @@ import * as z from "zod";
 import type { ApiClient } from "../../../api/index.ts";
 import type { Random } from "../../fuzz/mutate.ts";
 import type { FencedWrite, Hold } from "../fenced-locks.ts";
-import { nowMs, wait } from "./wait.ts";
 import { attempt, type Outcome, type Tally } from "./keys.ts";
+import { nowMs, wait } from "./wait.ts";
 
 const created = z.object({ ID: z.string() });
 const held = z.array(z.object({ Session: z.string().optional(), LockIndex: z.int() })).min(1);

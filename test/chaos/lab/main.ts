@@ -3,10 +3,10 @@
  * status 1 when a verdict broke, 2 when it was asked wrongly. The seed is printed first, the way to replay it last.
  */
 import { parseArgs } from "node:util";
+import { seeded } from "../../fuzz/mutate.ts";
 import { run } from "../../lab/command.ts";
 import { installFor } from "../../setup/packages.ts";
 import { insideWorld, runInWorld } from "../../world.ts";
-import { seeded } from "../../fuzz/mutate.ts";
 import { hurtables } from "./faults/hurtables.ts";
 import { allKinds, type FaultKind, faultKinds, planFaults, printPlan } from "./faults/plan.ts";
 

@@ -9,7 +9,7 @@ import type { Rig } from "../rig.ts";
 import { nowMs, wait } from "../wait.ts";
 import type { Claim, Told } from "./ages.ts";
 import type { AskNames, NameAnswer } from "./ask-names.ts";
-import { beaconName, valueOf } from "./beacon.ts";
+import { beaconName, numberOf } from "./beacon.ts";
 
 const everyMs = 250;
 const timeoutMs = 2000;
@@ -65,7 +65,7 @@ export class Askers {
           host,
           by: "HTTP",
           askedMs,
-          value: valueOf(instance?.ServiceAddress ?? "") ?? 0,
+          value: numberOf(instance?.ServiceAddress ?? "") ?? 0,
           claim,
         });
       }
@@ -84,7 +84,7 @@ function claimOf(headers: Readonly<Record<string, string | readonly string[] | u
 }
 
 function toldByDns(host: string, { askedMs, rcode, addresses, errors }: NameAnswer): Told | undefined {
-  const told = { host, by: "DNS", askedMs, value: valueOf(addresses[0] ?? "") ?? 0 } as const;
+  const told = { host, by: "DNS", askedMs, value: numberOf(addresses[0] ?? "") ?? 0 } as const;
   if (rcode !== "NOERROR" && rcode !== "NXDOMAIN") return { ...told, claim: { kind: "unknown" } };
   const stale = errors.find(({ code }) => staleErrors.includes(code));
   if (!stale) return { ...told, claim: { kind: "current", heardAgoMs: 0, isLeaderKnown: true } };

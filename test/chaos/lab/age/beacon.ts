@@ -64,7 +64,7 @@ function addressOf(value: number): string {
 }
 
 /** The number in an address; undefined: it is none of these. */
-export function valueOf(address: string): number | undefined {
+export function numberOf(address: string): number | undefined {
   const [a, b, c, d] = address.split(".").map(Number);
   return a === 10 && b === 200 && c !== undefined && d !== undefined ? c * 256 + d : undefined;
 }

@@ -232,6 +232,18 @@ describe("DER", () => {
     );
   });
 
+  test.each([
+    ["a length that is longer than it needs to be", "3081050000000000"],
+    ["one with a zero before it", "3082000500000000"],
+    ["one that is told at the end", "30800000"],
+    ["one of more bytes than any that is used", "308400000000"],
+    ["a tag of several bytes", "3f8101050000000000"],
+    ["less than it says", "30050000"],
+    ["a tag alone", "30"],
+  ])("is not read with %s", (_, hex) => {
+    expect(() => readAll(Buffer.from(hex, "hex"))).toThrow(refused);
+  });
+
   test.each([0, 127, 128, 255, 256, 65_535, 65_536])("holds %i bytes", (length) => {
     const [element] = readAll(sequence(new Uint8Array(length)));
     expect(element?.content.length).toBe(length);

@@ -109,16 +109,15 @@ export async function playChaos({
     log("everything answers again");
     const before = namespaces();
     const { slowness } = pace;
+    const slackAtMs = (atMs: number) => slackMs * pace.slownessAt(atMs);
     log(`work took ${slowness.toFixed(1)} times as long as on an idle machine`);
     const judged = new Judged(log);
     await judged.by("keys", () => keyVerdicts(keys, rig));
     await judged.by("locks", () => [lockVerdict(locking)]);
-    await judged.by("quorum", () =>
-      quorumVerdicts(inflicted.stood, tally.attempts, askers.told, slackMs * slowness),
-    );
+    await judged.by("quorum", () => quorumVerdicts(inflicted.stood, tally.attempts, askers.told, slackAtMs));
     const names = rig.hosts.map(({ name }) => name);
     await judged.by("age", () => [
-      ...ageVerdicts(askers.told, beacon.writings, inflicted, names, slowness),
+      ...ageVerdicts(askers.told, beacon.writings, inflicted, names, slackAtMs),
       fresh.verdict,
     ]);
     await judged.by("addresses", () => addressVerdicts(containers, rig));
@@ -180,7 +179,7 @@ async function freshAgain(
   let old: readonly string[] = [];
   const look = () => {
     const history = new History(writings);
-    const ageMaxMs = slackMs * pace.slowness;
+    const ageMaxMs = slackMs * pace.slownessAt(nowMs());
     old = rig.hosts.flatMap(({ name }) =>
       (["DNS", "HTTP"] as const).flatMap((by) => {
         const last = told.findLast((each) => each.host === name && each.by === by && each.askedMs >= overMs);
@@ -190,7 +189,7 @@ async function freshAgain(
     return old.length === 0 || undefined;
   };
   const isSomeNew = rig.hosts.some(({ name }) => isNew(name, stood, overMs));
-  const boundMs = freshAgainMs + slackMs * pace.slowness + (isSomeNew ? aliveMs : 0);
+  const boundMs = freshAgainMs + slackMs * pace.slownessAt(overMs) + (isSomeNew ? aliveMs : 0);
   const holds = `every agent answers fresh ${seconds(boundMs)} after the last fault`;
   await waitFor(holds, look, boundMs).catch(() => undefined);
   return { tookMs: Math.round(nowMs() - overMs), verdict: { holds, against: old } };

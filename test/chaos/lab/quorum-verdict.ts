@@ -17,7 +17,7 @@ export function quorumVerdicts(
   stood: readonly Stood[],
   attempts: readonly Attempt[],
   told: readonly Told[],
-  moreMs: number,
+  slackAtMs: (atMs: number) => number,
 ): readonly Verdict[] {
   const losses = stood.filter(({ fault }) => fault.kind === "quorum");
   const within = (fromMs: number, untilMs: number, { begunMs, endMs }: Stood) =>
@@ -36,7 +36,9 @@ export function quorumVerdicts(
     told
       .filter(
         ({ by, askedMs }) =>
-          by === "HTTP" && askedMs >= loss.begunMs + knownMs + moreMs && askedMs < loss.endMs - 1000,
+          by === "HTTP" &&
+          askedMs >= loss.begunMs + knownMs + slackAtMs(askedMs) &&
+          askedMs < loss.endMs - 1000,
       )
       .filter(({ claim }) => claim.kind === "current" && claim.isLeaderKnown)
       .map(({ host, askedMs }) => `${host} knew a leader ${Math.round(askedMs - loss.begunMs)} ms after`),

@@ -103,9 +103,7 @@ export class Rig {
     this.#wanted.add(process);
     void process.ended.then(async (status) => {
       if (!this.#wanted.has(process)) return;
-      const isReady = process.stdout.includes("\n");
-      // Who finds the disk full at its start says so and ends; who runs goes on.
-      if (isReady || this.disk(name).freeBytes > 0)
+      if (!this.#mayRefuseToStart(name, process))
         this.ended.push(`${name} ended with ${status}: ${process.stderr.trim().slice(-lastWordsMax)}`);
       await wait(restartMs);
       if (this.#wanted.delete(process)) this.start(name);
@@ -198,10 +196,7 @@ export class Rig {
     }
     for (const { name } of this.hosts) this.start(name);
     for (const { name } of this.hosts) await this.#ready(name);
-    await this.api(this.firstHost).createNetwork({
-      name: network,
-      pools: [{ cidr: "10.90.0.0/16" }, { cidr: "fd90::/64" }],
-    });
+    await waitFor("the network", () => this.#hasNetwork(), readyMs);
     for (const host of this.hosts) {
       const { binDir, confDir } = host;
       host.run(
@@ -211,6 +206,20 @@ export class Rig {
       this.#runtimes.set(host, new CniRuntime({ binDirs: [binDir], conf: confDir, enter, timeoutMs: 8000 }));
     }
     await this.healthy(readyMs);
+  }
+
+  /** Makes it if need be. On a busy machine an agent may have just lost its server. */
+  async #hasNetwork(): Promise<true | undefined> {
+    const api = this.api(this.firstHost);
+    if ((await api.networks()).some(({ name }) => name === network)) return true;
+    await api.createNetwork({ name: network, pools: [{ cidr: "10.90.0.0/16" }, { cidr: "fd90::/64" }] });
+    return undefined;
+  }
+
+  /** Who finds the disk full or its store away at its start says so and ends; who runs goes on. */
+  #mayRefuseToStart(name: string, { stdout, stderr }: Background): boolean {
+    if (stdout.includes("\n")) return false;
+    return this.disk(name).freeBytes === 0 || stderr.includes('"code":"STORE_UNAVAILABLE"');
   }
 
   #launch(name: string): Background {

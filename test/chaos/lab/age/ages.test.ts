@@ -31,7 +31,7 @@ it.each<readonly [what: string, told: Told, violations: number]>([
   ["an old one that names too late a time", told(2, 99_000, stale(5501)), 1],
   ["one that claims nothing", told(1, 99_000, { kind: "unknown" }), 0],
 ])("falseClaims() judges %s", (_, answer, violations) => {
-  expect(falseClaims([answer], writings, { DNS: bounds, HTTP: bounds })).toHaveLength(violations);
+  expect(falseClaims([answer], writings, () => ({ DNS: bounds, HTTP: bounds }))).toHaveLength(violations);
 });
 
 it("isFresh() asks for a current answer that is no older than it may be", () => {

@@ -35,13 +35,13 @@ export interface AgeBounds {
 export function falseClaims(
   told: readonly Told[],
   writings: readonly Writing[],
-  bounds: Readonly<Record<Told["by"], AgeBounds>>,
+  boundsAt: (askedMs: number) => Readonly<Record<Told["by"], AgeBounds>>,
 ): readonly string[] {
   const history = new History(writings);
   return told.flatMap(({ host, by, askedMs, value, claim }) => {
     const missedMs = history.firstMissedMs(value);
     if (missedMs === undefined || claim.kind === "unknown") return [];
-    const { currentMaxMs, sinceSlackMs } = bounds[by];
+    const { currentMaxMs, sinceSlackMs } = boundsAt(askedMs)[by];
     const ageMs = Math.round(askedMs - missedMs);
     const what = `${host}: ${by} answered ${value} of ${ageMs} ms ago at ${new Date(askedMs).toISOString()}`;
     if (claim.kind === "current")

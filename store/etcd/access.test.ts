@@ -101,7 +101,7 @@ describe("etcd over TLS", () => {
     });
     const spec = `etcd:${etcd.urls}`;
     const ours = { caFile: path("ca.pem"), certFile: path("heddle.pem"), keyFile: path("heddle.key") };
-    await use(await waitFor("etcd to let us in", () => openStore(spec, { access: ours }), 30_000));
+    await use(await waitFor("etcd to let us in", () => openStore(spec, { access: ours })));
     const others = { ...ours, certFile: path("intruder.pem"), keyFile: path("intruder.key") };
     const wrong = [{ ...ours, caFile: path("stranger.pem") }, { caFile: path("ca.pem") }, others];
     await Promise.all(

@@ -50,11 +50,7 @@ class Traffic {
     this.#ending.abort();
     await this.#running;
     const last = await write(this.#store, put("last", ""));
-    await waitFor(
-      "the watch to end",
-      () => this.seen.at(-1)?.revision === last.revision || undefined,
-      20_000,
-    );
+    await waitFor("the watch to end", () => this.seen.at(-1)?.revision === last.revision || undefined);
     this.#stopWatch.abort();
     await this.#watching;
     const { items } = await this.#store.range("n/");
@@ -138,7 +134,7 @@ const faults: readonly (readonly [what: string, of: (flow: Traffic) => Promise<v
       cluster.signal(0, "SIGSTOP");
       await flow.flows();
       const before = flow.seen.length;
-      await waitFor("the watch to go on", () => flow.seen.length > before || undefined, 20_000);
+      await waitFor("the watch to go on", () => flow.seen.length > before || undefined);
       cluster.signal(0, "SIGCONT");
       await flow.flows();
     },
@@ -149,7 +145,7 @@ const faults: readonly (readonly [what: string, of: (flow: Traffic) => Promise<v
       cluster.cutOff(0);
       await flow.flows();
       const before = flow.seen.length;
-      await waitFor("the watch to go on", () => flow.seen.length > before || undefined, 20_000);
+      await waitFor("the watch to go on", () => flow.seen.length > before || undefined);
       cluster.join();
       await flow.flows();
     },
@@ -159,7 +155,7 @@ const faults: readonly (readonly [what: string, of: (flow: Traffic) => Promise<v
     async (flow) => {
       await cluster.kill(1);
       await cluster.kill(2);
-      await waitFor("writes to fail", () => flow.ambiguous.size + flow.refused.size > 8 || undefined, 20_000);
+      await waitFor("writes to fail", () => flow.ambiguous.size + flow.refused.size > 8 || undefined);
       cluster.startMember(1);
       cluster.startMember(2);
       await flow.flows();
@@ -185,7 +181,7 @@ describe("a store over etcd", () => {
     const watch = store.watch("", 1_000_000, new AbortController().signal)[Symbol.asyncIterator]();
     await expect(watch.next()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     for (const index of [0, 1, 2]) cluster.startMember(index);
-    await waitFor("the store to answer", async () => (await store.range("")).revision, 30_000);
+    await waitFor("the store to answer", async () => (await store.range("")).revision);
     await write(store, put("k", "2"));
   });
 });

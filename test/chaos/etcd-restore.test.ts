@@ -37,8 +37,8 @@ afterEach(async () => {
   for (const each of open.splice(0)) await each.close();
 });
 
-async function openStore(prefix: string): Promise<EtcdStore> {
-  const store = await etcd.open(prefix, { limits: { restoreStallMs } });
+async function openStore(prefix: string, stallMs = restoreStallMs): Promise<EtcdStore> {
+  const store = await etcd.open(prefix, { limits: { restoreStallMs: stallMs } });
   open.push(store);
   return store;
 }
@@ -108,9 +108,9 @@ class Reader {
   }
 }
 
-async function filled(): Promise<{ prefix: string; store: EtcdStore; revision: number }> {
+async function filled(stallMs = restoreStallMs) {
   const prefix = `restore-${tests++}/`;
-  const store = await openStore(prefix);
+  const store = await openStore(prefix, stallMs);
   let revision = 0;
   for (let at = 0; at < count; at += 100) ({ revision } = await write(store, ...old.slice(at, at + 100)));
   return { prefix, store, revision };
@@ -131,14 +131,11 @@ describe("a replacement whose server dies", () => {
         await reader.end();
         break;
       }
-      await waitFor(
-        "the store to take writes again",
-        () =>
-          write(store, put("after", "1")).catch((error: unknown) => {
-            if (isFabricError(error, "STORE_UNAVAILABLE")) return undefined;
-            throw error;
-          }),
-        20_000,
+      await waitFor("the store to take writes again", () =>
+        write(store, put("after", "1")).catch((error: unknown) => {
+          if (isFabricError(error, "STORE_UNAVAILABLE")) return undefined;
+          throw error;
+        }),
       );
       const values = new Set((await store.range("k/")).items.map((item) => text(item)));
       expect(values.size).toBe(1);
@@ -168,10 +165,8 @@ describe("a replacement whose server dies", () => {
     };
     const result = restorer.replace(plan).catch((error: unknown) => error);
     await begun.promise;
-    await waitFor(
-      "the marker to be taken away",
-      () => write(store, put("after", "1")).catch(() => undefined),
-      20_000,
+    await waitFor("the marker to be taken away", () =>
+      write(store, put("after", "1")).catch(() => undefined),
     );
     frozen.resolve();
     expect(await result).toMatchObject({ code: "STORE_UNAVAILABLE" });
@@ -180,7 +175,7 @@ describe("a replacement whose server dies", () => {
   });
 
   it("lets no other server write, and a server that starts meanwhile waits", async () => {
-    const { prefix, store } = await filled();
+    const { prefix, store } = await filled(600_000);
     const { restorer } = mortal(prefix, 1000);
     const holding = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
@@ -194,7 +189,8 @@ describe("a replacement whose server dies", () => {
     await expect(store.replace(replacement)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     // Reads see what was there.
     expect((await store.range("k/", { limit: 1 })).items.map((item) => text(item))).toEqual(["old"]);
-    const starting = openStore(prefix);
+    // Never so slow that it takes the restore for one of a dead server.
+    const starting = openStore(prefix, 600_000);
     holding.resolve();
     await running;
     const started = await starting;

@@ -52,7 +52,7 @@ export class OneNode {
 
   /** Waits for what a program brings about, as long as it runs. */
   async until(what: string, program: Background, probe: () => Promise<boolean> | boolean): Promise<void> {
-    await waitFor(what, async () => !program.running || (await probe()) || undefined, 20_000);
+    await waitFor(what, async () => !program.running || (await probe()) || undefined);
     if (!program.running) throw new Error(`"${program.command}" ended: ${program.stdout}${program.stderr}`);
   }
 

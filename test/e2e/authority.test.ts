@@ -80,10 +80,10 @@ it(
     expect([elsewhere.status, elsewhere.stderr]).toEqual([1, expect.stringContaining("API_SOCKET_ONLY")]);
     const { token } = stage.fabric.ask(h1, "ca", "reset", "--force") as { token: string };
     for (const host of [h1, h2]) {
-      await waitFor(`${host.name} to be cut off`, () => !isConnected(host) || undefined, 30_000);
+      await waitFor(`${host.name} to be cut off`, () => !isConnected(host) || undefined);
       await stage.fabric.agent(host).stop();
       await stage.fabric.startAgent(host, "--join-token", token);
-      await waitFor(`${host.name} to be in again`, () => isConnected(host) || undefined, 30_000);
+      await waitFor(`${host.name} to be in again`, () => isConnected(host) || undefined);
     }
     near.container.run(["ping", "-c", "1", "-W", "5", far.ipv4]);
     far.container.run(["ping", "-c", "1", "-W", "5", near.ipv4]);
@@ -99,13 +99,13 @@ it(
     expect(store.prepare("DELETE FROM items WHERE key = ?").run("trust/authority").changes).toBe(1);
     store.close();
     const server = await stage.fabric.startServer();
-    await waitFor("the log", () => server.stderr.includes("CONTROL_AUTHORITY_LOST") || undefined, 30_000);
+    await waitFor("the log", () => server.stderr.includes("CONTROL_AUTHORITY_LOST") || undefined);
     const shown = h1.tryRun(h1.heddle("ca", "status"));
     expect([shown.status, shown.stderr]).toEqual([1, expect.stringMatching(/heddle ca reset/)]);
     const { token } = stage.fabric.ask(h1, "ca", "reset", "--force") as { token: string };
     await stage.fabric.agent(h2).stop();
     await stage.fabric.startAgent(h2, "--join-token", token);
-    await waitFor("h2 to be in again", () => isConnected(h2) || undefined, 30_000);
+    await waitFor("h2 to be in again", () => isConnected(h2) || undefined);
   },
   patienceMs,
 );

@@ -42,13 +42,11 @@ describe("containers whose end Docker told nobody", () => {
     await waitFor(
       "the address to be free again",
       () => lab.engine(h1).tryDocker("start", "again").status === 0 || undefined,
-      30_000,
     );
     expect(lab.inspect(h1, "demo", "again").ipv4).toBe(ip);
     await waitFor(
       "what the engine forgot to go",
       () => !lab.left(h1).some((line) => line.endsWith(` ${gone.ipv4}`)) || undefined,
-      20_000,
     );
     const two = lab.run(h2, "demo", "two");
     expect(lab.pings(two, ip)).toBe(true);

@@ -108,7 +108,6 @@ async function startEtcd(host: Host): Promise<string> {
   await waitFor(
     "etcd to be healthy",
     () => host.tryRun(health, { env: { ETCDCTL_API: "3" } }).status === 0 || undefined,
-    30_000,
   );
   return `etcd:${client}`;
 }
@@ -214,7 +213,6 @@ describe("a store that is lost without a backup", () => {
     await waitFor(
       "the node that is left to state what it holds",
       () => report(stage, h1).nodes.some(({ node }) => node === "h1") || undefined,
-      30_000,
     );
     expect(report(stage, h1).missing).toEqual(["h2"]);
     const refused = h1.tryRun(h1.heddle("recover", "finish"));

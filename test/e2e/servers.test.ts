@@ -29,7 +29,7 @@ function heddle(name: string, ...args: readonly string[]): Background {
 
 async function ready(starting: Background): Promise<Background> {
   const said = () => starting.stdout.includes("is ready") || !starting.running || undefined;
-  await waitFor(`"${starting.command}" to be ready`, said, 30_000);
+  await waitFor(`"${starting.command}" to be ready`, said);
   if (!starting.running) throw new Error(starting.stderr);
   return starting;
 }
@@ -190,29 +190,20 @@ describe("two servers over one etcd", () => {
   it("say that they are behind when etcd is away, and refuse consistent reads", async () => {
     for (const index of [0, 1, 2]) await etcd.kill(index);
     const url = `${second.http}/v1/health/service/web?passing`;
-    const old = await waitFor(
-      "the server to notice",
-      async () => {
-        const answer = await fetch(url);
-        return answer.headers.get("x-consul-knownleader") === "false" ? answer : undefined;
-      },
-      20_000,
-    );
+    const old = await waitFor("the server to notice", async () => {
+      const answer = await fetch(url);
+      return answer.headers.get("x-consul-knownleader") === "false" ? answer : undefined;
+    });
     expect(Number(old.headers.get("x-consul-lastcontact"))).toBeGreaterThan(0);
     expect((await storeStatus(second)).state).toBe("degraded");
     expect((await fetch(`${url}&consistent`)).status).toBe(500);
     const refused = await fetch(`${second.http}/v1/kv/side`, { method: "PUT", body: "three" });
     expect(refused.status).toBe(500);
     for (const index of [0, 1, 2]) etcd.startMember(index);
-    await waitFor(
-      "the server to answer again",
-      async () => (await passing(second, "db")) === 1 || undefined,
-      30_000,
-    );
+    await waitFor("the server to answer again", async () => (await passing(second, "db")) === 1 || undefined);
     await waitFor(
       "the node to be alive again",
       async () => (await passing(second, "web")) === 1 || undefined,
-      30_000,
     );
   });
 });

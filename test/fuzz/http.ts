@@ -59,7 +59,7 @@ async function start(directory: string): Promise<Background> {
   const places = ["--run-dir", join(directory, "run"), "--data-dir", join(directory, "data")];
   const listen = ["--http", `127.0.0.1:${port}`, "--grpc", "127.0.0.1:18582", "--store", "memory"];
   const server = new Background(heddleCommand("server", ...places, ...listen, "--json"));
-  await waitFor("heddle server", () => server.stdout.includes("\n") || !server.running || undefined, 20_000);
+  await waitFor("heddle server", () => server.stdout.includes("\n") || !server.running || undefined);
   return server;
 }
 

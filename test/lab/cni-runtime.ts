@@ -130,7 +130,7 @@ export class CniRuntime {
 
   /** Runs one plugin with whatever variables and input, and answers what it did. */
   run(type: string, variables: Readonly<Record<string, string>>, stdin: string): Promise<PluginRun> {
-    const { binDirs, enter = [], timeoutMs = 20_000 } = this.#options;
+    const { binDirs, enter = [], timeoutMs = 60_000 } = this.#options;
     const path = binDirs.map((directory) => join(directory, type)).find((file) => existsSync(file));
     if (!path) throw new Error(`no plugin ${type} in ${binDirs.join(":")}`);
     const command = [...enter, path];

@@ -36,14 +36,10 @@ export async function consulApiServer(): Promise<ConsulApiServer> {
   const start = async () => {
     const places = ["--data-dir", join(directory, "data"), "--run-dir", join(directory, "run")];
     const server = new Background(heddleCommand("server", ...places, "--http", `127.0.0.1:${port}`));
-    await waitFor(
-      "heddle server to be ready",
-      () => {
-        if (!server.running) throw new Error(server.stderr);
-        return server.stdout.includes("is ready") || undefined;
-      },
-      30_000,
-    );
+    await waitFor("heddle server to be ready", () => {
+      if (!server.running) throw new Error(server.stderr);
+      return server.stdout.includes("is ready") || undefined;
+    });
     return server;
   };
   let server = await start();

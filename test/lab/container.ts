@@ -28,7 +28,7 @@ export class Container {
     return tryRun(["nsenter", `--net=${this.netns}`, ...command]);
   }
 
-  runAsync(command: readonly string[], timeoutMs = 20_000): Promise<Finished> {
+  runAsync(command: readonly string[], timeoutMs = 60_000): Promise<Finished> {
     return runAsync(["nsenter", `--net=${this.netns}`, ...command], { timeoutMs });
   }
 

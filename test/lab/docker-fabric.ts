@@ -145,14 +145,10 @@ export class DockerFabric {
 
   async nothingLeft(host: Host): Promise<void> {
     let left: readonly string[] = [];
-    await waitFor(
-      `nothing to be left on ${host.name}`,
-      () => {
-        left = this.left(host);
-        return left.length === 0 || undefined;
-      },
-      20_000,
-    ).catch((error: unknown) => {
+    await waitFor(`nothing to be left on ${host.name}`, () => {
+      left = this.left(host);
+      return left.length === 0 || undefined;
+    }).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${left.join("\n")}`);
     });
   }

@@ -83,14 +83,10 @@ export class Engine {
     this.#room ??= await this.#makeRoom();
     const process = this.host.start(["nsenter", `--mount=/proc/${this.#room.pid}/ns/mnt`, ...dockerd]);
     this.#process = process;
-    await waitFor(
-      "the Docker Engine to answer",
-      () => {
-        if (!process.running) throw new Error(process.stderr.slice(-2000));
-        return this.tryDocker("version").status === 0 || undefined;
-      },
-      30_000,
-    );
+    await waitFor("the Docker Engine to answer", () => {
+      if (!process.running) throw new Error(process.stderr.slice(-2000));
+      return this.tryDocker("version").status === 0 || undefined;
+    });
   }
 
   /** Holds the mounts. */

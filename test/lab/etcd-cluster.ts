@@ -55,7 +55,6 @@ export class EtcdCluster {
     await waitFor(
       "etcd to be healthy",
       () => this.ctl(["endpoint", "health"], index).includes("is healthy") || undefined,
-      30_000,
     );
   }
 

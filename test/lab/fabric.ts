@@ -94,7 +94,6 @@ async function ready(process: Background): Promise<void> {
   const line = waitFor(
     `"${process.command}" to be ready`,
     () => process.stdout.includes("\n") || !process.running || undefined,
-    30_000,
   );
   await line.catch((error: unknown) => {
     throw new Error(`${error instanceof Error ? error.message : String(error)}\n${process.stderr}`);

@@ -131,7 +131,6 @@ export function restartMatrix(lab: DockerFabric, victims: Readonly<Record<string
       await waitFor(
         "the container to start",
         () => lab.engine(h1).tryDocker("start", name).status === 0 || undefined,
-        30_000,
       );
       expect(lab.inspect(h1, "demo", name).ipv4).toBe(ip);
       await nothingTwice();

@@ -7,7 +7,7 @@ import { nowMs } from "./wait.ts";
 
 const [everyMs, workMs] = [500, 4];
 /** What is slower than that is judged as if it were not: a bound that grows without end holds nobody. */
-export const slownessMax = 5;
+export const slownessMax = 3;
 /** What was slow so long ago may still be behind. */
 const behindMs = 15_000;
 

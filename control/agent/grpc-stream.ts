@@ -7,8 +7,8 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "nod
 import { Duplex } from "node:stream";
 import { Metadata, type MethodDefinition, type ServiceError, status } from "@grpc/grpc-js";
 import { FabricError } from "../../errors/index.ts";
+import { encodeFrame, FrameReader } from "../grpc-frames.ts";
 import { fromServiceError } from "../wire-error.ts";
-import { encodeFrame, FrameReader } from "./grpc-frames.ts";
 
 export type Method<Out, In> = Pick<
   // biome-ignore lint/suspicious/noExplicitAny: the other half of an answer's type is for servers.

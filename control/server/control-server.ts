@@ -2,28 +2,33 @@
  * The server's end of the control protocol. It holds sessions and computed views, no truth: kill it and its
  * agents go on at another one.
  */
-import { Server, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { type Clock, Deadlines } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
-import { controlService, renewalService, type UnaryName } from "../control-service.ts";
+import { controlService, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
 import type { HttpHandler, HttpStreamHandler } from "../http-exchange.ts";
 import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
 import type { TrustBook } from "../trust/index.ts";
-import { toWireStatus } from "../wire-error.ts";
 import { CallCount } from "./calls/call-count.ts";
 import { type HttpStreamCall, serveHttpStream } from "./calls/http-stream.ts";
 import type { PoolService } from "./calls/pool-service.ts";
-import { unaryHandlers } from "./calls/unary-calls.ts";
+import { unary } from "./calls/unary.ts";
+import { unaryCalls } from "./calls/unary-calls.ts";
+import { GrpcServer } from "./grpc/grpc-server.ts";
+import type { ServedMethod } from "./grpc/server-stream.ts";
 import { Gate } from "./listen/gate.ts";
 import { assertMayListen, isExposed, isSocket, type Listener, listen } from "./listen/listen.ts";
-import { peerGuard } from "./listen/peer-guard.ts";
-import { listenSecurely, renewal, type SecureListener, type TrustEvent } from "./listen/secure-listener.ts";
+import {
+  listenSecurely,
+  type SecureListener,
+  serveRenewal,
+  type TrustEvent,
+} from "./listen/secure-listener.ts";
 import { JoinLine } from "./session/join-line.ts";
 import { keepReturningNodes } from "./session/returning-nodes.ts";
-import { Session, type SessionEvent, type SessionStream } from "./session/session.ts";
+import { Session, type SessionContext, type SessionEvent, type SessionStream } from "./session/session.ts";
 import { SessionTable } from "./session/session-table.ts";
 import { catalogViewSources } from "./views/catalog-view-sources.ts";
 import { fabricViewSource } from "./views/fabric-view-source.ts";
@@ -70,11 +75,11 @@ export interface ControlServerOptions {
 export class ControlServer {
   readonly #options: ControlServerOptions;
   readonly #limits: ControlServerLimits;
-  readonly #grpc: Server;
+  readonly #grpc: GrpcServer;
   readonly #table: SessionTable;
-  readonly #joins: JoinLine;
   readonly #deadlines: Deadlines;
   readonly #hub: ViewHub;
+  readonly #sessions: SessionContext;
   readonly #streams = new Set<Session>();
   readonly #gate: Gate;
   readonly #plain: Listener[] = [];
@@ -87,7 +92,6 @@ export class ControlServer {
     this.#options = options;
     this.#limits = limits;
     this.#table = new SessionTable(registry);
-    this.#joins = new JoinLine(limits.joinsMax);
     const { enteringMax, knocksWaitingMax: waitingMax, knockWaitMs: waitMaxMs, enterMs: passMaxMs } = limits;
     this.#deadlines = new Deadlines(clock);
     this.#gate = new Gate({ clock, enteringMax, waitingMax, waitMaxMs, passMaxMs });
@@ -101,37 +105,32 @@ export class ControlServer {
       ...(options.views ?? []),
     ];
     this.#hub = new ViewHub(sources, clock, limits);
-    this.#grpc = new Server({
-      "grpc.max_receive_message_length": limits.messageMaxBytes,
-      "grpc.max_send_message_length": limits.messageMaxBytes,
-      "grpc.max_connection_idle_ms": limits.helloTimeoutMs,
-      "grpc.max_concurrent_streams": limits.callsPerAgentMax + 8,
-      // Statistics of each connection, call and message that nobody reads: a third of what a message costs.
-      "grpc.enable_channelz": 0,
-      interceptors: [peerGuard],
-    });
+    this.#grpc = this.#newGrpc();
     const log = (event: ControlServerEvent) => options.log?.(event);
     const calls = new CallCount(limits);
-    const unary = unaryHandlers({
-      pools: options.pools,
-      http: options.http,
-      datacenter: registry.datacenter,
-      calls,
-      log: (method, error) => log({ kind: "callFailed", method, error }),
-    });
-    const session = (stream: SessionStream) => this.#accept(stream, log);
-    const httpStream = (call: HttpStreamCall) =>
-      void serveHttpStream(
-        {
-          handle: options.httpStream,
-          calls,
-          log: (error) => log({ kind: "callFailed", method: "httpStream", error }),
-        },
-        call,
+    const { pools, http } = options;
+    const unaries = unaryCalls({ pools, http, datacenter: registry.datacenter, calls });
+    const serve = <Name extends UnaryName>(name: Name) => {
+      const failed = (error: unknown) => log({ kind: "callFailed", method: name, error });
+      const method = controlService[name] as ServedMethod<UnaryInput<Name>, UnaryOutput<Name>>;
+      this.#grpc.serve(
+        method,
+        unary((request: UnaryInput<Name>, { signal }) => unaries[name](request, signal), failed),
       );
-    const service = { ...unary, session, httpStream };
-    this.#grpc.addService(controlService, service as UntypedServiceImplementation);
-    if (options.trust) this.#grpc.addService(renewalService, renewal(options.trust, registry, log));
+    };
+    for (const name of Object.keys(unaries)) serve(name as UnaryName);
+    const streams = {
+      handle: options.httpStream,
+      calls,
+      log: (error: unknown) => log({ kind: "callFailed", method: "httpStream", error }),
+    };
+    this.#grpc.serve(
+      controlService.httpStream,
+      (call: HttpStreamCall) => void serveHttpStream(streams, call),
+    );
+    this.#sessions = this.#sessionContext(log);
+    this.#grpc.serve(controlService.session, (stream: SessionStream) => this.#accept(stream));
+    if (options.trust) serveRenewal(this.#grpc, options.trust, registry, log);
     if (options.isOnlyServer) {
       const { signal } = this.#ending;
       keepReturningNodes({ store, clock, limits, signal }).catch((error: unknown) => {
@@ -146,7 +145,14 @@ export class ControlServer {
     const shared = { grpc: this.#grpc, gate: this.#gate, clock };
     if (trust && !isSocket(address)) {
       const log = (event: ControlServerEvent) => this.#options.log?.(event);
-      const listener = await listenSecurely(address, { ...shared, name, trust, store, log });
+      const listener = await listenSecurely(address, {
+        ...shared,
+        strangers: this.#newGrpc(),
+        name,
+        trust,
+        store,
+        log,
+      });
       this.#secure.push(listener);
       return listener.address;
     }
@@ -187,54 +193,47 @@ export class ControlServer {
     for (const session of [...this.#streams]) session.end(stopping());
     this.#hub.close();
     for (const listener of this.#secure) await listener.close();
-    const shutDown = new Promise((resolve) => this.#grpc.tryShutdown(resolve));
-    await Promise.all([...this.#plain.map((listener) => listener.close()), shutDown]);
+    await Promise.all([
+      ...this.#plain.map((listener) => listener.close()),
+      this.#grpc.close(shutdownGraceMs),
+    ]);
   }
 
-  #accept(stream: SessionStream, log: (event: ControlServerEvent) => void): void {
-    const refusal = this.#ending.signal.aborted || this.#streams.size >= this.#limits.sessionsMax;
-    if (refusal) {
-      stream.on("error", () => undefined);
-      stream.emit(
-        "error",
-        toWireStatus(this.#ending.signal.aborted ? stopping() : full(this.#limits.sessionsMax)),
-      );
-      return;
-    }
-    const {
-      name: server,
-      version,
-      registry,
-      writer,
-      pools,
-      store,
-      clock,
-      random = Math.random,
-    } = this.#options;
-    const session: Session = new Session(stream, {
-      server,
-      version,
-      registry,
-      writer,
-      pools,
-      store,
+  #newGrpc(): GrpcServer {
+    const { messageMaxBytes, callsPerAgentMax, helloTimeoutMs } = this.#limits;
+    return new GrpcServer({
+      clock: this.#options.clock,
+      deadlines: this.#deadlines,
+      messageMaxBytes,
+      callsPerConnectionMax: callsPerAgentMax + streamsBesideCalls,
+      idleMs: helloTimeoutMs,
+    });
+  }
+
+  #sessionContext(log: (event: ControlServerEvent) => void): SessionContext {
+    const { name: server, random = Math.random, ...options } = this.#options;
+    const { version, registry, writer, pools, store, clock } = options;
+    return {
+      ...{ server, version, registry, writer, pools, store, clock, random, log },
       hub: this.#hub,
       table: this.#table,
       deadlines: this.#deadlines,
-      joins: this.#joins,
-      clock,
-      random,
+      joins: new JoinLine(this.#limits.joinsMax),
       limits: this.#limits,
-      log: (event) => {
-        if (event.kind === "joined") this.#gate.passed(stream.getPeer());
-        log(event);
-      },
-    });
-    this.#streams.add(session);
-    stream.once("close", () => this.#streams.delete(session));
+      joined: (stream) => this.#gate.passed(stream.caller.address),
+      gone: (session) => this.#streams.delete(session),
+    };
+  }
+
+  #accept(stream: SessionStream): void {
+    if (this.#ending.signal.aborted) stream.fail(stopping());
+    else if (this.#streams.size >= this.#limits.sessionsMax) stream.fail(full(this.#limits.sessionsMax));
+    else this.#streams.add(new Session(stream, this.#sessions));
   }
 }
 
+/** The session, and one that takes its place. */
+const streamsBesideCalls = 8;
 /** Time for last words to agents; calls that are still under way then are cut. */
 const shutdownGraceMs = 500;
 

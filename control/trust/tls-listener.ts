@@ -5,8 +5,7 @@
  * without a certificate reaches only the service that takes join tokens; a certificate that is expired, revoked,
  * of another authority or of a server is turned away. A connection lasts no longer than its certificate.
  *
- * grpc-js does not ask for a certificate without demanding one, so the handshake is made here and the connection
- * handed over. The server's own certificate lives in memory and is renewed at half its life, and when the authority changes.
+ * The server's own certificate lives in memory and is renewed at half its life, and when the authority changes.
  */
 import {
   type AddressInfo,
@@ -18,11 +17,16 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { FabricError } from "../../errors/index.ts";
 import { createKeyPair } from "./authority.ts";
-import { identityOf } from "./peer-identity.ts";
+import { fingerprintOf } from "./join-token.ts";
+import { identityOf, type PeerIdentity } from "./peer-identity.ts";
 import type { Revocations } from "./revocations.ts";
 
+/** Takes connections over, with what they showed. */
 export interface ConnectionSink {
-  injectConnection(connection: TLSSocket): void;
+  connect(
+    connection: TLSSocket,
+    certified?: { readonly identity: PeerIdentity; fingerprint(): string },
+  ): void;
 }
 
 /** Where connections wait, unread, until a handshake with them may begin. */
@@ -164,7 +168,7 @@ export class TlsListener {
       return `its certificate is not of a node of this fabric (${socket.authorizationError})`;
     if (!revocations.isGood(identity.name, identity.generation)) return `node ${identity.name} was revoked`;
     this.#track(identity.name, socket, Date.parse(certificate.validTo));
-    nodes.injectConnection(socket);
+    nodes.connect(socket, { identity, fingerprint: () => fingerprintOf(certificate.raw) });
     return undefined;
   }
 
@@ -176,7 +180,7 @@ export class TlsListener {
       this.#strangers -= 1;
       timer.cancel();
     });
-    this.#options.strangers.injectConnection(socket);
+    this.#options.strangers.connect(socket);
     return undefined;
   }
 

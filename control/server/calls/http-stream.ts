@@ -3,7 +3,6 @@
  * ours are made, only as fast as the other end takes them; when the caller leaves, both end.
  */
 import { create } from "@bufbuild/protobuf";
-import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { FabricError } from "../../../errors/index.ts";
 import {
   type ByteStream,
@@ -18,10 +17,10 @@ import {
   HttpResponsePartSchema,
   HttpResponseSchema,
 } from "../../proto/gen/fabric_pb.ts";
-import { toWireStatus } from "../../wire-error.ts";
+import type { ServerStream } from "../grpc/server-stream.ts";
 import type { CallCount } from "./call-count.ts";
 
-export type HttpStreamCall = ServerDuplexStream<HttpRequestPart, HttpResponsePart>;
+export type HttpStreamCall = ServerStream<HttpRequestPart, HttpResponsePart>;
 
 export interface HttpStreamContext {
   readonly handle: HttpStreamHandler;
@@ -31,22 +30,20 @@ export interface HttpStreamContext {
 
 /** Never rejects: what fails is told to the caller. */
 export async function serveHttpStream(context: HttpStreamContext, call: HttpStreamCall): Promise<void> {
-  const gone = new AbortController();
-  call.once("cancelled", () => gone.abort());
-  call.on("error", () => gone.abort());
+  const { signal } = call;
   try {
-    const parts = call[Symbol.asyncIterator]();
+    const parts = call.messages();
     const head = await readHead(parts);
     context.calls.enter(head.node);
     try {
-      await answer(context.handle, call, head, parts, gone.signal);
+      await answer(context.handle, call, head, parts, signal);
     } finally {
       context.calls.leave(head.node);
     }
   } catch (error) {
-    if (call.cancelled || gone.signal.aborted) return;
+    if (signal.aborted) return;
     context.log(error);
-    call.emit("error", toWireStatus(error));
+    call.fail(error);
   }
 }
 
@@ -85,12 +82,14 @@ async function* dataOf(parts: AsyncIterator<HttpRequestPart>): ByteStream {
 
 /** Resolves when the transport has taken it, or nobody is there to take it. */
 function write(call: HttpStreamCall, kind: HttpResponsePart["kind"]): Promise<void> {
+  const { signal } = call;
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
-      call.off("cancelled", done);
+      signal.removeEventListener("abort", done);
       resolve();
     };
-    call.once("cancelled", done);
+    signal.addEventListener("abort", done);
     call.write(create(HttpResponsePartSchema, { kind }), done);
   });
 }

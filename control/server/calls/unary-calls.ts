@@ -3,7 +3,6 @@
  * names its node; calls under way are counted by node and in all, and end when their caller gives up.
  */
 import { create } from "@bufbuild/protobuf";
-import type { handleUnaryCall, ServerUnaryCall } from "@grpc/grpc-js";
 import { type Cidr, parseCidr, parseIp } from "../../../addr/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import type { BlockClaim, StaticClaim } from "../../../ipam/index.ts";
@@ -19,14 +18,12 @@ import {
 import { nodeRecordOf, readHello } from "../session/read-hello.ts";
 import type { CallCount } from "./call-count.ts";
 import type { PoolService } from "./pool-service.ts";
-import { unary } from "./unary.ts";
 
 export interface UnaryContext {
   readonly pools: PoolService;
   readonly http: HttpHandler;
   readonly datacenter: string;
   readonly calls: CallCount;
-  readonly log: (method: UnaryName, error: unknown) => void;
 }
 
 type Work<Name extends UnaryName> = (
@@ -34,22 +31,21 @@ type Work<Name extends UnaryName> = (
   signal: AbortSignal,
 ) => Promise<UnaryOutput<Name>>;
 
-export type UnaryHandlers = {
-  readonly [Name in UnaryName]: handleUnaryCall<UnaryInput<Name>, UnaryOutput<Name>>;
-};
+export type UnaryCalls = { readonly [Name in UnaryName]: Work<Name> };
 
-export function unaryHandlers(context: UnaryContext): UnaryHandlers {
-  const { pools, calls } = context;
-  const handle = <Name extends UnaryName>(
-    name: Name,
-    work: Work<Name>,
-  ): handleUnaryCall<UnaryInput<Name>, UnaryOutput<Name>> =>
-    unary(
-      (_request, call) => runCall(calls, call, work),
-      (error) => context.log(name, error),
-    );
+export function unaryCalls({ pools, http, datacenter, calls }: UnaryContext): UnaryCalls {
+  const counted =
+    <Name extends UnaryName>(work: Work<Name>): Work<Name> =>
+    async (request, signal) => {
+      calls.enter(request.node);
+      try {
+        return await work(request, signal);
+      } finally {
+        calls.leave(request.node);
+      }
+    };
   return {
-    claimBlock: handle("claimBlock", async ({ node, epoch, network, pool, held, within }) => {
+    claimBlock: counted<"claimBlock">(async ({ node, epoch, network, pool, held, within }) => {
       const request = {
         network,
         pool: parseCidr(pool),
@@ -58,56 +54,36 @@ export function unaryHandlers(context: UnaryContext): UnaryHandlers {
       };
       return claimReply(await pools.claimBlock(node, Number(epoch), request));
     }),
-    claimStatic: handle("claimStatic", async ({ node, epoch, network, ip, containerId, ifname }) => {
+    claimStatic: counted<"claimStatic">(async ({ node, epoch, network, ip, containerId, ifname }) => {
       const request = { network, ip: parseIp(ip), owner: { containerId, ifname } };
       return claimReply(await pools.claimStatic(node, Number(epoch), request));
     }),
-    releaseBlock: handle("releaseBlock", async (request) => {
+    releaseBlock: counted<"releaseBlock">(async (request) => {
       const claim = readClaim<BlockClaim>(request, ["cidr"]);
       await pools.releaseBlock({ ...claim, cidr: parseCidr(claim.cidr) satisfies Cidr });
       return create(ReleaseReplySchema);
     }),
-    releaseStatic: handle("releaseStatic", async (request) => {
+    releaseStatic: counted<"releaseStatic">(async (request) => {
       const claim = readClaim<StaticClaim>(request, ["ip"]);
       await pools.releaseStatic({ ...claim, ip: parseIp(claim.ip) });
       return create(ReleaseReplySchema);
     }),
-    relinquish: handle("relinquish", async ({ node, epoch }) => {
+    relinquish: counted<"relinquish">(async ({ node, epoch }) => {
       await pools.relinquish(node, Number(epoch));
       return create(ReleaseReplySchema);
     }),
-    restate: handle("restate", async ({ node, hello, statement }) => {
+    restate: counted<"restate">(async ({ node, hello, statement }) => {
       const agent = readHello(hello ?? create(HelloSchema));
       if (agent.name !== node) throw strangeStatement(node);
-      await pools.restate(
-        node,
-        statement,
-        nodeRecordOf(agent, context.datacenter, Number(hello?.epoch ?? 0)),
-      );
+      await pools.restate(node, statement, nodeRecordOf(agent, datacenter, Number(hello?.epoch ?? 0)));
       return create(ReleaseReplySchema);
     }),
-    http: handle("http", async ({ node, method, target, headers, body }, signal) => {
+    http: counted<"http">(async ({ node, method, target, headers, body }, signal) => {
       const request = { node, method, target, headers: filterHeaders(headers, requestHeaders), body };
-      const response = await context.http(request, signal);
+      const response = await http(request, signal);
       return create(HttpResponseSchema, { ...response, headers: [...response.headers] });
     }),
   };
-}
-
-async function runCall<Request extends { readonly node: string }, Reply>(
-  calls: CallCount,
-  call: ServerUnaryCall<Request, Reply>,
-  work: (request: Request, signal: AbortSignal) => Promise<Reply>,
-): Promise<Reply> {
-  const { node } = call.request;
-  calls.enter(node);
-  const gone = new AbortController();
-  call.on("cancelled", () => gone.abort());
-  try {
-    return await work(call.request, gone.signal);
-  } finally {
-    calls.leave(node);
-  }
 }
 
 function strangeStatement(node: string): FabricError {

@@ -2,16 +2,15 @@
  * Where the server listens in plain text: `unix:PATH`, a socket that only its owner may use, or `HOST:PORT`; an address
  * beyond this machine is refused unless the operator says `insecure`. See secure-listener.ts for TLS.
  *
- * Connections are accepted here and handed over: grpc-js would listen with an accept queue of 511, and all agents of a
- * server that was restarted come at once. The kernel cuts the queue to its somaxconn.
+ * The accept queue is long, as all agents of a server that was restarted come at once. The kernel cuts it to its somaxconn.
  */
 import { once } from "node:events";
 import { chmod, lstat, rm } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { isIp, isLoopback, parseIp } from "../../../addr/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
+import type { GrpcServer } from "../grpc/grpc-server.ts";
 import type { Gate } from "./gate.ts";
 
 const unixPrefix = "unix:";
@@ -53,7 +52,7 @@ export interface Listener {
 }
 
 export interface ListenOptions {
-  readonly grpc: Server;
+  readonly grpc: GrpcServer;
   readonly clock: Clock;
   readonly acceptQueueMax: number;
   /** For connections over TCP. */
@@ -84,13 +83,12 @@ export async function listen(address: string, options: ListenOptions): Promise<L
 type Place = { readonly path: string } | { readonly host: string; readonly port: number };
 
 async function bind({ grpc, clock, acceptQueueMax, gate, graceMs }: ListenOptions, place: Place) {
-  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
   const isTcp = "port" in place;
   const server = createServer({ noDelay: true, pauseOnConnect: isTcp }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    const enter = () => injector.injectConnection(socket);
+    const enter = () => grpc.connect(socket);
     if (isTcp) gate.arrive(socket, enter);
     else enter();
   });
@@ -102,7 +100,6 @@ async function bind({ grpc, clock, acceptQueueMax, gate, graceMs }: ListenOption
     });
     await closed;
     timer.cancel();
-    injector.destroy();
   };
   return { port: (server.address() as AddressInfo).port, close };
 }

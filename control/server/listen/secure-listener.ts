@@ -4,13 +4,12 @@
  */
 
 import { create } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Ip } from "../../../addr/index.ts";
 import type { Clock } from "../../../clock/index.ts";
 import { FabricError } from "../../../errors/index.ts";
 import type { NodeRecord, RegistryReads } from "../../../registry/index.ts";
 import type { Store } from "../../../store/index.ts";
-import { enrollmentService } from "../../control-service.ts";
+import { enrollmentService, renewalService } from "../../control-service.ts";
 import {
   AuthoritiesReplySchema,
   CertificateReplySchema,
@@ -20,7 +19,6 @@ import {
 import {
   believedOf,
   type ConnectionGate,
-  fingerprintOf,
   namesOfNode,
   Revocations,
   TlsListener,
@@ -28,13 +26,15 @@ import {
   tlsListenerLimits,
 } from "../../trust/index.ts";
 import { unary } from "../calls/unary.ts";
+import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { readNodeName } from "../session/read-hello.ts";
 import { splitHostPort } from "./listen.ts";
-import { peerOf } from "./peer-guard.ts";
 
 export interface SecureListenerOptions {
   /** The control service. */
-  readonly grpc: Server;
+  readonly grpc: GrpcServer;
+  /** Another, for peers that show no certificate. */
+  readonly strangers: GrpcServer;
   /** Name in the server's certificate. */
   readonly name: string;
   readonly trust: TrustBook;
@@ -61,15 +61,10 @@ export async function listenSecurely(
   address: string,
   options: SecureListenerOptions,
 ): Promise<SecureListener> {
-  const { grpc, name, trust, store, gate, clock, log } = options;
+  const { grpc, strangers, name, trust, store, gate, clock, log } = options;
   const { host, port } = splitHostPort(address);
   const { serverCertificateMs } = tlsListenerLimits;
-  const plain = ServerCredentials.createInsecure();
-  const strangers = new Server();
-  strangers.addService(enrollmentService, enrollment(trust, log));
-  const [forNodes, forStrangers] = [grpc, strangers].map((server) =>
-    server.createConnectionInjector(plain),
-  ) as [ReturnType<Server["createConnectionInjector"]>, ReturnType<Server["createConnectionInjector"]>];
+  serveEnrollment(strangers, trust, log);
   let listener: TlsListener | undefined;
   const revocations = await Revocations.open(store, clock, (node) => listener?.drop(node));
   try {
@@ -81,8 +76,8 @@ export async function listenSecurely(
         return { chain, authority, fabric: state.fabric, resets: state.resets ?? 0 };
       },
       revocations,
-      nodes: forNodes,
-      strangers: forStrangers,
+      nodes: grpc,
+      strangers,
       gate,
       clock,
       onRefused: (peer, why) => log({ kind: "peerRefused", address: peer, why }),
@@ -100,55 +95,54 @@ export async function listenSecurely(
       stop();
       revocations.close();
       await bound.close();
-      forNodes.destroy();
-      forStrangers.destroy();
-      strangers.forceShutdown();
+      await strangers.close(0);
     },
   };
 }
 
-function enrollment(trust: TrustBook, log: (event: TrustEvent) => void): UntypedServiceImplementation {
+function serveEnrollment(grpc: GrpcServer, trust: TrustBook, log: (event: TrustEvent) => void): void {
   const failed = (error: unknown) => log({ kind: "enrollFailed", error });
-  return {
-    authorities: unary(async () => {
-      const certificates = [...believedOf(await trust.authorities.state())];
-      return create(AuthoritiesReplySchema, { certificates });
-    }, failed),
-    enroll: unary(async ({ node, tokenId, secret, request }: EnrollRequest) => {
-      const issued = await trust.enroll({ node: readNodeName(node), tokenId, secret, request });
-      log({ kind: "enrolled", node });
-      return create(CertificateReplySchema, issued);
-    }, failed),
-    return: unary(async ({ node, request }: RenewRequest) => {
-      const issued = await trust.comeBack(readNodeName(node), request);
-      log({ kind: "cameBack", node });
-      return create(CertificateReplySchema, issued);
-    }, failed),
-  };
+  const authorities = unary(async () => {
+    const certificates = [...believedOf(await trust.authorities.state())];
+    return create(AuthoritiesReplySchema, { certificates });
+  }, failed);
+  const enroll = unary(async ({ node, tokenId, secret, request }: EnrollRequest) => {
+    const issued = await trust.enroll({ node: readNodeName(node), tokenId, secret, request });
+    log({ kind: "enrolled", node });
+    return create(CertificateReplySchema, issued);
+  }, failed);
+  const comeBack = unary(async ({ node, request }: RenewRequest) => {
+    const issued = await trust.comeBack(readNodeName(node), request);
+    log({ kind: "cameBack", node });
+    return create(CertificateReplySchema, issued);
+  }, failed);
+  grpc
+    .serve(enrollmentService.authorities, authorities)
+    .serve(enrollmentService.enroll, enroll)
+    .serve(enrollmentService.return, comeBack);
 }
 
 /** New certificates for nodes that show a good one; part of the control service's own server. */
-export function renewal(
+export function serveRenewal(
+  grpc: GrpcServer,
   trust: TrustBook,
   registry: RegistryReads,
   log: (event: TrustEvent) => void,
-): UntypedServiceImplementation {
+): void {
   const failed = (error: unknown) => log({ kind: "enrollFailed", error });
-  return {
-    renew: unary(async ({ node, request }: RenewRequest, call) => {
-      const context = call.getAuthContext();
-      const peer = peerOf(context);
-      if (peer?.kind !== "node") throw withoutCertificate(node);
-      const by = fingerprintOf(context.sslPeerCertificate?.raw ?? "");
-      return create(CertificateReplySchema, await trust.renew(peer.name, peer.generation, request, by));
-    }, failed),
-    serving: unary(async ({ node, request }: RenewRequest, call) => {
-      const peer = peerOf(call.getAuthContext());
-      if (peer?.kind !== "node") throw withoutCertificate(node);
-      const names = namesOfNode(peer.name, registry.datacenter, addressesOf(peer.name, registry));
-      return create(CertificateReplySchema, await trust.issueServing(names, request));
-    }, failed),
-  };
+  const renew = unary(async ({ node, request }: RenewRequest, { caller: { certified } }) => {
+    if (certified?.identity.kind !== "node") throw withoutCertificate(node);
+    const { name, generation } = certified.identity;
+    const issued = await trust.renew(name, generation, request, certified.fingerprint());
+    return create(CertificateReplySchema, issued);
+  }, failed);
+  const serving = unary(async ({ node, request }: RenewRequest, { caller: { certified } }) => {
+    if (certified?.identity.kind !== "node") throw withoutCertificate(node);
+    const { name } = certified.identity;
+    const names = namesOfNode(name, registry.datacenter, addressesOf(name, registry));
+    return create(CertificateReplySchema, await trust.issueServing(names, request));
+  }, failed);
+  grpc.serve(renewalService.renew, renew).serve(renewalService.serving, serving);
 }
 
 /** Of the catalog, where the node said them itself: what another has, too, is not certified. @throws CONTROL_UNAVAILABLE */

@@ -6,12 +6,15 @@ import { Outbox } from "./outbox.ts";
 function connection(windowBytes: number) {
   const taken: (() => void)[] = [];
   const sent: Uint8Array[] = [];
-  const outbox = new Outbox((bytes, done) => {
+  const writeFrame = (bytes: Uint8Array, done: () => void = () => {}) => {
     sent.push(bytes);
     taken.push(done);
-  }, windowBytes);
+  };
+  const outbox = new Outbox({ writeFrame }, windowBytes);
   return { outbox, sent, take: () => taken.shift()?.(), inFlight: () => taken.length };
 }
+
+const messageOf = (frame: Uint8Array) => frame.subarray(5);
 
 const beat = (sequence: bigint) =>
   ({
@@ -42,7 +45,9 @@ describe("Outbox", () => {
     outbox.send("heartbeat", beat(2n));
     for (let n = 0; n < 4; n += 1) take();
     expect(sent.map((bytes) => bytes.length)).toEqual([1, expect.any(Number), 1, 1]);
-    expect(fromBinary(ServerMessageSchema, sent[1] as Uint8Array).kind.value).toMatchObject({ sequence: 2n });
+    expect(fromBinary(ServerMessageSchema, messageOf(sent[1] as Uint8Array)).kind.value).toMatchObject({
+      sequence: 2n,
+    });
   });
 
   it("sends nothing more of a forgotten view, and nothing at all once closed", () => {

@@ -5,15 +5,20 @@
  *
  * Order: other messages first (a heartbeat must not wait behind a snapshot), then the parts of the update under
  * way, then the view that waited longest.
+ *
+ * Always holds: while there is room in the window, nothing waits. So what comes then is sent at once, and nothing is kept of
+ * it, which ten thousand agents would make felt.
  */
 import { encodeServerMessage } from "../../control-service.ts";
+import { encodeFrame } from "../../grpc-frames.ts";
 import type { ServerMessage } from "../../proto/gen/fabric_pb.ts";
+import type { ServerStream } from "../grpc/server-stream.ts";
 
-/** Answers the parts of what a view is behind by. */
+/** Answers the parts of what a view is behind by, as frames. */
 export type TakeUpdate = () => readonly Uint8Array[];
 
 export class Outbox {
-  readonly #write: (bytes: Uint8Array, taken: () => void) => void;
+  readonly #stream: Pick<ServerStream<never, never>, "writeFrame">;
   readonly #windowBytes: number;
   /** By slot: a newer message of the same slot replaces one that was not sent yet. */
   readonly #messages = new Map<string, ServerMessage["kind"]>();
@@ -22,21 +27,20 @@ export class Outbox {
   #inFlightBytes = 0;
   #closed = false;
 
-  constructor(write: (bytes: Uint8Array, taken: () => void) => void, windowBytes: number) {
-    this.#write = write;
+  constructor(stream: Pick<ServerStream<never, never>, "writeFrame">, windowBytes: number) {
+    this.#stream = stream;
     this.#windowBytes = windowBytes;
   }
 
   send(slot: string, kind: ServerMessage["kind"]): void {
-    // Nearly always: then nothing is kept of it, which ten thousand heartbeats would make felt.
-    if (this.#messages.size === 0 && this.#hasRoom()) this.#put(encode(kind));
+    if (this.#hasRoom()) this.#put(encode(kind));
     else this.#messages.set(slot, kind);
   }
 
   /** The view has something new; `take` is called when it can be sent, once. */
   mark(view: string, take: TakeUpdate): void {
-    if (!this.#behind.has(view)) this.#behind.set(view, take);
-    this.#pump();
+    if (this.#hasRoom()) this.#update(view, take);
+    else if (!this.#behind.has(view)) this.#behind.set(view, take);
   }
 
   /** Nothing of this view is sent any more; what is under way of it ends where it is. */
@@ -64,10 +68,16 @@ export class Outbox {
     return !this.#closed && this.#inFlightBytes < this.#windowBytes;
   }
 
-  #put(bytes: Uint8Array): void {
-    this.#inFlightBytes += bytes.length;
-    this.#write(bytes, () => {
-      this.#inFlightBytes -= bytes.length;
+  #update(view: string, take: TakeUpdate): void {
+    const first = this.#begin(view, take);
+    if (first) this.#put(first);
+    this.#pump();
+  }
+
+  #put(frame: Uint8Array): void {
+    this.#inFlightBytes += frame.length;
+    this.#stream.writeFrame(frame, () => {
+      this.#inFlightBytes -= frame.length;
       this.#pump();
     });
   }
@@ -82,14 +92,20 @@ export class Outbox {
     this.#parts = undefined;
     for (const [view, take] of this.#behind) {
       this.#behind.delete(view);
-      const [first, ...left] = take();
-      if (left.length > 0) this.#parts = { view, left };
+      const first = this.#begin(view, take);
       if (first) return first;
     }
     return undefined;
   }
+
+  /** Answers its first part. */
+  #begin(view: string, take: TakeUpdate): Uint8Array | undefined {
+    const [first, ...left] = take();
+    if (left.length > 0) this.#parts = { view, left };
+    return first;
+  }
 }
 
 function encode(kind: ServerMessage["kind"]): Uint8Array {
-  return encodeServerMessage({ $typeName: "heddle.control.v1.ServerMessage", kind });
+  return encodeFrame(encodeServerMessage({ $typeName: "heddle.control.v1.ServerMessage", kind }));
 }

@@ -5,7 +5,6 @@
  * step that fails ends the stream with the error, and what was done before stands: the agent comes again.
  */
 import { create } from "@bufbuild/protobuf";
-import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { Clock, Deadlines, Due, Timer } from "../../../clock/index.ts";
 import { FabricError, isFabricError } from "../../../errors/index.ts";
 import type { EmptyBlocksRequest, NodeTerm } from "../../../ipam/index.ts";
@@ -24,8 +23,9 @@ import {
   StoreLostSchema,
   WelcomeSchema,
 } from "../../proto/gen/fabric_pb.ts";
-import { asFabricError, toWireStatus } from "../../wire-error.ts";
+import { asFabricError } from "../../wire-error.ts";
 import type { PoolService } from "../calls/pool-service.ts";
+import type { ServerStream, StreamReader } from "../grpc/server-stream.ts";
 import { Subscriptions } from "../views/subscriptions.ts";
 import type { ViewHub } from "../views/view-hub.ts";
 import type { JoinLine } from "./join-line.ts";
@@ -36,7 +36,11 @@ import { handleRegistrations } from "./registrations.ts";
 import type { SessionTable } from "./session-table.ts";
 import { TermKeeper } from "./term-keeper.ts";
 
-export type SessionStream = ServerDuplexStream<AgentMessage, ServerMessage | Uint8Array>;
+/** What a session needs of its stream. */
+export type SessionStream = Pick<
+  ServerStream<AgentMessage, ServerMessage>,
+  "caller" | "read" | "writeFrame" | "end" | "fail"
+>;
 
 export interface SessionContext {
   readonly server: string;
@@ -54,6 +58,10 @@ export interface SessionContext {
   readonly random: () => number;
   readonly limits: ControlServerLimits;
   readonly log: (event: SessionEvent) => void;
+  /** It was welcomed. */
+  readonly joined: (stream: SessionStream) => void;
+  /** Its stream is over. */
+  readonly gone: (session: Session) => void;
 }
 
 export type SessionEvent =
@@ -70,7 +78,7 @@ type Phase =
       readonly live: Liveness;
     };
 
-export class Session implements Due {
+export class Session implements Due, StreamReader<AgentMessage> {
   readonly #stream: SessionStream;
   readonly #context: SessionContext;
   readonly #outbox: Outbox;
@@ -89,15 +97,11 @@ export class Session implements Due {
     const { clock, limits, hub } = context;
     this.#stream = stream;
     this.#context = context;
-    this.#outbox = new Outbox((bytes, taken) => void stream.write(bytes, taken), limits.sendWindowBytes);
+    this.#outbox = new Outbox(stream, limits.sendWindowBytes);
     this.#subscriptions = new Subscriptions(hub, this.#outbox, clock, limits);
     this.#heardAtMs = clock.monotonicMs();
     this.#deadline = clock.setTimer(limits.helloTimeoutMs, () => this.end(silent("hello")));
-    stream.on("data", (message: AgentMessage) => this.#receive(message));
-    stream.on("end", () => this.end(undefined));
-    stream.on("error", () => this.end(undefined));
-    stream.on("cancelled", () => this.end(undefined));
-    stream.on("close", () => this.end(undefined));
+    stream.read(this);
   }
 
   get id(): string | undefined {
@@ -123,7 +127,7 @@ export class Session implements Due {
       phase.live.stop(goodbye).catch((cause) => this.#failed("end liveness", cause));
       log({ kind: "left", node: phase.agent.name, error });
     }
-    if (error) this.#stream.emit("error", toWireStatus(error));
+    if (error) this.#stream.fail(error);
     else this.#stream.end();
   }
 
@@ -148,7 +152,16 @@ export class Session implements Due {
     this.#outbox.send(`emptyBlocksWanted/${network}`, { case: "emptyBlocksWanted", value });
   }
 
-  #receive({ kind }: AgentMessage): void {
+  ended(): void {
+    this.end(undefined);
+  }
+
+  gone(): void {
+    this.end(undefined);
+    this.#context.gone(this);
+  }
+
+  message({ kind }: AgentMessage): void {
     const phase = this.#phase;
     if (phase.kind === "closed") return;
     this.#heardAtMs = this.#context.clock.monotonicMs();
@@ -241,6 +254,7 @@ export class Session implements Due {
     this.due();
     this.#welcome(term, isTakenOver);
     this.#sayStoreLost(live);
+    this.#context.joined(this.#stream);
     this.#context.log({ kind: "joined", node: agent.name, epoch: term.epoch });
   }
 

@@ -8,7 +8,7 @@ import { SharedView } from "./shared-view.ts";
 
 function updates(parts: readonly Uint8Array[]): ViewUpdate[] {
   return parts.map((bytes) => {
-    const { kind } = fromBinary(ServerMessageSchema, bytes);
+    const { kind } = fromBinary(ServerMessageSchema, bytes.subarray(5));
     expect(kind.case).toBe("view");
     return kind.value as ViewUpdate;
   });

@@ -1,6 +1,7 @@
-/** View updates as encoded messages, in parts of bounded size. One encoding serves all subscribers. */
+/** View updates as frames of encoded messages, in parts of bounded size. One encoding serves all subscribers. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { FabricError } from "../../../errors/index.ts";
+import { encodeFrame } from "../../grpc-frames.ts";
 import { ServerMessageSchema, type ViewUpdate, ViewUpdateSchema } from "../../proto/gen/fabric_pb.ts";
 import { encodeError } from "../../wire-error.ts";
 
@@ -62,8 +63,6 @@ function encode(content: ViewContent, body: ViewUpdate["body"], last: boolean): 
     last,
     body,
   });
-  return toBinary(
-    ServerMessageSchema,
-    create(ServerMessageSchema, { kind: { case: "view", value: update } }),
-  );
+  const message = create(ServerMessageSchema, { kind: { case: "view", value: update } });
+  return encodeFrame(toBinary(ServerMessageSchema, message));
 }

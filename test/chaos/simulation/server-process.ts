@@ -2,22 +2,22 @@
  * One life of a server: the real address plan, registry, sessions, views, calls and the work of the elected one over its
  * way to the store; a wire instead of gRPC. It lives and dies with the process, and opens until the store answers.
  */
-
-import { EventEmitter } from "node:events";
 import { create } from "@bufbuild/protobuf";
-import type { ServerUnaryCall } from "@grpc/grpc-js";
 import { Deadlines } from "../../../clock/index.ts";
 import type { UnaryInput, UnaryName, UnaryOutput } from "../../../control/control-service.ts";
+import { FrameReader } from "../../../control/grpc-frames.ts";
 import { controlServerLimits } from "../../../control/index.ts";
 import { type AgentMessage, AgentMessageSchema } from "../../../control/proto/gen/fabric_pb.ts";
 import { CallCount } from "../../../control/server/calls/call-count.ts";
-import { type UnaryHandlers, unaryHandlers } from "../../../control/server/calls/unary-calls.ts";
+import { type UnaryCalls, unaryCalls } from "../../../control/server/calls/unary-calls.ts";
+import type { StreamReader } from "../../../control/server/grpc/server-stream.ts";
 import { JoinLine } from "../../../control/server/session/join-line.ts";
 import { Session, type SessionContext, type SessionStream } from "../../../control/server/session/session.ts";
 import { SessionTable } from "../../../control/server/session/session-table.ts";
 import { catalogViewSources } from "../../../control/server/views/catalog-view-sources.ts";
 import { fabricViewSource } from "../../../control/server/views/fabric-view-source.ts";
 import { ViewHub } from "../../../control/server/views/view-hub.ts";
+import { toWireStatus } from "../../../control/wire-error.ts";
 import { runSingletons } from "../../../daemon/servers/singletons.ts";
 import { type EmptyBlocksRequest, PoolAuthority } from "../../../ipam/index.ts";
 import type { Store } from "../../../store/index.ts";
@@ -43,7 +43,7 @@ export class ServerProcess {
   readonly #life: Life;
   readonly #store: Store;
   #sessions: SessionContext | undefined;
-  #calls: UnaryHandlers | undefined;
+  #calls: UnaryCalls | undefined;
 
   constructor(world: World, life: Life) {
     const { store, network, scheduler, bug, pace } = world;
@@ -70,20 +70,20 @@ export class ServerProcess {
   accept(wire: Wire, toAgent: ToAgent): ((kind: AgentMessage["kind"]) => void) | undefined {
     if (!this.#sessions) return undefined;
     const stream = new WireStream(wire, this.#life, toAgent);
-    new Session(stream as unknown as SessionStream, this.#sessions);
-    return (kind) => stream.emit("data", create(AgentMessageSchema, { kind }));
+    new Session(stream, this.#sessions);
+    return (kind) => stream.receive(create(AgentMessageSchema, { kind }));
   }
 
   /** @throws the status that gRPC would carry */
-  call<Name extends UnaryName>(name: Name, request: UnaryInput<Name>): Promise<UnaryOutput<Name>> {
-    const handler = this.#calls?.[name];
-    if (!handler) return Promise.reject(new Error("nobody listens"));
-    const call = Object.assign(new EventEmitter(), { request, cancelled: false });
-    return new Promise((resolve, reject) => {
-      handler(call as unknown as ServerUnaryCall<UnaryInput<Name>, UnaryOutput<Name>>, (error, reply) =>
-        reply ? resolve(reply) : reject(error),
-      );
-    });
+  async call<Name extends UnaryName>(name: Name, request: UnaryInput<Name>): Promise<UnaryOutput<Name>> {
+    const work = this.#calls?.[name];
+    if (!work) throw new Error("nobody listens");
+    try {
+      return await work(request, new AbortController().signal);
+    } catch (error) {
+      quietLog(this.#world).error({ error }, "call");
+      throw toWireStatus(error);
+    }
   }
 
   #serve({ registry, writer }: OpenRegistry): void {
@@ -106,13 +106,14 @@ export class ServerProcess {
       random: () => this.#world.random.next(),
       limits,
       log: (event) => event.kind === "failed" && log.error(event, event.action),
+      joined: () => undefined,
+      gone: () => undefined,
     };
-    this.#calls = unaryHandlers({
+    this.#calls = unaryCalls({
       pools: this.pools,
       datacenter: registry.datacenter,
       http: () => Promise.reject(new Error("no HTTP here")),
       calls: new CallCount(limits),
-      log: (_, error) => log.error({ error }, "call"),
     });
     const { name } = machine;
     runSingletons({ store: this.#store, shared: true, registry, pools: this.pools, name, clock, log });
@@ -127,29 +128,39 @@ export class ServerProcess {
 }
 
 /** What a session uses of a gRPC stream. */
-class WireStream extends EventEmitter {
+class WireStream implements SessionStream {
+  readonly caller = { address: "wire", certified: undefined };
   readonly #wire: Wire;
   readonly #life: Life;
   readonly #toAgent: ToAgent;
+  #reader: StreamReader<AgentMessage> | undefined;
 
   constructor(wire: Wire, life: Life, toAgent: ToAgent) {
-    super();
     this.#wire = wire;
     this.#life = life;
     this.#toAgent = toAgent;
-    this.on("error", (status: unknown) => {
-      wire.send(life, "status", () => toAgent.status(status));
-      wire.close(life);
-    });
-    wire.onClose(life, () => this.emit("close"));
   }
 
-  write(bytes: Uint8Array, taken: () => void): boolean {
+  read(reader: StreamReader<AgentMessage>): void {
+    this.#reader = reader;
+    this.#wire.onClose(this.#life, () => reader.gone());
+  }
+
+  receive(message: AgentMessage): void {
+    this.#reader?.message(message);
+  }
+
+  writeFrame(frame: Uint8Array, taken: () => void): void {
+    const [message] = new FrameReader(frame.length).read(Buffer.from(frame));
     this.#wire.send(this.#life, "update", () => {
-      this.#toAgent.message(bytes);
+      if (message) this.#toAgent.message(message);
       taken();
     });
-    return true;
+  }
+
+  fail(error: unknown): void {
+    this.#wire.send(this.#life, "status", () => this.#toAgent.status(toWireStatus(error)));
+    this.#wire.close(this.#life);
   }
 
   end(): void {

@@ -1,8 +1,11 @@
 /**
  * Messages of gRPC in a stream of bytes: one byte that says whether it is compressed, four of length, the message.
  * Source: gRPC over HTTP/2, "Length-Prefixed-Message". Nothing is asked for compressed, so nothing is.
+ *
+ * Nearly every chunk is one whole message: nothing is kept of it then, as of thousands of connections it would outlive
+ * the young generation.
  */
-import { FabricError } from "../../errors/index.ts";
+import { FabricError } from "../errors/index.ts";
 
 const headerBytes = 5;
 
@@ -27,10 +30,8 @@ export class FrameReader {
 
   /** @throws CONTROL_LIMIT, CONTROL_PROTOCOL */
   read(chunk: Buffer): readonly Buffer[] {
-    this.#parts.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes < this.#wantedBytes) return [];
-    const whole = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts);
+    const whole = this.#joined(chunk);
+    if (!whole) return [];
     const messages: Buffer[] = [];
     let at = 0;
     for (;;) {
@@ -40,23 +41,34 @@ export class FrameReader {
       messages.push(whole.subarray(at + headerBytes, at + this.#wantedBytes));
       at += this.#wantedBytes;
     }
-    this.#parts = at === whole.length ? [] : [whole.subarray(at)];
+    if (at < whole.length) this.#parts = [whole.subarray(at)];
     this.#bytes = whole.length - at;
     return messages;
+  }
+
+  /** What was kept and the chunk; undefined as long as it is not a message. */
+  #joined(chunk: Buffer): Buffer | undefined {
+    if (this.#bytes === 0) return chunk;
+    this.#parts.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes < this.#wantedBytes) return undefined;
+    const whole = Buffer.concat(this.#parts);
+    this.#parts = [];
+    return whole;
   }
 
   #lengthAt(bytes: Buffer, at: number): number {
     if (bytes[at] !== 0) {
       throw new FabricError(
         "CONTROL_PROTOCOL",
-        "read an answer: the server compressed it; bring agent and server to the same release",
+        "read a message: it is compressed; bring agent and server to the same release",
       );
     }
     const length = bytes.readUInt32BE(at + 1);
     if (length <= this.#messageMaxBytes) return length;
     throw new FabricError(
       "CONTROL_LIMIT",
-      `read an answer: a message of ${length} bytes, at most ${this.#messageMaxBytes}; ask for less at a time`,
+      `read a message: it has ${length} bytes, at most ${this.#messageMaxBytes}; ask for less at a time`,
       { details: { limit: "messageMaxBytes", max: this.#messageMaxBytes } },
     );
   }

@@ -3,7 +3,7 @@
  * that lost its disk is another node: it gets a new id, and the fabric gives it a new epoch.
  */
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import {
@@ -18,7 +18,7 @@ import {
   privateMac,
 } from "../../addr/index.ts";
 import { FabricError, isFabricError } from "../../errors/index.ts";
-import { makeDirectory } from "../../files/index.ts";
+import { makeDirectory, writeWhole } from "../../files/index.ts";
 import type { Kernel } from "../../kernel/index.ts";
 
 export interface NodeIdentity {
@@ -35,7 +35,7 @@ export interface IdentityOptions {
   readonly advertise?: string;
 }
 
-/** @throws DAEMON_OPTION_INVALID, FILES_DIRECTORY_FAILED */
+/** @throws DAEMON_OPTION_INVALID, DAEMON_IDENTITY_DAMAGED, FILES_DIRECTORY_FAILED, FILES_WRITE_FAILED */
 export async function nodeIdentity(kernel: Kernel, options: IdentityOptions): Promise<NodeIdentity> {
   const name = (options.node ?? hostname().split(".")[0] ?? "").toLowerCase();
   if (!isHostLabel(name)) {
@@ -49,15 +49,30 @@ export async function nodeIdentity(kernel: Kernel, options: IdentityOptions): Pr
 
 function kept(dataDir: string): { id: string; vtepMac: Mac } {
   const path = join(dataDir, "node.json");
-  if (existsSync(path)) {
-    const { id, vtepMac } = JSON.parse(readFileSync(path, "utf8")) as { id: string; vtepMac: string };
-    return { id, vtepMac: parseMac(vtepMac) };
-  }
+  if (existsSync(path)) return read(path);
   const made = { id: randomUUID(), vtepMac: privateMac(randomBytes(6)) };
   makeDirectory(dataDir, 0o700);
-  writeFileSync(`${path}.new`, `${JSON.stringify(made)}\n`, { mode: 0o600, flush: true });
-  renameSync(`${path}.new`, path);
+  writeWhole(path, `${JSON.stringify(made)}\n`, 0o600);
   return made;
+}
+
+function read(path: string): { id: string; vtepMac: Mac } {
+  try {
+    const { id, vtepMac } = JSON.parse(readFileSync(path, "utf8")) as { id?: unknown; vtepMac?: unknown };
+    if (typeof id === "string") return { id, vtepMac: parseMac(String(vtepMac)) };
+    throw damaged(path, "it has no id");
+  } catch (cause) {
+    if (isFabricError(cause, "DAEMON_IDENTITY_DAMAGED")) throw cause;
+    throw damaged(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function damaged(path: string, reason: string, cause?: unknown): FabricError {
+  return new FabricError(
+    "DAEMON_IDENTITY_DAMAGED",
+    `read who this node is from ${path}: ${reason}; put it back from a backup, or remove it and the node joins as another one`,
+    { cause, details: { path } },
+  );
 }
 
 /**

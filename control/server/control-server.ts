@@ -7,17 +7,14 @@ import { FabricError } from "../../errors/index.ts";
 import type { EmptyBlocksRequest } from "../../ipam/index.ts";
 import type { RegistryReads, RegistryWrites } from "../../registry/index.ts";
 import type { Store } from "../../store/index.ts";
-import { controlService, type UnaryInput, type UnaryName, type UnaryOutput } from "../control-service.ts";
+import { controlService, type UnaryName } from "../control-service.ts";
 import type { HttpHandler, HttpStreamHandler } from "../http-exchange.ts";
 import { type ControlServerLimits, controlServerLimits } from "../limits.ts";
 import type { TrustBook } from "../trust/index.ts";
 import { CallCount } from "./calls/call-count.ts";
-import { type HttpStreamCall, serveHttpStream } from "./calls/http-stream.ts";
 import type { PoolService } from "./calls/pool-service.ts";
-import { unary } from "./calls/unary.ts";
-import { unaryCalls } from "./calls/unary-calls.ts";
+import { serveCalls } from "./calls/serve-calls.ts";
 import { GrpcServer } from "./grpc/grpc-server.ts";
-import type { ServedMethod } from "./grpc/server-stream.ts";
 import { Gate } from "./listen/gate.ts";
 import { assertMayListen, isExposed, isSocket, type Listener, listen } from "./listen/listen.ts";
 import {
@@ -101,33 +98,18 @@ export class ControlServer {
       keyViewSource(registry, limits),
       nodeListViewSource(registry, clock),
       ...(options.trust ? [trustViewSource(options.trust, store)] : []),
-      ...(options.trust ? [trustViewSource(options.trust, store)] : []),
       ...(options.views ?? []),
     ];
     this.#hub = new ViewHub(sources, clock, limits);
     this.#grpc = this.#newGrpc();
     const log = (event: ControlServerEvent) => options.log?.(event);
-    const calls = new CallCount(limits);
-    const { pools, http } = options;
-    const unaries = unaryCalls({ pools, http, datacenter: registry.datacenter, calls });
-    const serve = <Name extends UnaryName>(name: Name) => {
-      const failed = (error: unknown) => log({ kind: "callFailed", method: name, error });
-      const method = controlService[name] as ServedMethod<UnaryInput<Name>, UnaryOutput<Name>>;
-      this.#grpc.serve(
-        method,
-        unary((request: UnaryInput<Name>, { signal }) => unaries[name](request, signal), failed),
-      );
-    };
-    for (const name of Object.keys(unaries)) serve(name as UnaryName);
-    const streams = {
-      handle: options.httpStream,
-      calls,
-      log: (error: unknown) => log({ kind: "callFailed", method: "httpStream", error }),
-    };
-    this.#grpc.serve(
-      controlService.httpStream,
-      (call: HttpStreamCall) => void serveHttpStream(streams, call),
-    );
+    const { pools, http, httpStream } = options;
+    serveCalls(this.#grpc, {
+      ...{ pools, http, httpStream },
+      datacenter: registry.datacenter,
+      calls: new CallCount(limits),
+      log: (method, error) => log({ kind: "callFailed", method, error }),
+    });
     this.#sessions = this.#sessionContext(log);
     this.#grpc.serve(controlService.session, (stream: SessionStream) => this.#accept(stream));
     if (options.trust) serveRenewal(this.#grpc, options.trust, registry, log);

@@ -3,7 +3,7 @@
  * near, so a keep-alive costs no timer. Looks at about the same time share one: only a lease that was not kept alive, and
  * has little time left, gets a timer of its own.
  *
- * Always holds: `expire` is called once for a lease, as soon as its TTL has passed since the last keep-alive.
+ * Always holds: `expire` is called once for a lease, within a millisecond of its TTL having passed since the last keep-alive.
  */
 import { type Clock, Deadlines, type Due, type Timer } from "../../clock/index.ts";
 import type { Lease } from "../store.ts";

@@ -37,7 +37,7 @@ describe("who a node is", () => {
 
   test("is not begun where it cannot be kept", async () => {
     const dataDir = join(root, "unwritable");
-    mkdirSync(join(dataDir, "node.json.new"), { recursive: true });
+    mkdirSync(join(dataDir, `node.json.${process.pid}.tmp`), { recursive: true });
     await expect(identityIn(dataDir)).rejects.toMatchObject({ code: "FILES_WRITE_FAILED" });
   });
 });

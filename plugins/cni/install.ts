@@ -7,11 +7,11 @@
  * `heddle`, with no key that we do not write. A list that an operator has added to stays as it is. A file of
  * that name that is foreign stops both before anything is changed.
  */
-import { chmodSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import { FabricError } from "../../errors/index.ts";
-import { makeDirectory } from "../../files/index.ts";
+import { makeDirectory, replaceFile } from "../../files/index.ts";
 import { pluginType } from "./config.ts";
 import { buildShim, isShim } from "./shim/index.ts";
 import { type CniVersion, cniVersions } from "./version.ts";
@@ -58,7 +58,7 @@ export function installCni(options: CniInstallOptions): readonly InstallAction[]
     if (state === "same" || state === "edited") return { kind: "keep", path: file.path };
     if (!options.dryRun) {
       makeDirectory(dirname(file.path), 0o755);
-      attempt("write", file.path, () => writeWhole(file));
+      attempt("write", file.path, () => replaceFile(file.path, file.content, file.mode));
     }
     return { kind: "write", path: file.path };
   });
@@ -117,18 +117,6 @@ function stateOf({ path, mode, content, ownerOf }: OwnFile): "absent" | "same" |
   }
   if (owner === "edited") return "edited";
   return present?.equals(content) && (stat.mode & 0o777) === mode ? "same" : "outdated";
-}
-
-function writeWhole({ path, mode, content }: OwnFile): void {
-  const beside = `${path}.${process.pid}.tmp`;
-  try {
-    writeFileSync(beside, content, { flush: true });
-    chmodSync(beside, mode);
-    renameSync(beside, path);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    throw error;
-  }
 }
 
 function attempt<T>(what: string, path: string, act: () => T): T {

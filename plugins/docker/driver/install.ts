@@ -5,10 +5,10 @@
  *
  * Source: https://docs.docker.com/engine/extend/plugin_api/#plugin-discovery
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FabricError } from "../../../errors/index.ts";
-import { makeDirectory } from "../../../files/index.ts";
+import { makeDirectory, replaceFile } from "../../../files/index.ts";
 
 export interface DockerInstallOptions {
   /** Of engines: /etc/docker/plugins or /usr/lib/docker/plugins. */
@@ -43,10 +43,7 @@ export function installDocker({
   if (current === wanted) return [{ kind: "keep", path }];
   if (!dryRun) {
     makeDirectory(pluginDir, 0o755);
-    attempt("write", path, () => {
-      writeFileSync(`${path}.new`, wanted, { mode: 0o644, flush: true });
-      renameSync(`${path}.new`, path);
-    });
+    attempt("write", path, () => replaceFile(path, wanted, 0o644));
   }
   return [{ kind: "write", path }];
 }
